@@ -1,0 +1,75 @@
+//! The JSON-lines form.
+
+use crate::fault::{Fault, FaultKind};
+use crate::verb::{Body, Call, Done, Part, Request, Response};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: u64,
+    #[serde(flatten)]
+    body: &'a Body,
+}
+
+#[derive(Deserialize)]
+struct AnyLine {
+    id: u64,
+    part: Option<Part>,
+    done: Option<Done>,
+    fault: Option<Fault>,
+}
+
+/// One response as a line, with its end.
+pub fn response_line(response: &Response) -> Vec<u8> {
+    let line = Line { id: response.id, body: &response.body };
+    // Writing into memory fails only for maps with keys that are no strings; the types have none.
+    let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// One request as a line, with its end.
+pub fn request_line(request: &Request) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(request).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Reads a response line.
+pub fn parse_response(line: &[u8]) -> Result<Response, String> {
+    let line: AnyLine = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+    let body = match (line.part, line.done, line.fault) {
+        (Some(part), None, None) => Body::Part(part),
+        (None, Some(done), None) => Body::Done(done),
+        (None, None, Some(fault)) => Body::Fault(fault),
+        _ => return Err("a response has exactly one of part, done and fault".to_owned()),
+    };
+    Ok(Response { id: line.id, body })
+}
+
+/// Reads a request line; on failure the id to answer under (0 when even that can't be read) and the fault.
+pub fn parse_request(line: &[u8]) -> Result<Request, (u64, Fault)> {
+    serde_json::from_slice(line).map_err(|error| {
+        #[derive(Deserialize)]
+        struct Shape {
+            #[serde(default)]
+            id: u64,
+            call: Option<serde_json::Value>,
+        }
+        let shape: Option<Shape> = serde_json::from_slice(line).ok();
+        let id = shape.as_ref().map_or(0, |s| s.id);
+        let verb = shape.and_then(|s| match s.call? {
+            serde_json::Value::Object(call) => call.into_iter().next().map(|(verb, _)| verb),
+            _ => None,
+        });
+        let fault = match verb {
+            Some(verb) if !Call::NAMES.contains(&verb.as_str()) => {
+                Fault::new(FaultKind::Invalid, format!("unknown verb {verb:?}"))
+                    .hint(format!("this daemon knows: {}", Call::NAMES.join(", ")))
+            }
+            _ => Fault::new(FaultKind::Invalid, format!("not a request: {error}"))
+                .hint(r#"one request a line, such as {"id":1,"call":{"status":{}}}"#),
+        };
+        (id, fault)
+    })
+}

@@ -1,0 +1,133 @@
+//! The verbs: what can be asked, and what each answer is.
+//!
+//! `pin ls` on the command line is [`PinLs`] here and `pin_ls` in JSON. Adding a verb is one line in the table below.
+
+use crate::daemon::{
+    Cancel, Cancelled, ConfigReport, ConfigShow, IndexRefresh, IndexRefreshed, Metrics, MetricsReport, Shutdown,
+    ShuttingDown, Status, StatusReport, Wait, Waited,
+};
+use crate::fault::Fault;
+use crate::kubo::{KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop};
+use crate::lock::{LockCheck, LockReport};
+use crate::pin::{PinAdd, PinAdded, PinInfo, PinInfoReply, PinLs, PinPage, PinRemoved, PinRm, PinRows, Progress};
+use serde::{Deserialize, Serialize};
+
+/// A question with exactly one type of answer.
+pub trait Verb: Into<Call> {
+    /// The name in JSON, `noun_verb`.
+    const NAME: &'static str;
+    /// What `done` carries.
+    type Reply;
+    /// Takes the reply out of `done`; `None` when it answers another verb, which only a broken peer sends.
+    fn reply(done: Done) -> Option<Self::Reply>;
+    /// Wraps the reply.
+    fn done(reply: Self::Reply) -> Done;
+}
+
+macro_rules! verbs {
+    ($($verb:ident => $reply:ident, $name:literal;)*) => {
+        /// One call. In JSON externally tagged: `{"pin_info":{"cid":"…"}}`.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "each variant is documented at its type")]
+        pub enum Call { $($verb($verb)),* }
+
+        /// The end of a call that went well, tagged like the call.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "each variant is documented at its type")]
+        pub enum Done { $($verb($reply)),* }
+
+        impl Call {
+            /// The verb's name as in JSON.
+            pub fn name(&self) -> &'static str {
+                match self { $(Call::$verb(_) => $verb::NAME),* }
+            }
+            /// Every verb's name, in the order of the table.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+        }
+
+        $(
+            impl From<$verb> for Call {
+                fn from(verb: $verb) -> Call { Call::$verb(verb) }
+            }
+            impl Verb for $verb {
+                const NAME: &'static str = $name;
+                type Reply = $reply;
+                fn reply(done: Done) -> Option<$reply> {
+                    match done { Done::$verb(reply) => Some(reply), _ => None }
+                }
+                fn done(reply: $reply) -> Done { Done::$verb(reply) }
+            }
+        )*
+    };
+}
+
+verbs! {
+    Status => StatusReport, "status";
+    PinLs => PinPage, "pin_ls";
+    PinInfo => PinInfoReply, "pin_info";
+    PinAdd => PinAdded, "pin_add";
+    PinRm => PinRemoved, "pin_rm";
+    KuboStatus => KuboReport, "kubo_status";
+    KuboStart => KuboReport, "kubo_start";
+    KuboStop => KuboReport, "kubo_stop";
+    KuboRestart => KuboReport, "kubo_restart";
+    KuboLogs => KuboLogPage, "kubo_logs";
+    LockCheck => LockReport, "lock_check";
+    IndexRefresh => IndexRefreshed, "index_refresh";
+    Metrics => MetricsReport, "metrics";
+    Wait => Waited, "wait";
+    ConfigShow => ConfigReport, "config_show";
+    Shutdown => ShuttingDown, "shutdown";
+    Cancel => Cancelled, "cancel";
+}
+
+/// A piece of an answer that comes before its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Rows of `pin_ls`, in order.
+    PinLs(PinRows),
+    /// How far a long call has come.
+    Progress(Progress),
+}
+
+/// What a client sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Request {
+    /// Chosen by the client, echoed in every message of the answer; two calls under way on a connection must differ.
+    pub id: u64,
+    /// After so many milliseconds the daemon answers `timeout` and gives the call up. `null`: the verb's own limit.
+    #[serde(default)]
+    pub deadline_ms: Option<u64>,
+    /// The question.
+    pub call: Call,
+}
+
+/// What the daemon sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Response {
+    /// The request's id; 0 for a fault that belongs to the connection.
+    pub id: u64,
+    /// The message itself.
+    pub body: Body,
+}
+
+/// A piece of the answer, its end, or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// More follows.
+    Part(Part),
+    /// The call went well and is over.
+    Done(Done),
+    /// The call failed and is over.
+    Fault(Fault),
+}

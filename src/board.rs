@@ -1,0 +1,116 @@
+//! What the actors publish. `status` and everybody who only wants to know reads these `watch` values and never waits behind
+//! anybody's work. The board is as old as the process, so a restarted actor finds what its predecessor said.
+
+use crate::index::set::PinSet;
+use crate::kubo::rpc::Rpc;
+use jiff::Timestamp;
+use proto_msgs::daemon::{ActorReport, LastError};
+use proto_msgs::kubo::KuboReport;
+use proto_msgs::lock::LockFile;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Why the daemon ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// A signal, with its name and, where the kernel says so, who sent it.
+    Signal(String),
+    /// The `shutdown` verb, with the caller's uid.
+    Asked(u32),
+    /// An actor failed more often than allowed; exit code 1, so that the service manager starts a clean process.
+    GaveUp(String),
+}
+
+/// The index as of its last change.
+#[derive(Clone, Debug)]
+pub struct IndexState {
+    /// The current pins.
+    pub set: Arc<PinSet>,
+    /// When the index last held what Kubo held.
+    pub as_of: Option<Timestamp>,
+    /// Counts changes of the pin set.
+    pub generation: u64,
+    /// Whether a whole listing has been applied to this index.
+    pub complete: bool,
+    /// The node that the index belongs to.
+    pub peer_id: Option<String>,
+    /// What was done about a damaged file at this start.
+    pub recovery: Option<String>,
+}
+
+/// The refresh cycle.
+#[derive(Clone, Debug, Default)]
+pub struct RefreshState {
+    /// From the start of one refresh to the start of the next.
+    pub interval: Duration,
+    /// Duration of the last whole one.
+    pub last: Option<Duration>,
+    /// Failed ones since then.
+    pub failed: u64,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+    /// Counts whole refreshes of this process.
+    pub finished: u64,
+}
+
+/// Everything published. Each field is written by one actor.
+pub struct Board {
+    /// By kubo.
+    pub kubo: watch::Sender<KuboReport>,
+    /// By kubo: there exactly while Kubo is ready.
+    pub rpc: watch::Sender<Option<Rpc>>,
+    /// By index.
+    pub index: watch::Sender<IndexState>,
+    /// By indexer.
+    pub refresh: watch::Sender<RefreshState>,
+    /// By janitor: `repo.lock`.
+    pub lock: watch::Sender<Option<LockFile>>,
+    /// By every actor's [`Life`](crate::supervisor::Life), in start order.
+    pub actors: watch::Sender<Vec<ActorReport>>,
+    /// By whoever met an error last.
+    pub last_error: watch::Sender<Option<LastError>>,
+    /// Set once, when the daemon begins to stop.
+    pub stopping: watch::Sender<Option<StopReason>>,
+}
+
+impl Board {
+    /// The values before any actor has run.
+    pub fn new(kubo: KuboReport) -> Board {
+        let index = IndexState {
+            set: Arc::default(),
+            as_of: None,
+            generation: 0,
+            complete: false,
+            peer_id: None,
+            recovery: None,
+        };
+        Board {
+            kubo: watch::Sender::new(kubo),
+            rpc: watch::Sender::new(None),
+            index: watch::Sender::new(index),
+            refresh: watch::Sender::new(RefreshState::default()),
+            lock: watch::Sender::new(None),
+            actors: watch::Sender::new(Vec::new()),
+            last_error: watch::Sender::new(None),
+            stopping: watch::Sender::new(None),
+        }
+    }
+
+    /// Begins the stop of the daemon; the first reason stays.
+    pub fn stop(&self, reason: StopReason) {
+        self.stopping.send_if_modified(|present| {
+            let first = present.is_none();
+            present.get_or_insert(reason);
+            first
+        });
+    }
+
+    /// Records an error for `status` and the log.
+    pub fn error(&self, actor: &str, detail: impl Into<String>) {
+        let detail = detail.into();
+        tracing::warn!(actor, "{detail}");
+        let error = LastError { at: crate::time::now(), actor: actor.to_owned(), detail };
+        self.last_error.send_replace(Some(error));
+    }
+}

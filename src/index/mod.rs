@@ -1,0 +1,2 @@
+//! The pin index.
+pub mod set;

@@ -1,0 +1,4 @@
+//! The current pins.
+/// Placeholder.
+#[derive(Debug, Default)]
+pub struct PinSet;

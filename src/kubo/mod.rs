@@ -1,0 +1,2 @@
+//! Kubo.
+pub mod rpc;

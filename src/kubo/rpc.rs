@@ -1,0 +1,4 @@
+//! RPC.
+/// Placeholder.
+#[derive(Clone, Debug)]
+pub struct Rpc;

@@ -1,0 +1,18 @@
+//! Times as the outside sees them: RFC 3339 UTC with milliseconds. Durations inside are `Instant`, never the wall clock.
+
+use jiff::{SignedDuration, Timestamp, Unit};
+
+/// The present, as text.
+pub fn now() -> String {
+    text(Timestamp::now())
+}
+
+/// `2026-11-21T04:13:07.123Z`.
+pub fn text(at: Timestamp) -> String {
+    format!("{:.3}", at.round(Unit::Millisecond).unwrap_or(at))
+}
+
+/// Seconds since `at`; 0 when the wall clock was set back behind it.
+pub fn age_s(at: Timestamp) -> f64 {
+    Timestamp::now().duration_since(at).max(SignedDuration::ZERO).as_secs_f64()
+}
