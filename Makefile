@@ -1,0 +1,60 @@
+# GNU make. Downloads and build results live in a cache outside the checkout, so that they survive it: IPFS_KITD_CACHE moves it.
+cache := $(or $(IPFS_KITD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ipfs-kitd)
+CARGO_TARGET_DIR ?= $(cache)/target
+export CARGO_TARGET_DIR
+
+PREFIX ?= /usr/local
+CARGO ?= cargo
+dist := .deps/dist
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test run demo lint dist install clean
+
+help: ## Show this list
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z]*\):.* ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@echo "Cache: $(cache)   Build results: $(CARGO_TARGET_DIR)"
+
+setup: ## Fetch what the build and the tests need: DuckDB's library and Kubo (once; 1 to 5 minutes)
+	@tools/check-tools
+	@tools/libduckdb/fetch >/dev/null
+	@tools/kubo/fetch >/dev/null
+
+build: setup ## Build ipfs-kitd and ipfs-kitctl (5 minutes the first time)
+	$(CARGO) build --workspace --locked
+
+test: setup ## Run all tests, with a real Kubo among them
+	$(CARGO) test --workspace --locked
+
+run: build ## Run a daemon with a Kubo of its own and a few real pins, in the foreground
+	@tools/run
+
+demo: build ## Tour the main commands in a throw-away place
+	@tools/demo
+
+lint: setup ## Check formatting, clippy, and licences where cargo-deny is installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	else echo "lint: licences and advisories were NOT checked: cargo-deny is not installed (cargo install cargo-deny --locked)"; fi
+
+dist: setup ## Build optimised binaries and gather what `make install` copies
+	IPFS_KITD_DIST=1 $(CARGO) build --profile dist --locked -p ipfs-kitd -p ipfs-kitctl
+	@mkdir -p $(dist)
+	cp "$(CARGO_TARGET_DIR)/dist/ipfs-kitd" "$(CARGO_TARGET_DIR)/dist/ipfs-kitctl" .deps/duckdb/libduckdb.so $(dist)/
+
+# Under sudo nothing is built: root has another cache, and no business in running compilers. There it is `make dist` first.
+install: $(if $(SUDO_USER),,dist) ## Install below PREFIX (/usr/local), DESTDIR in front of it; with sudo: make dist, then sudo make install
+	@test -x $(dist)/ipfs-kitd || { echo "install: nothing is built yet. Run make dist first, without sudo." >&2; exit 1; }
+	install -D -m 755 $(dist)/ipfs-kitd "$(DESTDIR)$(PREFIX)/bin/ipfs-kitd"
+	install -D -m 755 $(dist)/ipfs-kitctl "$(DESTDIR)$(PREFIX)/bin/ipfs-kitctl"
+	install -D -m 644 $(dist)/libduckdb.so "$(DESTDIR)$(PREFIX)/lib/ipfs-kitd/libduckdb.so"
+	@for unit in $(wildcard systemd/*.service systemd/*.socket); do \
+	  mkdir -p "$(DESTDIR)$(PREFIX)/lib/systemd/system" && \
+	  sed 's|@PREFIX@|$(PREFIX)|g' "$$unit" >"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; done
+	@for kind in sysusers tmpfiles; do for file in systemd/*$$kind*; do \
+	  test ! -f "$$file" || install -D -m 644 "$$file" "$(DESTDIR)$(PREFIX)/lib/$$kind.d/ipfs-kitd.conf" || exit 1; done; done
+
+clean: ## Remove build results; downloads stay in the cache
+	$(CARGO) clean
+	rm -rf $(dist)
