@@ -35,8 +35,13 @@ demo: build ## Tour the main commands in a throw-away place
 lint: setup ## Check formatting, clippy, and licences where cargo-deny is installed
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
-	else echo "lint: licences and advisories were NOT checked: cargo-deny is not installed (cargo install cargo-deny --locked)"; fi
+	@if ! $(CARGO) deny --version >/dev/null 2>&1; then \
+	  echo "lint: licences and advisories were NOT checked: cargo-deny is not installed (cargo install cargo-deny --locked)"; \
+	else \
+	  $(CARGO) deny --locked check bans licenses sources || exit 1; \
+	  if $(CARGO) deny fetch db >/dev/null 2>&1; then $(CARGO) deny --locked check advisories; \
+	  else echo "lint: advisories were NOT checked: their database can't be reached"; fi; \
+	fi
 
 dist: setup ## Build optimised binaries and gather what `make install` copies
 	IPFS_KITD_DIST=1 $(CARGO) build --profile dist --locked -p ipfs-kitd -p ipfs-kitctl
