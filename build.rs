@@ -11,14 +11,20 @@ fn main() {
     let library = dir.join("libduckdb.so");
     println!("cargo:rerun-if-changed={}", library.display());
     let Ok(real) = library.canonicalize() else {
-        eprintln!(
-            "error: {} is missing. Run `make setup` once: it fetches DuckDB's library (checksum pinned) and links it as .deps/duckdb. \
+        // `cargo::error` and not stderr: cargo prints this as its own one-line error, without the frame of a crashed script.
+        println!(
+            "cargo::error={} is missing. Run `make setup` once: it fetches DuckDB's library (checksum pinned) and links it as .deps/duckdb. \
              Or build with `--features bundled`, which compiles DuckDB (about 40 CPU-minutes).",
             library.display()
         );
-        std::process::exit(1);
+        return;
     };
-    let dir = real.parent().map(|p| p.display().to_string()).unwrap_or_default();
     // An installed binary in PREFIX/bin finds the library in PREFIX/lib/ipfs-kitd, one in the build tree where it was linked.
-    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/ipfs-kitd:{dir}");
+    // `make dist` leaves the second out: a service must not load code from the cache of whoever built it.
+    println!("cargo:rerun-if-env-changed=IPFS_KITD_DIST");
+    let cache = match env::var_os("IPFS_KITD_DIST") {
+        Some(_) => String::new(),
+        None => real.parent().map(|p| format!(":{}", p.display())).unwrap_or_default(),
+    };
+    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/ipfs-kitd{cache}");
 }
