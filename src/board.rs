@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use proto_msgs::daemon::{ActorReport, LastError};
 use proto_msgs::kubo::KuboReport;
 use proto_msgs::lock::LockFile;
+use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -75,20 +76,12 @@ pub struct Board {
 }
 
 impl Board {
-    /// The values before any actor has run.
-    pub fn new(kubo: KuboReport) -> Board {
-        let index = IndexState {
-            set: Arc::default(),
-            as_of: None,
-            generation: 0,
-            complete: false,
-            peer_id: None,
-            recovery: None,
-        };
+    /// The values before any actor has run; the index is published by the threads that own it.
+    pub fn new(kubo: KuboReport, index: watch::Sender<IndexState>) -> Board {
         Board {
             kubo: watch::Sender::new(kubo),
             rpc: watch::Sender::new(None),
-            index: watch::Sender::new(index),
+            index,
             refresh: watch::Sender::new(RefreshState::default()),
             lock: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),
@@ -104,6 +97,20 @@ impl Board {
             present.get_or_insert(reason);
             first
         });
+    }
+
+    /// Kubo's RPC, while Kubo is ready; otherwise why it is not.
+    pub fn kubo_rpc(&self) -> Result<Rpc, Fault> {
+        if let Some(rpc) = self.rpc.borrow().clone() {
+            return Ok(rpc);
+        }
+        let kubo = self.kubo.borrow();
+        let why = kubo.held.as_ref().map(|held| format!(": {}", held.detail)).unwrap_or_default();
+        let hint = match &kubo.held {
+            Some(held) => held.hint.as_str(),
+            None => "`ipfs-kitctl wait --for=kubo=running` waits for it, `ipfs-kitctl kubo start` starts it",
+        };
+        Err(Fault::new(FaultKind::KuboDown, format!("Kubo is not running ({}){why}", kubo.state.name())).hint(hint))
     }
 
     /// Records an error for `status` and the log.

@@ -1,10 +1,68 @@
-//! The configuration in force.
+//! The configuration: flag > environment > file > default, each value with where it came from.
+//!
+//! `load` reads the outside world once; everything after it gets a resolved [`Config`]. A configuration that cannot be used is
+//! exit code 78, because a restart would not help.
 
-use std::path::PathBuf;
+use clap::Parser;
+use jiff::SignedDuration;
+use proto_msgs::daemon::Setting;
+use serde::Deserialize;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Keeps one Kubo node running, owns the index of its pins, and answers for both over a Unix socket.
+///
+/// Every setting can also stand in the configuration file (`interval = "30s"`) and in the environment (IPFS_KITD_INTERVAL);
+/// `--print-config` shows each value and where it came from.
+#[derive(Parser, Debug, Default)]
+#[command(
+    name = "ipfs-kitd",
+    version,
+    after_help = "Exit codes: 0 stopped in order, 2 usage, 75 another daemon owns the data \
+directory, 78 configuration or a newer index, 1 everything else."
+)]
+pub struct Flags {
+    /// Configuration file [default: $XDG_CONFIG_HOME/ipfs-kitd/config.toml, then /etc/ipfs-kitd/config.toml]
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// Where the index and the journal live [default: ~/.ipfs_kit]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where the socket lives [default: $XDG_RUNTIME_DIR/ipfs-kitd, else <data dir>/run]
+    #[arg(long, value_name = "DIR")]
+    pub runtime_dir: Option<PathBuf>,
+    /// Kubo's repo [default: $IPFS_PATH, an existing ~/.ipfs, else <data dir>/ipfs]
+    #[arg(long, value_name = "DIR")]
+    pub ipfs_path: Option<PathBuf>,
+    /// Kubo's program, a path or a name [default: ipfs]
+    #[arg(long, value_name = "PATH")]
+    pub kubo: Option<PathBuf>,
+    /// An argument for `ipfs daemon`; may be given more than once
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub kubo_arg: Vec<String>,
+    /// A profile for `ipfs init`, should there be no repo yet; may be given more than once
+    #[arg(long, value_name = "PROFILE")]
+    pub init_profile: Vec<String>,
+    /// Least time between the starts of two refreshes, such as 30s or 5m [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub interval: Option<String>,
+    /// How long Kubo may take to stop before it is killed [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub stop_grace: Option<String>,
+    /// How long Kubo may take to become ready before `status` calls it slow [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    pub start_timeout: Option<String>,
+    /// Check the configuration and exit
+    #[arg(long)]
+    pub check_config: bool,
+    /// Print every setting with its source and exit
+    #[arg(long)]
+    pub print_config: bool,
+}
+
 /// Every setting, resolved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where the index, the journal and the snapshots live.
     pub data_dir: PathBuf,
@@ -26,9 +84,258 @@ pub struct Config {
     pub stop_grace: Duration,
     /// How long Kubo may take to become ready.
     pub start_timeout: Duration,
+    /// Each of the above as text, with its source.
+    pub settings: Vec<Setting>,
+}
+
+/// Settings that a reload applies.
+const LIVE: [&str; 4] = ["interval", "busy_share", "stop_grace", "start_timeout"];
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a configuration.
+    #[error("the configuration file {path} is wrong: {detail}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        detail: String,
+    },
+    /// A value makes no sense.
+    #[error("{key} = {value:?} ({source_text}) is not {wanted}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// What stands there.
+        value: String,
+        /// Where it stands.
+        source_text: String,
+        /// What could stand there.
+        wanted: &'static str,
+    },
+    /// Neither a flag nor the environment says where the user's files are.
+    #[error("HOME is not set, so {0} has no default; give --{0}")]
+    NoHome(&'static str),
+    /// A socket path has to fit into 108 bytes.
+    #[error("the socket path {0} is longer than the 107 bytes that the kernel allows; give a shorter --runtime-dir")]
+    SocketPath(PathBuf),
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    runtime_dir: Option<PathBuf>,
+    ipfs_path: Option<PathBuf>,
+    kubo: Option<PathBuf>,
+    kubo_args: Option<Vec<String>>,
+    init_profiles: Option<Vec<String>>,
+    interval: Option<String>,
+    busy_share: Option<f64>,
+    stop_grace: Option<String>,
+    start_timeout: Option<String>,
+}
+
+/// A value and where it came from.
+struct Sourced<T> {
+    value: T,
+    source: String,
+}
+
+impl<T> Sourced<T> {
+    fn from_default(value: T) -> Sourced<T> {
+        Sourced { value, source: "default".to_owned() }
+    }
+
+    fn map<U>(self, f: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced { value: f(self.value), source: self.source }
+    }
+}
+
+/// The first of flag, environment and file that is there.
+struct Layers<'a> {
+    env: &'a dyn Fn(&str) -> Option<String>,
+    file: Option<&'a Path>,
+}
+
+impl Layers<'_> {
+    fn pick<T>(
+        &self,
+        key: &'static str,
+        flag: Option<T>,
+        variables: &[&str],
+        from_env: impl Fn(String) -> T,
+        file: Option<T>,
+    ) -> Option<Sourced<T>> {
+        if let Some(value) = flag {
+            return Some(Sourced { value, source: format!("flag --{}", key.replace('_', "-")) });
+        }
+        for variable in variables {
+            if let Some(text) = (self.env)(variable).filter(|t| !t.is_empty()) {
+                return Some(Sourced { value: from_env(text), source: format!("environment {variable}") });
+            }
+        }
+        let path = self.file.map(|p| p.display().to_string()).unwrap_or_default();
+        file.map(|value| Sourced { value, source: format!("file {path}") })
+    }
+}
+
+fn words(text: String) -> Vec<String> {
+    text.split([',', ' ']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
+fn some(list: &[String]) -> Option<Vec<String>> {
+    if list.is_empty() { None } else { Some(list.to_vec()) }
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 impl Config {
+    /// Reads the file and the environment and resolves every setting.
+    pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
+        Config::resolve(flags, &|name| env::var(name).ok(), &|path| path.exists())
+    }
+
+    fn resolve(
+        flags: &Flags,
+        env: &dyn Fn(&str) -> Option<String>,
+        exists: &dyn Fn(&Path) -> bool,
+    ) -> Result<Config, ConfigError> {
+        let home = env("HOME").filter(|h| !h.is_empty()).map(PathBuf::from);
+        let in_home = |name: &str, key| home.as_ref().map(|h| h.join(name)).ok_or(ConfigError::NoHome(key));
+        let path = config_file(flags, env, exists, home.as_deref());
+        let file = path.as_deref().map(read).transpose()?.unwrap_or_default();
+        let layers = Layers { env, file: path.as_deref() };
+
+        let data_dir = layers
+            .pick(
+                "data_dir",
+                flags.data_dir.clone(),
+                &["IPFS_KITD_DATA_DIR", "STATE_DIRECTORY"],
+                PathBuf::from,
+                file.data_dir,
+            )
+            .map_or_else(|| in_home(".ipfs_kit", "data-dir").map(Sourced::from_default), Ok)?
+            .map(absolute);
+        let runtime_dir = layers
+            .pick(
+                "runtime_dir",
+                flags.runtime_dir.clone(),
+                &["IPFS_KITD_RUNTIME_DIR", "RUNTIME_DIRECTORY"],
+                PathBuf::from,
+                file.runtime_dir,
+            )
+            .unwrap_or_else(|| match env("XDG_RUNTIME_DIR").filter(|d| !d.is_empty()) {
+                Some(dir) => Sourced::from_default(Path::new(&dir).join("ipfs-kitd")),
+                None => Sourced::from_default(data_dir.value.join("run")),
+            })
+            .map(absolute);
+        let ipfs_path = layers
+            .pick("ipfs_path", flags.ipfs_path.clone(), &["IPFS_PATH"], PathBuf::from, file.ipfs_path)
+            .unwrap_or_else(|| match home.as_ref().map(|h| h.join(".ipfs")).filter(|p| exists(p)) {
+                Some(existing) => Sourced::from_default(existing),
+                None => Sourced::from_default(data_dir.value.join("ipfs")),
+            })
+            .map(absolute);
+        let kubo = layers
+            .pick("kubo", flags.kubo.clone(), &["IPFS_KITD_KUBO"], PathBuf::from, file.kubo)
+            .unwrap_or_else(|| Sourced::from_default(PathBuf::from("ipfs")))
+            // A bare name is looked up in PATH; anything with a slash means a file.
+            .map(|p| if p.components().count() > 1 { absolute(p) } else { p });
+        let kubo_args = layers
+            .pick("kubo_arg", some(&flags.kubo_arg), &["IPFS_KITD_KUBO_ARGS"], words, file.kubo_args)
+            .unwrap_or_else(|| Sourced::from_default(Vec::new()));
+        let init_profiles = layers
+            .pick("init_profile", some(&flags.init_profile), &["IPFS_KITD_INIT_PROFILES"], words, file.init_profiles)
+            .unwrap_or_else(|| Sourced::from_default(Vec::new()));
+        let text = |key, flag: &Option<String>, variable, file| {
+            layers.pick(key, flag.clone(), &[variable], std::convert::identity, file)
+        };
+        let interval = duration(
+            "interval",
+            text("interval", &flags.interval, "IPFS_KITD_INTERVAL", file.interval),
+            "30s",
+            "a duration of at least 100ms, such as 30s or 5m",
+            Duration::from_millis(100),
+        )?;
+        let stop_grace = duration(
+            "stop_grace",
+            text("stop_grace", &flags.stop_grace, "IPFS_KITD_STOP_GRACE", file.stop_grace),
+            "60s",
+            "a duration of at least 100ms, such as 60s",
+            Duration::from_millis(100),
+        )?;
+        let start_timeout = duration(
+            "start_timeout",
+            text("start_timeout", &flags.start_timeout, "IPFS_KITD_START_TIMEOUT", file.start_timeout),
+            "10m",
+            "a duration of at least 1s, such as 10m",
+            Duration::from_secs(1),
+        )?;
+        let busy_share = layers
+            .pick("busy_share", None, &["IPFS_KITD_BUSY_SHARE"], |t| t.parse().unwrap_or(f64::NAN), file.busy_share)
+            .unwrap_or_else(|| Sourced::from_default(0.2));
+        if !(busy_share.value > 0.0 && busy_share.value <= 1.0) {
+            return Err(ConfigError::Value {
+                key: "busy_share",
+                value: busy_share.value.to_string(),
+                source_text: busy_share.source,
+                wanted: "a share of wall time above 0 and at most 1",
+            });
+        }
+
+        let quoted = |p: &PathBuf| toml::Value::from(p.display().to_string()).to_string();
+        let list = |l: &Vec<String>| toml::Value::from(l.clone()).to_string();
+        let span = |d: &Duration| toml::Value::from(duration_text(*d)).to_string();
+        let settings = vec![
+            setting("data_dir", &data_dir, quoted),
+            setting("runtime_dir", &runtime_dir, quoted),
+            setting("ipfs_path", &ipfs_path, quoted),
+            setting("kubo", &kubo, quoted),
+            setting("kubo_args", &kubo_args, list),
+            setting("init_profiles", &init_profiles, list),
+            setting("interval", &interval, span),
+            setting("busy_share", &busy_share, f64::to_string),
+            setting("stop_grace", &stop_grace, span),
+            setting("start_timeout", &start_timeout, span),
+        ];
+        let config = Config {
+            data_dir: data_dir.value,
+            runtime_dir: runtime_dir.value,
+            ipfs_path: ipfs_path.value,
+            kubo: kubo.value,
+            kubo_args: kubo_args.value,
+            init_profiles: init_profiles.value,
+            interval: interval.value,
+            busy_share: busy_share.value,
+            stop_grace: stop_grace.value,
+            start_timeout: start_timeout.value,
+            settings,
+        };
+        for socket in [config.socket(), config.private_dir().join("kubo-notify.sock")] {
+            if socket.as_os_str().len() > 107 {
+                return Err(ConfigError::SocketPath(socket));
+            }
+        }
+        Ok(config)
+    }
+
+    /// The settings as a configuration file, each with its source behind it.
+    pub fn listing(&self) -> String {
+        self.settings.iter().map(|s| format!("{} = {}  # {}\n", s.key, s.value, s.source)).collect()
+    }
+
     /// The socket that clients use.
     pub fn socket(&self) -> PathBuf {
         self.runtime_dir.join(proto_msgs::SOCKET_NAME)
@@ -47,5 +354,155 @@ impl Config {
     /// PeerID and repo path of the node that this data dir belongs to.
     pub fn node_file(&self) -> PathBuf {
         self.data_dir.join("node.json")
+    }
+
+    /// This configuration with those settings of `new` that apply without a restart.
+    #[must_use]
+    pub fn with_live(&self, new: Config) -> Config {
+        let mut config = self.clone();
+        config.interval = new.interval;
+        config.busy_share = new.busy_share;
+        config.stop_grace = new.stop_grace;
+        config.start_timeout = new.start_timeout;
+        for (old, new) in config.settings.iter_mut().zip(new.settings) {
+            if LIVE.contains(&old.key.as_str()) {
+                *old = new;
+            }
+        }
+        config
+    }
+
+    /// Settings in which `other` differs and which only a restart of the daemon changes.
+    pub fn needs_restart(&self, other: &Config) -> Vec<String> {
+        let pairs = self.settings.iter().zip(&other.settings);
+        pairs
+            .filter(|(a, b)| a.value != b.value && !LIVE.contains(&a.key.as_str()))
+            .map(|(a, _)| a.key.clone())
+            .collect()
+    }
+}
+
+fn config_file(
+    flags: &Flags,
+    env: &dyn Fn(&str) -> Option<String>,
+    exists: &dyn Fn(&Path) -> bool,
+    home: Option<&Path>,
+) -> Option<PathBuf> {
+    if let Some(path) = flags.config.clone().or_else(|| env("IPFS_KITD_CONFIG").map(PathBuf::from)) {
+        return Some(path);
+    }
+    let xdg = env("XDG_CONFIG_HOME").filter(|d| !d.is_empty()).map(PathBuf::from).or(home.map(|h| h.join(".config")));
+    let candidates =
+        xdg.map(|d| d.join("ipfs-kitd/config.toml")).into_iter().chain(["/etc/ipfs-kitd/config.toml".into()]);
+    candidates.into_iter().find(|p| exists(p))
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map(|s| 1 + text[..s.start.min(text.len())].matches('\n').count());
+        let place = line.map(|l| format!("line {l}: ")).unwrap_or_default();
+        ConfigError::Malformed { path: path.to_owned(), detail: format!("{place}{}", error.message()) }
+    })
+}
+
+fn duration(
+    key: &'static str,
+    text: Option<Sourced<String>>,
+    default: &str,
+    wanted: &'static str,
+    least: Duration,
+) -> Result<Sourced<Duration>, ConfigError> {
+    let text = text.unwrap_or_else(|| Sourced::from_default(default.to_owned()));
+    let parsed = text.value.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    match parsed.filter(|d| *d >= least) {
+        Some(value) => Ok(Sourced { value, source: text.source }),
+        None => Err(ConfigError::Value { key, value: text.value, source_text: text.source, wanted }),
+    }
+}
+
+fn duration_text(d: Duration) -> String {
+    SignedDuration::try_from(d).map(|d| format!("{d:#}")).unwrap_or_default()
+}
+
+fn setting<T>(key: &str, value: &Sourced<T>, show: impl Fn(&T) -> String) -> Setting {
+    Setting { key: key.to_owned(), value: show(&value.value), source: value.source.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &[&str], env: &[(&str, &str)], dir: &Path) -> Result<Config, ConfigError> {
+        let flags = Flags::parse_from(std::iter::once("ipfs-kitd").chain(flags.iter().copied()));
+        let env = |name: &str| env.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned());
+        Config::resolve(&flags, &env, &|p| p.starts_with(dir) && p.exists())
+    }
+
+    fn source<'a>(config: &'a Config, key: &str) -> &'a str {
+        config.settings.iter().find(|s| s.key == key).map(|s| s.source.as_str()).expect("a known key")
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "interval = \"1m\"\nstop_grace = \"5s\"\nstart_timeout = \"2m\"\n").expect("written");
+        let home = dir.path().to_str().expect("UTF-8");
+        let file_flag = file.to_str().expect("UTF-8");
+        let env = [("HOME", home), ("IPFS_KITD_INTERVAL", "2m"), ("IPFS_KITD_STOP_GRACE", "6s")];
+        let config = resolve(&["--config", file_flag, "--interval", "3m"], &env, dir.path()).expect("resolves");
+        assert_eq!(config.interval, Duration::from_secs(180));
+        assert_eq!(source(&config, "interval"), "flag --interval");
+        assert_eq!(config.stop_grace, Duration::from_secs(6));
+        assert_eq!(source(&config, "stop_grace"), "environment IPFS_KITD_STOP_GRACE");
+        assert_eq!(config.start_timeout, Duration::from_secs(120));
+        assert_eq!(source(&config, "start_timeout"), format!("file {file_flag}"));
+        assert_eq!(source(&config, "kubo"), "default");
+        assert_eq!(config.data_dir, dir.path().join(".ipfs_kit"));
+        assert_eq!(config.ipfs_path, dir.path().join(".ipfs_kit/ipfs"));
+    }
+
+    #[test]
+    fn an_existing_repo_in_the_home_directory_is_taken() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        std::fs::create_dir(dir.path().join(".ipfs")).expect("made");
+        let env = [("HOME", dir.path().to_str().expect("UTF-8"))];
+        assert_eq!(resolve(&[], &env, dir.path()).expect("resolves").ipfs_path, dir.path().join(".ipfs"));
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_source() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let env = [("HOME", "/h"), ("IPFS_KITD_INTERVAL", "soon")];
+        let error = resolve(&[], &env, dir.path()).expect_err("no duration").to_string();
+        assert!(error.starts_with("interval = \"soon\" (environment IPFS_KITD_INTERVAL) is not a duration"), "{error}");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "\n\ninterwal = \"1m\"\n").expect("written");
+        let error = resolve(&["--config", file.to_str().expect("UTF-8")], &[("HOME", "/h")], dir.path());
+        let error = error.expect_err("an unknown key").to_string();
+        assert!(error.contains("line 3") && error.contains("interwal"), "{error}");
+        let long = format!("/{}", "x".repeat(100));
+        assert!(matches!(
+            resolve(&["--runtime-dir", &long], &[("HOME", "/h")], dir.path()),
+            Err(ConfigError::SocketPath(_))
+        ));
+        assert!(matches!(resolve(&[], &[], dir.path()), Err(ConfigError::NoHome(_))));
+    }
+
+    #[test]
+    fn what_is_printed_is_a_configuration_file() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let env = [("HOME", "/h"), ("IPFS_KITD_KUBO_ARGS", "--offline --enable-gc")];
+        let config = resolve(&[], &env, dir.path()).expect("resolves");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, config.listing()).expect("written");
+        let again = resolve(&["--config", file.to_str().expect("UTF-8")], &[], dir.path()).expect("resolves");
+        assert_eq!(again.kubo_args, ["--offline", "--enable-gc"]);
+        assert_eq!(
+            again.settings.iter().map(|s| &s.value).collect::<Vec<_>>(),
+            config.settings.iter().map(|s| &s.value).collect::<Vec<_>>()
+        );
     }
 }

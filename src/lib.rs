@@ -1,10 +1,21 @@
 //! `ipfs-kitd`: one process that keeps a Kubo node running, owns the index of its pins, and answers for both over a Unix
 //! socket. `docs/ARCHITECTURE.md` has the picture; each module says at its head what it owns.
 
+pub mod analytics;
+pub mod app;
 pub mod board;
 pub mod cid;
 pub mod config;
+pub mod exit;
+pub mod fault;
 pub mod index;
+pub mod indexer;
+pub mod instance;
+pub mod janitor;
 pub mod kubo;
+pub mod log;
+pub mod server;
+pub mod snapshot;
 pub mod supervisor;
+pub mod systemd;
 pub mod time;

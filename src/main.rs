@@ -1,2 +1,47 @@
-//! placeholder
-fn main() {}
+//! The program: arguments in, exit code out. Also the hidden mode in which it becomes Kubo (`kubo/launch.rs`).
+
+use clap::Parser;
+use ipfs_kitd::config::{Config, Flags};
+use ipfs_kitd::{app, exit, kubo, log};
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == kubo::launch::MODE) {
+        return kubo::launch::run(args);
+    }
+    let flags = Flags::parse();
+    if flags.check_config || flags.print_config {
+        return match Config::load(&flags) {
+            Ok(config) => {
+                let text = if flags.print_config { config.listing() } else { "the configuration is good\n".to_owned() };
+                let written = std::io::stdout().write_all(text.as_bytes());
+                ExitCode::from(if written.is_ok() { exit::OK } else { exit::FAILED })
+            }
+            Err(error) => refuse(&error, exit::CONFIG),
+        };
+    }
+    log::begin();
+    match Config::load(&flags).map_err(app::AppError::from).and_then(|config| app::run(&flags, config)) {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            let code = error.code();
+            refuse(&error, code)
+        }
+    }
+}
+
+/// One sentence with its causes on stderr, in the log's place: whoever starts the daemon by hand reads it there.
+fn refuse(error: &dyn Error, code: u8) -> ExitCode {
+    let mut text = format!("ipfs-kitd: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::from(code)
+}

@@ -1,2 +1,21 @@
-//! Kubo.
+//! Kubo, the one child: started, watched, restarted, stopped.
+//!
+//! ```text
+//!            judged good            ready                   three bad probes
+//!   (judge) ────────────► Starting ───────► Running ◄──────────────────────► Degraded
+//!      │ ▲                   │ exit            │ exit        two good ones       │ exit
+//!      │ │ timer             ▼                 ▼                                 ▼
+//!      │ └──────────── Backoff / CrashLoop ◄───┴─────────────────────────────────┘
+//!      ▼ cause                            asked to stop: Stopping ──► Stopped
+//!     Held ── judged again each second ──► (judge)
+//! ```
+//! `state` decides and does nothing, `restart` says when the next try is, `actor` acts. `process` holds the child on a thread as
+//! old as the process, `launch` is what runs between fork and exec, `repo` guards the repo's identity, `rpc` speaks to Kubo.
+
+pub mod actor;
+pub mod launch;
+pub mod process;
+pub mod repo;
+pub mod restart;
 pub mod rpc;
+pub mod state;

@@ -1,4 +1,388 @@
-//! RPC.
-/// Placeholder.
+//! Kubo's RPC over its Unix socket. POST only, one connection a call, every call with a deadline.
+//!
+//! Kubo answers 200 and reports a late error only in the trailer `X-Stream-Error`, so no body is believed before its trailers
+//! were read. Dropping a call closes its connection, which cancels it in Kubo.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proto_msgs::pin::{PinType, Progress};
+use proto_msgs::{Fault, FaultKind};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio_util::task::AbortOnDropHandle;
+
+/// For answers that are short by nature.
+const SHORT: usize = 1 << 20;
+const STREAM_ERROR: &str = "x-stream-error";
+
+/// Why Kubo gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// Nobody answers at the socket.
+    #[error("Kubo's RPC cannot be reached")]
+    Unreachable(#[source] io::Error),
+    /// The connection failed.
+    #[error("the connection to Kubo's RPC failed")]
+    Connection(#[source] hyper::Error),
+    /// Too slow.
+    #[error("Kubo did not answer within {} s", .0.as_secs())]
+    Deadline(Duration),
+    /// Kubo said no.
+    #[error("Kubo: {message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Kubo's own words.
+        message: String,
+    },
+    /// The answer began well and ended with an error or not at all.
+    #[error("Kubo's answer was cut: {0}")]
+    Cut(String),
+    /// More than was expected.
+    #[error("Kubo's answer is longer than {limit} bytes")]
+    TooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// Not what Kubo answers.
+    #[error("Kubo's answer to {call} is not what was expected: {detail}")]
+    Malformed {
+        /// The call.
+        call: &'static str,
+        /// Why.
+        detail: String,
+    },
+}
+
+impl From<RpcError> for Fault {
+    fn from(error: RpcError) -> Fault {
+        let detail = error.to_string();
+        match error {
+            RpcError::Unreachable(_) | RpcError::Connection(_) => Fault::new(FaultKind::KuboDown, detail)
+                .hint("Kubo ended or is being restarted; `ipfs-kitctl kubo status` says more"),
+            RpcError::Deadline(_) => Fault::new(FaultKind::Timeout, detail),
+            RpcError::Refused { message, .. } if message.contains("not pinned") => {
+                Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl pin ls` shows what is pinned")
+            }
+            RpcError::Refused { status: 400, .. } => Fault::new(FaultKind::Invalid, detail),
+            RpcError::Refused { .. } | RpcError::Cut(_) | RpcError::TooLarge { .. } | RpcError::Malformed { .. } => {
+                Fault::new(FaultKind::Kubo, detail)
+            }
+        }
+    }
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeId {
+    /// The node's identity.
+    pub peer_id: String,
+    /// `kubo/0.43.1/…`.
+    pub agent: String,
+}
+
+/// A cloneable way to Kubo's RPC.
 #[derive(Clone, Debug)]
-pub struct Rpc;
+pub struct Rpc {
+    socket: Arc<Path>,
+}
+
+#[derive(Deserialize)]
+struct KuboError {
+    #[serde(rename = "Message")]
+    message: String,
+}
+
+impl Rpc {
+    /// The RPC at a socket; nothing is connected yet.
+    pub fn new(socket: PathBuf) -> Rpc {
+        Rpc { socket: socket.into() }
+    }
+
+    /// Who answers there.
+    pub async fn id(&self, deadline: Duration) -> Result<NodeId, RpcError> {
+        #[derive(Deserialize)]
+        struct Id {
+            #[serde(rename = "ID")]
+            peer_id: String,
+            #[serde(rename = "AgentVersion", default)]
+            agent: String,
+        }
+        let id: Id = self.short("id", "id", deadline).await?;
+        Ok(NodeId { peer_id: id.peer_id, agent: id.agent })
+    }
+
+    /// Kubo's version, `0.43.1`.
+    pub async fn version(&self, deadline: Duration) -> Result<String, RpcError> {
+        #[derive(Deserialize)]
+        struct Version {
+            #[serde(rename = "Version")]
+            version: String,
+        }
+        Ok(self.short::<Version>("version", "version", deadline).await?.version)
+    }
+
+    /// The whole body of an unstreamed listing of the pins of one type; an error unless it came whole.
+    pub async fn pin_ls(
+        &self,
+        pin_type: PinType,
+        names: bool,
+        deadline: Duration,
+        limit: usize,
+    ) -> Result<Bytes, RpcError> {
+        let call = format!("pin/ls?type={}&names={names}", pin_type.name());
+        in_time(deadline, self.call(&call, limit, |_| Ok(()))).await
+    }
+
+    /// What Kubo holds of exactly this CID now.
+    pub async fn pin_of(&self, cid: &str, deadline: Duration) -> Result<Option<(PinType, Option<String>)>, RpcError> {
+        #[derive(Deserialize)]
+        struct Keys {
+            #[serde(rename = "Keys", default)]
+            keys: std::collections::HashMap<String, Pin>,
+        }
+        #[derive(Deserialize)]
+        struct Pin {
+            #[serde(rename = "Name", default)]
+            name: String,
+        }
+        // `all` may walk every block of every recursive pin.
+        for pin_type in [PinType::Recursive, PinType::Direct] {
+            let call = format!("pin/ls?arg={}&type={}&names=true", encoded(cid), pin_type.name());
+            match self.short::<Keys>("pin/ls", &call, deadline).await {
+                Ok(found) => {
+                    let name = found.keys.into_values().next().map(|pin| pin.name).filter(|name| !name.is_empty());
+                    return Ok(Some((pin_type, name)));
+                }
+                Err(RpcError::Refused { message, .. }) if message.contains("is not pinned") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Pins, fetching what is missing, for as long as it takes; returns when Kubo has confirmed.
+    pub async fn pin_add(
+        &self,
+        cid: &str,
+        name: Option<&str>,
+        pin_type: PinType,
+        mut on_progress: impl FnMut(Progress) + Send,
+    ) -> Result<(), RpcError> {
+        #[derive(Deserialize)]
+        struct Line {
+            #[serde(rename = "Pins")]
+            pins: Option<Vec<String>>,
+            #[serde(rename = "Progress")]
+            progress: Option<u64>,
+            #[serde(rename = "Bytes")]
+            bytes: Option<u64>,
+        }
+        let recursive = pin_type == PinType::Recursive;
+        let name = name.map(|name| format!("&name={}", encoded(name))).unwrap_or_default();
+        let call = format!("pin/add?arg={}&recursive={recursive}&progress=true{name}", encoded(cid));
+        let mut pinned = false;
+        let mut rest = Vec::new();
+        let mut take = |line: &[u8]| -> Result<(), RpcError> {
+            let line: Line = parse("pin/add", line)?;
+            pinned |= line.pins.is_some_and(|pins| !pins.is_empty());
+            if let Some(blocks) = line.progress {
+                on_progress(Progress { blocks, bytes: line.bytes });
+            }
+            Ok(())
+        };
+        self.call(&call, usize::MAX, |chunk| {
+            rest.extend_from_slice(chunk);
+            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                take(&line)?;
+            }
+            if rest.len() > SHORT { Err(RpcError::TooLarge { limit: SHORT }) } else { Ok(()) }
+        })
+        .await?;
+        if !rest.trim_ascii().is_empty() {
+            take(&rest)?;
+        }
+        if pinned { Ok(()) } else { Err(RpcError::Cut("the confirmation is missing".to_owned())) }
+    }
+
+    /// Unpins.
+    pub async fn pin_rm(&self, cid: &str, deadline: Duration) -> Result<(), RpcError> {
+        self.short::<serde_json::Value>("pin/rm", &format!("pin/rm?arg={}", encoded(cid)), deadline).await.map(drop)
+    }
+
+    async fn short<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        call: &str,
+        deadline: Duration,
+    ) -> Result<T, RpcError> {
+        let body = in_time(deadline, self.call(call, SHORT, |_| Ok(()))).await?;
+        parse(name, &body)
+    }
+
+    /// One call. Each chunk goes to `on_chunk`; a body within a `limit` of less than `usize::MAX` is collected, too.
+    async fn call(
+        &self,
+        call: &str,
+        limit: usize,
+        mut on_chunk: impl FnMut(&[u8]) -> Result<(), RpcError>,
+    ) -> Result<Bytes, RpcError> {
+        let stream = UnixStream::connect(&*self.socket).await.map_err(RpcError::Unreachable)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(RpcError::Connection)?;
+        // The connection's task ends with this call, whichever way it ends.
+        let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
+        let request = Request::post(format!("/api/v0/{call}"))
+            .header("host", "kubo")
+            .header("user-agent", concat!("ipfs-kitd/", env!("CARGO_PKG_VERSION")))
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| RpcError::Malformed { call: "request", detail: error.to_string() })?;
+        let response = sender.send_request(request).await.map_err(RpcError::Connection)?;
+        if response.status() != StatusCode::OK {
+            return Err(refused(response).await);
+        }
+        let mut body = response.into_body();
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| RpcError::Cut(error.to_string()))?;
+            match frame.into_data() {
+                Ok(data) => {
+                    on_chunk(&data)?;
+                    if limit < usize::MAX {
+                        if whole.len() + data.len() > limit {
+                            return Err(RpcError::TooLarge { limit });
+                        }
+                        whole.extend_from_slice(&data);
+                    }
+                }
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    if let Some(error) = trailers.get(STREAM_ERROR).filter(|e| !e.is_empty()) {
+                        return Err(RpcError::Cut(String::from_utf8_lossy(error.as_bytes()).into_owned()));
+                    }
+                }
+            }
+        }
+        Ok(whole.freeze())
+    }
+}
+
+async fn refused(response: Response<Incoming>) -> RpcError {
+    let status = response.status();
+    let body = http_body_util::Limited::new(response.into_body(), SHORT).collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let message = match serde_json::from_slice::<KuboError>(&body) {
+        Ok(error) => error.message,
+        Err(_) => format!("HTTP {status} {}", String::from_utf8_lossy(&body[..body.len().min(200)]).trim()),
+    };
+    RpcError::Refused { status: status.as_u16(), message }
+}
+
+async fn in_time<T>(deadline: Duration, call: impl Future<Output = Result<T, RpcError>>) -> Result<T, RpcError> {
+    tokio::time::timeout(deadline, call).await.unwrap_or(Err(RpcError::Deadline(deadline)))
+}
+
+fn parse<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, RpcError> {
+    serde_json::from_slice(body).map_err(|error| RpcError::Malformed { call, detail: error.to_string() })
+}
+
+fn encoded(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
+
+    /// Answers one connection with these bytes and closes it.
+    async fn answering(bytes: &'static [u8]) -> (tempfile::TempDir, Rpc) {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("rpc.sock");
+        let listener = UnixListener::bind(&path).expect("bound");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("accepted");
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await.expect("a request");
+            stream.write_all(bytes).await.expect("written");
+        });
+        (dir, Rpc::new(path))
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    async fn listing(bytes: &'static [u8]) -> Result<Bytes, RpcError> {
+        let (_dir, rpc) = answering(bytes).await;
+        rpc.pin_ls(PinType::Recursive, true, DEADLINE, 1000).await
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_came_whole_is_believed() {
+        let body = listing(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Error\r\n\r\n3\r\n{}\n\r\n0\r\n\r\n",
+        );
+        assert_eq!(&body.await.expect("whole")[..], b"{}\n");
+    }
+
+    #[tokio::test]
+    async fn a_listing_with_an_error_in_its_trailer_is_not_believed() {
+        let body = listing(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Error\r\n\r\n3\r\n{}\n\r\n0\r\nX-Stream-Error: disk on fire\r\n\r\n");
+        assert!(matches!(body.await, Err(RpcError::Cut(why)) if why == "disk on fire"));
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_ends_early_is_not_believed() {
+        let body = listing(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n");
+        assert!(matches!(body.await, Err(RpcError::Cut(_))));
+        let body = listing(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}\n");
+        assert!(matches!(body.await, Err(RpcError::Cut(_))));
+    }
+
+    #[tokio::test]
+    async fn kubos_own_words_are_passed_on() {
+        let body = listing(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 43\r\n\r\n{\"Message\":\"no\",\"Code\":0,\"Type\":\"error\"}   ");
+        assert!(matches!(body.await, Err(RpcError::Refused { status: 500, message }) if message == "no"));
+    }
+
+    #[tokio::test]
+    async fn more_than_the_limit_is_refused() {
+        let (_dir, rpc) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789").await;
+        let body = rpc.pin_ls(PinType::Direct, false, DEADLINE, 5).await;
+        assert!(matches!(body, Err(RpcError::TooLarge { limit: 5 })));
+    }
+
+    #[tokio::test]
+    async fn a_dead_socket_and_a_silent_one_are_told_apart() {
+        let rpc = Rpc::new("/nonexistent/rpc.sock".into());
+        assert!(matches!(rpc.id(DEADLINE).await, Err(RpcError::Unreachable(_))));
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("rpc.sock");
+        let _listener = UnixListener::bind(&path).expect("bound");
+        let short = Duration::from_millis(20);
+        assert!(matches!(Rpc::new(path).id(short).await, Err(RpcError::Deadline(_))));
+    }
+
+    #[tokio::test]
+    async fn a_pin_is_added_when_kubo_says_so_and_not_before() {
+        let (_dir, rpc) =
+            answering(b"HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n{\"Progress\":7,\"Bytes\":9}\n{\"Pins\":[\"a\"]}")
+                .await;
+        let mut seen = Vec::new();
+        rpc.pin_add("a", None, PinType::Recursive, |p| seen.push(p.blocks)).await.expect("pinned");
+        assert_eq!(seen, [7]);
+        let (_dir, rpc) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"Progress\":7}").await;
+        let cut = rpc.pin_add("a", None, PinType::Recursive, |_| {}).await;
+        assert!(matches!(cut, Err(RpcError::Cut(_))));
+    }
+}

@@ -1,0 +1,106 @@
+//! The analytics actor: totals by type, codec and age, counted once for each generation of the pin set (ages once a minute).
+
+use crate::board::Board;
+use crate::fault::ask;
+use crate::index::actor::{AskTotals, Index, dated};
+use crate::index::query::Totals;
+use crate::supervisor::{Life, Stop};
+use kameo::actor::{ActorRef, WeakActorRef};
+use kameo::error::{ActorStopReason, Infallible, PanicError};
+use kameo::message::{Context, Message};
+use kameo::prelude::Actor;
+use kameo::reply::DelegatedReply;
+use proto_msgs::Fault;
+use proto_msgs::daemon::{Metrics, MetricsReport};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// Age classes move with time although nothing changes.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// What the actor is made from.
+#[derive(Clone)]
+pub struct AnalyticsArgs {
+    /// Its life.
+    pub life: Arc<Life>,
+    /// What the others publish.
+    pub board: Arc<Board>,
+    /// Who counts.
+    pub index: ActorRef<Index>,
+}
+
+/// Totals, the generation that they are of, and when they were counted.
+type Counted = Option<(Totals, u64, Instant)>;
+
+/// The actor.
+pub struct Analytics {
+    args: AnalyticsArgs,
+    counted: Arc<Mutex<Counted>>,
+}
+
+impl Actor for Analytics {
+    type Args = AnalyticsArgs;
+    type Error = Infallible;
+
+    async fn on_start(args: AnalyticsArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        args.life.begin().await;
+        Ok(Analytics { args, counted: Arc::default() })
+    }
+
+    async fn on_panic(
+        &mut self,
+        _: WeakActorRef<Self>,
+        error: PanicError,
+    ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+        self.args.life.failed(&error);
+        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+    }
+}
+
+/// Totals of the present generation; whoever asks while somebody counts waits for that count.
+async fn totals(args: &AnalyticsArgs, counted: &Mutex<Counted>) -> Result<Totals, Fault> {
+    let mut counted = counted.lock().await;
+    let generation = args.board.index.borrow().generation;
+    match &*counted {
+        Some((totals, of, at)) if *of == generation && at.elapsed() < FRESH => Ok(totals.clone()),
+        _ => {
+            let totals = ask(&args.index, AskTotals).await?;
+            *counted = Some((totals.clone(), generation, Instant::now()));
+            Ok(totals)
+        }
+    }
+}
+
+impl Message<Metrics> for Analytics {
+    type Reply = DelegatedReply<Result<MetricsReport, Fault>>;
+
+    async fn handle(&mut self, _: Metrics, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let (args, counted) = (self.args.clone(), self.counted.clone());
+        ctx.spawn(async move {
+            let dated = dated(&args.board);
+            let totals = totals(&args, &counted).await?;
+            Ok(MetricsReport {
+                as_of: dated.as_of,
+                age_s: dated.age_s,
+                generation: dated.generation,
+                complete: dated.complete,
+                source: dated.source,
+                pins: totals.pins,
+                named: totals.named,
+                by_type: totals.by_type,
+                by_codec: totals.by_codec,
+                by_age: totals.by_age,
+                bytes: None,
+            })
+        })
+    }
+}
+
+impl Message<Stop> for Analytics {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {}
+}

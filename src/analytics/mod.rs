@@ -1,0 +1,3 @@
+//! Figures over all pins.
+
+pub mod actor;

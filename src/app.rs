@@ -1,0 +1,268 @@
+//! The daemon's life: what is started in which order, what happens on signals, and how everything ends.
+//!
+//! Start: locks, index file, socket, then the actors from the bottom up. Stop: calls are refused, then the actors end from
+//! the top down, except that the socket goes last, so that `status` answers while Kubo takes its time.
+
+use crate::analytics::actor::{Analytics, AnalyticsArgs};
+use crate::board::{Board, StopReason};
+use crate::config::{Config, ConfigError, Flags};
+use crate::index::actor::{Index, IndexArgs};
+use crate::index::store::{OpenError, Store};
+use crate::indexer::actor::{Indexer, IndexerArgs};
+use crate::instance::{self, InstanceError};
+use crate::janitor::actor::{Janitor, JanitorArgs};
+use crate::kubo::actor::{Kubo, KuboArgs, Memory};
+use crate::kubo::process::Spawner;
+use crate::server::Routes;
+use crate::server::actor::{Home, Server, ServerArgs};
+use crate::supervisor::{Life, Stop, Supervisor};
+use crate::{exit, systemd};
+use futures_util::StreamExt;
+use kameo::actor::{ActorRef, Spawn};
+use kameo::error::Infallible;
+use kameo::message::Message;
+use kameo::prelude::Actor;
+use kameo::reply::Reply;
+use kameo::supervision::RestartPolicy;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_tokio::SignalsInfo;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{oneshot, watch};
+
+/// For an actor's ordered end, Kubo's and the index's apart.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// For the index's last checkpoint.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Why the daemon ends with something else than 0.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is of no use.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directories are taken or unsafe.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The index cannot be opened.
+    #[error(transparent)]
+    Index(#[from] OpenError),
+    /// The process cannot be set up.
+    #[error("cannot {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// An actor failed too often.
+    #[error("{0}")]
+    GaveUp(String),
+}
+
+impl AppError {
+    /// The exit code that tells a service manager whether a restart helps.
+    pub fn code(&self) -> u8 {
+        match self {
+            AppError::Config(_) => exit::CONFIG,
+            AppError::Instance(InstanceError::Owned { .. }) => exit::OWNED,
+            AppError::Instance(InstanceError::Unsafe { .. }) => exit::CONFIG,
+            AppError::Index(error) if error.needs_newer_version() => exit::CONFIG,
+            AppError::Index(_) | AppError::Instance(_) | AppError::Io { .. } | AppError::GaveUp(_) => exit::FAILED,
+        }
+    }
+}
+
+/// Runs the daemon until it has stopped in order.
+pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
+    let data = instance::claim(&config.data_dir)?;
+    let runtime_claim = instance::claim(&config.runtime_dir)?;
+    instance::private_dir(&config.private_dir(), false)?;
+    instance::private_dir(&config.index_dir(), false)?;
+    let store = Store::open(&config.index_dir())?;
+    let io = |action| move |source| AppError::Io { action, source };
+    let program = std::env::current_exe().map_err(io("find my own program"))?;
+    // As old as the process, and before the runtime: the child's parent-death signal follows this thread.
+    let spawner = Spawner::start(program).map_err(io("start the spawner thread"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(io("start the runtime"))?;
+    let ended = runtime.block_on(live(flags, Arc::new(config), store, spawner));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop((runtime_claim, data));
+    ended
+}
+
+/// The actors that others talk to.
+struct Actors {
+    index: ActorRef<Index>,
+    janitor: ActorRef<Janitor>,
+    kubo: ActorRef<Kubo>,
+    indexer: ActorRef<Indexer>,
+    analytics: ActorRef<Analytics>,
+    server: ActorRef<Server>,
+}
+
+/// What the actors are made from.
+struct Parts {
+    board: Arc<Board>,
+    config: watch::Receiver<Arc<Config>>,
+    store: Store,
+    spawner: Spawner,
+    home: Home,
+    started: (Instant, jiff::Timestamp),
+}
+
+async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner) -> Result<(), AppError> {
+    let signals = SignalsInfo::<signal_hook::iterator::exfiltrator::WithOrigin>::new([SIGTERM, SIGINT, SIGHUP]);
+    let mut signals = signals.map_err(|source| AppError::Io { action: "listen for signals", source })?;
+    let started = (Instant::now(), jiff::Timestamp::now());
+    let board = Arc::new(Board::new(crate::kubo::actor::before_start(&config), store.state()));
+    let home = Home::bind(&config.socket())?;
+    let (configs, config) = watch::channel(config);
+    let parts = Parts { board: board.clone(), config, store: store.clone(), spawner, home, started };
+
+    let (send, actors) = oneshot::channel();
+    let life = Life::new("supervisor", &board);
+    let recipe = Box::new(|supervisor| -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move { drop(send.send(start(&supervisor, parts).await)) })
+    });
+    let supervisor = Supervisor::spawn((life, recipe));
+    let gone = |_| AppError::GaveUp("the supervisor ended before it had started the actors".to_owned());
+    let actors = actors.await.map_err(gone)?;
+
+    // The socket has been there since `bind`; everybody takes work now, so it answers.
+    let up = board.actors.subscribe().wait_for(|actors| actors.iter().all(|a| a.running)).await.is_ok();
+    if up {
+        systemd::ready();
+        tracing::info!(socket = %configs.borrow().socket().display(), pid = std::process::id(), "ready");
+    }
+
+    let mut stopping = board.stopping.subscribe();
+    let reason = loop {
+        tokio::select! {
+            Ok(()) = stopping.changed() => {
+                if let Some(reason) = stopping.borrow().clone() { break reason }
+            }
+            Some(signal) = signals.next() => {
+                // On a terminal a hang-up means that the terminal is gone.
+                if signal.signal == SIGHUP && !nix::unistd::isatty(io::stdin().as_fd()).unwrap_or(false) {
+                    reload(flags, &configs);
+                } else {
+                    let sender = signal.process.map(|p| format!(" from PID {}, uid {}", p.pid, p.uid));
+                    let name = signal_hook::low_level::signal_name(signal.signal).unwrap_or("a signal");
+                    board.stop(StopReason::Signal(format!("{name}{}", sender.unwrap_or_default())));
+                }
+            }
+            // A supervisor that hangs is found out here, and its restarts are its own.
+            () = probe(&supervisor) => {}
+        }
+    };
+    tracing::info!(?reason, "stopping");
+    systemd::stopping();
+    let grace = configs.borrow().stop_grace;
+    stop(&board, actors, grace, &store).await;
+    tracing::info!("stopped");
+    match reason {
+        StopReason::GaveUp(why) => Err(AppError::GaveUp(why)),
+        StopReason::Signal(_) | StopReason::Asked(_) => Ok(()),
+    }
+}
+
+/// Shows every second that the supervisor takes messages.
+async fn probe(supervisor: &ActorRef<Supervisor>) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let _ = supervisor.tell(crate::supervisor::Probe).try_send();
+}
+
+/// The recipe: from the bottom up, each with the references that it may ask.
+async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
+    let Parts { board, config, store, spawner, home, started } = parts;
+    let life = |name| Life::new(name, &board);
+    let index = child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store }).await;
+    let args = JanitorArgs { life: life("janitor"), board: board.clone(), config: config.clone() };
+    let janitor = child::<Janitor>(supervisor, args).await;
+    let args = KuboArgs {
+        life: life("kubo"),
+        board: board.clone(),
+        config: config.clone(),
+        spawner: spawner.clone(),
+        memory: Memory::new(),
+    };
+    let kubo = child::<Kubo>(supervisor, args).await;
+    let args =
+        IndexerArgs { life: life("indexer"), board: board.clone(), config: config.clone(), index: index.clone() };
+    let indexer = child::<Indexer>(supervisor, args).await;
+    let args = AnalyticsArgs { life: life("analytics"), board: board.clone(), index: index.clone() };
+    let analytics = child::<Analytics>(supervisor, args).await;
+    let routes = Arc::new(Routes {
+        board: board.clone(),
+        config,
+        started,
+        index: index.clone(),
+        indexer: indexer.clone(),
+        kubo: kubo.clone(),
+        spawner,
+        janitor: janitor.clone(),
+        analytics: analytics.clone(),
+    });
+    let server = child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
+    Actors { index, janitor, kubo, indexer, analytics, server }
+}
+
+async fn child<A>(supervisor: &ActorRef<Supervisor>, args: A::Args) -> ActorRef<A>
+where
+    A: Actor,
+    A::Args: Clone + Sync,
+{
+    // kameo's own limit would stop children without order; `Life` counts instead.
+    A::supervise(supervisor, args)
+        .restart_policy(RestartPolicy::Permanent)
+        .restart_limit(u32::MAX, Duration::from_secs(1))
+        .spawn()
+        .await
+}
+
+async fn stop(board: &Board, actors: Actors, grace: Duration, store: &Store) {
+    // No descendant of a stop may wait for a restart's backoff for ever: each has its deadline.
+    end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
+    end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;
+    end(board, &actors.kubo, "kubo", grace + STOP_DEADLINE).await;
+    end(board, &actors.janitor, "janitor", STOP_DEADLINE).await;
+    end(board, &actors.index, "index", CLOSE_DEADLINE).await;
+    store.close(CLOSE_DEADLINE).await;
+    end(board, &actors.server, "server", STOP_DEADLINE).await;
+}
+
+async fn end<A>(board: &Board, actor: &ActorRef<A>, name: &str, deadline: Duration)
+where
+    A: Actor + Message<Stop>,
+    <A as Message<Stop>>::Reply: Reply<Ok = (), Error = Infallible>,
+{
+    match tokio::time::timeout(deadline, actor.ask(Stop)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => board.error(name, format!("the {name} actor did not stop in order: {error}")),
+        Err(_) => board.error(name, format!("the {name} actor did not stop within {} s", deadline.as_secs())),
+    }
+}
+
+fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>) {
+    systemd::reloading();
+    match Config::load(flags) {
+        Ok(new) => {
+            let later = configs.borrow().needs_restart(&new);
+            if !later.is_empty() {
+                tracing::warn!(settings = later.join(", "), "changed settings that only a restart applies");
+            }
+            let old = configs.borrow().clone();
+            configs.send_replace(Arc::new(old.with_live(new)));
+            tracing::info!("the configuration was read again");
+        }
+        Err(error) => tracing::error!("the configuration stays as it is: {error}"),
+    }
+    systemd::ready();
+}

@@ -1,0 +1,189 @@
+//! What a listing changes, and which absence counts. Pure.
+
+use super::listing::Listed;
+use crate::cid::Key;
+use crate::index::apply::{Change, NewPin};
+use crate::index::set::{Entry, Keyed};
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+/// A listing against the set.
+#[derive(Debug, Default)]
+pub struct Diff {
+    /// In the listing alone.
+    pub added: Vec<NewPin>,
+    /// In both, with another type or name.
+    pub changed: Vec<Change>,
+    /// In the set alone.
+    pub missing: Vec<Key>,
+    /// Pins in the set.
+    pub before: usize,
+}
+
+/// Merges the set with a listing, both sorted by key.
+pub fn diff(set: impl Iterator<Item = Entry>, listed: Vec<Listed>, keyed: &Keyed) -> Diff {
+    let mut diff = Diff::default();
+    let mut set = set.peekable();
+    for pin in listed {
+        while let Some(entry) = set.next_if(|entry| entry.key() < pin.key) {
+            diff.before += 1;
+            diff.missing.push(entry.key());
+        }
+        match set.peek().map(|entry| entry.key().cmp(&pin.key)) {
+            Some(Ordering::Equal) => {
+                diff.before += 1;
+                let same = set.next().is_some_and(|entry| {
+                    entry.pin_type() == pin.pin_type && entry.name_hash() == keyed.name_hash(pin.name.as_deref())
+                });
+                if !same {
+                    diff.changed.push(Change { key: pin.key, pin_type: pin.pin_type, name: pin.name });
+                }
+            }
+            _ => diff.added.push(NewPin { cid: pin.cid, pin_type: pin.pin_type, name: pin.name }),
+        }
+    }
+    for entry in set {
+        diff.before += 1;
+        diff.missing.push(entry.key());
+    }
+    diff
+}
+
+/// What the listing before this one missed.
+#[derive(Clone, Debug, Default)]
+pub struct Suspects {
+    missing: HashSet<Key>,
+}
+
+/// What is to be done about the missing pins of a listing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Missed by two listings in a row: gone.
+    pub gone: Vec<Key>,
+    /// Missed once.
+    pub waiting: usize,
+    /// More than half of the pins are missing for the first time: look again at once.
+    pub look_again: bool,
+}
+
+impl Suspects {
+    /// Judges the missing pins of a listing and remembers them for the next one.
+    ///
+    /// One absence is no removal: Kubo renames a pin by removing it, walking its DAG, and adding it again. More than half
+    /// missing at once needs two *equal* listings: what the second one misses otherwise is not confirmed by it.
+    pub fn judge(&mut self, missing: Vec<Key>, before: usize) -> Confirmed {
+        let now: HashSet<Key> = missing.iter().copied().collect();
+        let many = missing.len() * 2 > before;
+        let confirmed = if many && now != self.missing {
+            Confirmed { gone: Vec::new(), waiting: missing.len(), look_again: !missing.is_empty() }
+        } else {
+            let (gone, waiting): (Vec<Key>, Vec<Key>) = missing.into_iter().partition(|key| self.missing.contains(key));
+            Confirmed { gone, waiting: waiting.len(), look_again: false }
+        };
+        self.missing = now;
+        for key in &confirmed.gone {
+            self.missing.remove(key);
+        }
+        confirmed
+    }
+
+    /// Whether some pins were missed once.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Forgets them: nothing is missing.
+    pub fn clear(&mut self) {
+        self.missing.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cid;
+    use crate::index::set::{PinSet, Sums};
+    use proptest::prelude::*;
+    use proto_msgs::pin::PinType;
+    use std::collections::BTreeMap;
+
+    fn listed(n: u8, name: u8, direct: bool) -> Listed {
+        let hash = ::cid::multihash::Multihash::<64>::wrap(0x12, &[n; 32]).expect("32 bytes");
+        let cid = ::cid::Cid::new_v1(0x55, hash);
+        let pin_type = if direct { PinType::Direct } else { PinType::Recursive };
+        let name = (name > 0).then(|| name.to_string());
+        Listed { key: Key::of(&cid), cid, pin_type, name }
+    }
+
+    fn set_of(pins: &[Listed], keyed: &Keyed) -> PinSet {
+        let mut sums = Sums::default();
+        let mut entries: Vec<_> = pins
+            .iter()
+            .map(|pin| {
+                sums.add(keyed, &cid::text(&pin.cid), pin.pin_type, pin.name.as_deref());
+                Entry::new(pin.key, pin.pin_type, 1, keyed.name_hash(pin.name.as_deref()))
+            })
+            .collect();
+        entries.sort_by_key(Entry::key);
+        PinSet::from_sorted(entries, sums)
+    }
+
+    fn keys(range: std::ops::Range<u8>) -> Vec<Key> {
+        range.map(|n| listed(n, 0, false).key).collect()
+    }
+
+    #[test]
+    fn one_absence_is_no_removal_and_two_in_a_row_are() {
+        let mut suspects = Suspects::default();
+        assert_eq!(suspects.judge(keys(0..2), 10), Confirmed { gone: vec![], waiting: 2, look_again: false });
+        assert_eq!(suspects.judge(keys(1..3), 10), Confirmed { gone: keys(1..2), waiting: 1, look_again: false });
+        assert_eq!(suspects.judge(vec![], 9), Confirmed { gone: vec![], waiting: 0, look_again: false });
+        assert_eq!(suspects.judge(keys(2..3), 9).gone, vec![], "it was back in between");
+    }
+
+    #[test]
+    fn more_than_half_missing_needs_two_equal_listings() {
+        let mut suspects = Suspects::default();
+        assert_eq!(suspects.judge(keys(0..8), 10), Confirmed { gone: vec![], waiting: 8, look_again: true });
+        assert_eq!(suspects.judge(keys(0..9), 10), Confirmed { gone: vec![], waiting: 9, look_again: true });
+        assert_eq!(suspects.judge(keys(0..9), 10), Confirmed { gone: keys(0..9), waiting: 0, look_again: false });
+    }
+
+    #[test]
+    fn an_empty_set_that_is_confirmed_is_data() {
+        let mut suspects = Suspects::default();
+        assert!(suspects.judge(keys(0..1), 1).look_again);
+        assert_eq!(suspects.judge(keys(0..1), 1).gone, keys(0..1));
+    }
+
+    proptest! {
+        #[test]
+        fn applying_the_diff_to_the_set_gives_the_listing(
+            before in prop::collection::btree_map(any::<u8>(), (0u8..3, any::<bool>()), 0..40),
+            after in prop::collection::btree_map(any::<u8>(), (0u8..3, any::<bool>()), 0..40),
+        ) {
+            let pins = |map: &BTreeMap<u8, (u8, bool)>| -> Vec<Listed> {
+                let mut pins: Vec<_> = map.iter().map(|(n, (name, direct))| listed(*n, *name, *direct)).collect();
+                pins.sort_by_key(|pin| pin.key);
+                pins
+            };
+            let keyed = Keyed::random();
+            let diff = diff(set_of(&pins(&before), &keyed).iter(), pins(&after), &keyed);
+            prop_assert_eq!(diff.before, before.len());
+            let mut model: BTreeMap<Key, (PinType, Option<String>)> =
+                pins(&before).into_iter().map(|pin| (pin.key, (pin.pin_type, pin.name))).collect();
+            for key in diff.missing {
+                prop_assert!(model.remove(&key).is_some());
+            }
+            for change in diff.changed {
+                let old = model.insert(change.key, (change.pin_type, change.name.clone()));
+                prop_assert!(old.is_some_and(|old| old != (change.pin_type, change.name)));
+            }
+            for pin in diff.added {
+                prop_assert!(model.insert(Key::of(&pin.cid), (pin.pin_type, pin.name)).is_none());
+            }
+            let wanted: BTreeMap<_, _> = pins(&after).into_iter().map(|pin| (pin.key, (pin.pin_type, pin.name))).collect();
+            prop_assert_eq!(model, wanted);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The refresh: keeps the index equal to Kubo's pins.
+//!
+//! ```text
+//! actor     when, one at a time; who waits for it
+//! cycle     one refresh: list, compare, and only on a difference parse, diff, confirm, apply
+//! listing   Kubo's answer as sums (cheap) or as pins (dear)
+//! diff      what a listing changes, and which absence counts (pure)
+//! pace      when the next one is due (pure)
+//! ```
+
+pub mod actor;
+pub mod cycle;
+pub mod diff;
+pub mod listing;
+pub mod pace;

@@ -1,0 +1,43 @@
+//! When the next refresh is due. Pure.
+
+use std::time::Duration;
+
+/// The longest wait after failures.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// From the start of a refresh that took `took` to the start of the next: never more often than `interval`, and never more
+/// than `busy_share` of wall time. A refresh that took longer than the interval is not caught up on.
+pub fn after_success(interval: Duration, took: Duration, busy_share: f64) -> Duration {
+    interval.max(took.div_f64(busy_share.clamp(0.01, 1.0)))
+}
+
+/// From the start of a failed refresh to the next try: the interval, doubled for each failure in a row up to five minutes (or
+/// the interval, if that is longer), and never sooner than after a success.
+pub fn after_failure(interval: Duration, took: Duration, busy_share: f64, failures: u64) -> Duration {
+    let doublings = u32::try_from(failures.saturating_sub(1).min(10)).unwrap_or(10);
+    let wait = interval.saturating_mul(1 << doublings).min(LONGEST.max(interval));
+    wait.max(after_success(interval, took, busy_share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn quick_refreshes_keep_the_interval_and_slow_ones_their_share() {
+        assert_eq!(after_success(s(30), s(1), 0.2), s(30));
+        assert_eq!(after_success(s(30), s(31), 0.2), s(155));
+        assert_eq!(after_success(s(30), s(40), 1.0), s(40));
+    }
+
+    #[test]
+    fn failures_slow_down_to_five_minutes() {
+        let waits: Vec<_> = (1..7).map(|n| after_failure(s(30), s(0), 0.2, n).as_secs()).collect();
+        assert_eq!(waits, [30, 60, 120, 240, 300, 300]);
+        assert_eq!(after_failure(s(900), s(0), 0.2, 9), s(900));
+    }
+}

@@ -1,0 +1,134 @@
+//! One daemon per data dir and per runtime dir: the directories, and the OFD locks on the file `lock` in each, taken before
+//! anything else in them is touched.
+//!
+//! The kernel alone says whether a lock is held; the PID that the owner writes into the file is for the message.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why the daemon may not run here.
+#[derive(Debug, thiserror::Error)]
+pub enum InstanceError {
+    /// Another daemon runs.
+    #[error("another ipfs-kitd{} owns {path}", .pid.map(|p| format!(" (PID {p})")).unwrap_or_default())]
+    Owned {
+        /// The directory.
+        path: PathBuf,
+        /// The owner's PID, where its lock file names one.
+        pid: Option<u32>,
+    },
+    /// The directory is not safe to use.
+    #[error("{path} {why}")]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file operation failed.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Holds a directory for this process until it is dropped.
+#[derive(Debug)]
+pub struct Claim {
+    _lock: File,
+}
+
+/// Makes the directory (0700) where it is missing, checks that it is ours alone, and locks it.
+pub fn claim(dir: &Path) -> Result<Claim, InstanceError> {
+    private_dir(dir, true)?;
+    let path = dir.join("lock");
+    let io = |action, source| InstanceError::Io { action, path: path.clone(), source };
+    // No truncation before the lock is ours: the content names the owner.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .map_err(|e| io("open the lock file", e))?;
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
+        Ok(_) => {}
+        Err(Errno::EAGAIN | Errno::EACCES) => {
+            let mut text = String::new();
+            let read = (&file).take(32).read_to_string(&mut text);
+            let pid = read.ok().and_then(|_| text.trim().parse().ok());
+            return Err(InstanceError::Owned { path: dir.to_owned(), pid });
+        }
+        Err(errno) => return Err(io("lock", errno.into())),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(|e| io("write", e))?;
+    Ok(Claim { _lock: file })
+}
+
+/// Makes a directory with mode 0700 where it is missing and refuses one that others could tamper with. `others_may_enter`
+/// lets an existing directory keep access for others that is not write access.
+pub fn private_dir(dir: &Path, others_may_enter: bool) -> Result<(), InstanceError> {
+    let io = |action, source| InstanceError::Io { action, path: dir.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| io("make the directory", e))?;
+    let found = std::fs::metadata(dir).map_err(|e| io("look at", e))?;
+    let refuse = |why: String| Err(InstanceError::Unsafe { path: dir.to_owned(), why });
+    let us = nix::unistd::geteuid();
+    if found.uid() != us.as_raw() {
+        return refuse(format!("belongs to uid {}, and ipfs-kitd runs as uid {us}; run it as the owner", found.uid()));
+    }
+    let mode = found.permissions().mode();
+    if mode & 0o022 != 0 {
+        return refuse(format!("can be written by others (mode {:04o}); chmod go-w it", mode & 0o7777));
+    }
+    if !others_may_enter && mode & 0o077 != 0 {
+        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).map_err(|e| io("close to others", e))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_claim_names_the_owner_and_the_first_one_stays() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let place = dir.path().join("data");
+        let first = claim(&place).expect("free");
+        for _ in 0..2 {
+            match claim(&place) {
+                Err(InstanceError::Owned { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(first);
+        claim(&place).expect("free again");
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_refused() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).expect("chmod");
+        assert!(matches!(claim(dir.path()), Err(InstanceError::Unsafe { .. })));
+        assert!(!dir.path().join("lock").exists());
+    }
+}

@@ -1,0 +1,636 @@
+//! The kubo actor: feeds the state machine, does what it says, publishes what it is.
+//!
+//! The machine and what else must survive a restart of the actor is in [`Memory`], as old as the process; the child is with the
+//! spawner thread. A new incarnation rebinds the notify socket, compares the machine with the child that is there, and goes on.
+
+use super::launch::NOT_LAUNCHED;
+use super::process::{ChildState, Launch, Spawner};
+use super::repo::{self, Repo};
+use super::rpc::Rpc;
+use super::state::{Effect, Event, Limits, Machine, Want};
+use crate::board::Board;
+use crate::config::Config;
+use crate::janitor::evidence;
+use crate::supervisor::{Life, Stop};
+use jiff::{SignedDuration, Timestamp};
+use kameo::actor::{ActorRef, WeakActorRef};
+use kameo::error::{ActorStopReason, Infallible, PanicError};
+use kameo::message::{Context, Message};
+use kameo::prelude::Actor;
+use kameo::reply::{DelegatedReply, ReplySender};
+use proto_msgs::kubo::{Held, KuboExit, KuboReport, KuboRestart, KuboStart, KuboState, KuboStop};
+use proto_msgs::{Fault, FaultKind};
+use std::ffi::OsString;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::UnixDatagram;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Between two looks at Kubo's API.
+const PROBE: Duration = Duration::from_secs(2);
+/// For its answer.
+const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long Kubo itself waits for a lock that is just being released.
+const WAIT_REPO_LOCK: &str = "10s";
+/// Lines of the log that an exit keeps.
+const LAST_WORDS: usize = 20;
+
+/// What the actor is made from.
+#[derive(Clone)]
+pub struct KuboArgs {
+    /// Its life.
+    pub life: Arc<Life>,
+    /// Where it publishes.
+    pub board: Arc<Board>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Who holds the child.
+    pub spawner: Spawner,
+    /// What survives a restart of the actor.
+    pub memory: Arc<Mutex<Memory>>,
+}
+
+/// What survives a restart of the actor.
+pub struct Memory {
+    began: (Instant, Timestamp),
+    machine: Machine,
+    repo: Option<Repo>,
+    version: Option<String>,
+    /// The newest child that the machine knows of.
+    run: u64,
+    last_exit: Option<KuboExit>,
+    listener: Option<UnixListener>,
+}
+
+impl Memory {
+    /// Before the first start.
+    pub fn new() -> Arc<Mutex<Memory>> {
+        Arc::new(Mutex::new(Memory {
+            began: (Instant::now(), Timestamp::now()),
+            machine: Machine::new(),
+            repo: None,
+            version: None,
+            run: 0,
+            last_exit: None,
+            listener: None,
+        }))
+    }
+
+    fn now(&self) -> Duration {
+        self.began.0.elapsed()
+    }
+
+    fn wall(&self, at: Duration) -> String {
+        let at = SignedDuration::try_from(at).ok().and_then(|at| self.began.1.checked_add(at).ok());
+        crate::time::text(at.unwrap_or(self.began.1))
+    }
+}
+
+/// The report before the actor has run.
+pub fn before_start(config: &Config) -> KuboReport {
+    KuboReport {
+        state: KuboState::Backoff,
+        since: crate::time::now(),
+        held: None,
+        pid: None,
+        peer_id: None,
+        version: None,
+        repo: config.ipfs_path.display().to_string(),
+        binary: config.kubo.display().to_string(),
+        rpc: rpc_socket(config).display().to_string(),
+        restarts: 0,
+        last_exit: None,
+        next_retry: None,
+    }
+}
+
+fn rpc_socket(config: &Config) -> PathBuf {
+    config.private_dir().join("kubo-rpc.sock")
+}
+
+fn notify_socket(config: &Config) -> PathBuf {
+    config.private_dir().join("kubo-notify.sock")
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    Ready,
+    Ended,
+}
+
+/// The actor.
+pub struct Kubo {
+    args: KuboArgs,
+    me: WeakActorRef<Kubo>,
+    waiting: Vec<(Goal, ReplySender<Result<KuboReport, Fault>>)>,
+    stopping: Vec<ReplySender<()>>,
+    timer: Option<AbortOnDropHandle<()>>,
+    work: Option<AbortOnDropHandle<()>>,
+    _watching: Vec<AbortOnDropHandle<()>>,
+}
+
+struct Happened(Event);
+struct ChildChanged;
+struct Judged(Result<Repo, Held>);
+struct Probed(Result<String, String>);
+struct Version(String);
+
+impl Actor for Kubo {
+    type Args = KuboArgs;
+    type Error = Infallible;
+
+    async fn on_start(args: KuboArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
+        args.life.begin().await;
+        let me = me.downgrade();
+        let mut watching = vec![
+            AbortOnDropHandle::new(tokio::spawn(watch_child(args.spawner.child(), me.clone()))),
+            AbortOnDropHandle::new(tokio::spawn(probe(args.board.clone(), rpc_of(&args), me.clone()))),
+        ];
+        match bind_notify(&notify_socket(&args.config.borrow())) {
+            Ok(socket) => watching.push(AbortOnDropHandle::new(tokio::spawn(listen(socket, me.clone())))),
+            // Kubo's readiness shows by its API, too.
+            Err(error) => args.life.error(format!("cannot listen for Kubo's readiness: {error}")),
+        }
+        let mut kubo =
+            Kubo { args, me, waiting: Vec::new(), stopping: Vec::new(), timer: None, work: None, _watching: watching };
+        kubo.child_changed();
+        let alive = matches!(*kubo.args.spawner.child().borrow(), ChildState::Running { .. });
+        let effects = {
+            let limits = kubo.limits();
+            let mut memory = kubo.memory();
+            let now = memory.now();
+            memory.machine.resume(now, alive, rand::random(), limits)
+        };
+        kubo.act(effects);
+        Ok(kubo)
+    }
+
+    async fn on_panic(
+        &mut self,
+        _: WeakActorRef<Self>,
+        error: PanicError,
+    ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+        self.args.life.failed(&error);
+        // At once: the next incarnation starts before this one is dropped.
+        self._watching.clear();
+        (self.timer, self.work) = (None, None);
+        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+    }
+}
+
+fn rpc_of(args: &KuboArgs) -> Rpc {
+    Rpc::new(rpc_socket(&args.config.borrow()))
+}
+
+async fn watch_child(mut child: watch::Receiver<ChildState>, me: WeakActorRef<Kubo>) {
+    while child.changed().await.is_ok() {
+        let Some(me) = me.upgrade() else { return };
+        if me.tell(ChildChanged).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn probe(board: Arc<Board>, rpc: Rpc, me: WeakActorRef<Kubo>) {
+    let mut tick = tokio::time::interval(PROBE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let state = board.kubo.borrow().state;
+        if !matches!(state, KuboState::Starting | KuboState::Running | KuboState::Degraded) {
+            continue;
+        }
+        let answer = rpc.id(PROBE_DEADLINE).await.map(|id| id.peer_id).map_err(|error| error.to_string());
+        let Some(me) = me.upgrade() else { return };
+        if me.tell(Probed(answer)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => UnixDatagram::bind(path),
+    }
+}
+
+/// The child speaks the service manager's protocol; only its readiness matters here.
+async fn listen(socket: UnixDatagram, me: WeakActorRef<Kubo>) {
+    let mut datagram = [0; 4096];
+    while let Ok(length) = socket.recv(&mut datagram).await {
+        if datagram[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1") {
+            let Some(me) = me.upgrade() else { return };
+            if me.tell(Happened(Event::Ready)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Looks at program, repo and lock. Blocks.
+fn judge(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> {
+    let repo = repo::prepare(config, index_peer)?;
+    match evidence::start_is_blocked(&config.ipfs_path) {
+        None => Ok(repo),
+        Some(held) => Err(held),
+    }
+}
+
+impl Kubo {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.args.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { stop_grace: self.args.config.borrow().stop_grace }
+    }
+
+    fn happened(&mut self, event: Event) {
+        let limits = self.limits();
+        let (effects, before, after) = {
+            let mut memory = self.memory();
+            let (now, before) = (memory.now(), memory.machine.state());
+            let effects = memory.machine.on(event, now, rand::random(), limits);
+            (effects, before, memory.machine.state())
+        };
+        if before != after {
+            tracing::info!(from = before.name(), to = after.name(), "Kubo");
+            if after == KuboState::Running && before == KuboState::Starting {
+                self.ask_version();
+            }
+        }
+        self.act(effects);
+    }
+
+    /// Does what the machine says, then tells everybody.
+    fn act(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Judge => self.judge(),
+                Effect::Spawn => self.spawn(),
+                Effect::Terminate => self.args.spawner.terminate(),
+                Effect::Kill => self.args.spawner.kill(),
+            }
+        }
+        self.arm_timer();
+        self.publish();
+        self.answer();
+    }
+
+    fn judge(&mut self) {
+        let config = self.args.config.borrow().clone();
+        let index_peer = self.args.board.index.borrow().peer_id.clone();
+        let me = self.me.clone();
+        self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let judged = tokio::task::spawn_blocking(move || judge(&config, index_peer.as_deref())).await;
+            let judged = judged.unwrap_or_else(|error| {
+                Err(repo::held("internal", format!("looking at the repo failed: {error}"), "see the log"))
+            });
+            if let Some(me) = me.upgrade() {
+                // The actor that is gone is replaced by one that judges again.
+                let _ = me.tell(Judged(judged)).await;
+            }
+        })));
+    }
+
+    fn spawn(&mut self) {
+        let launch = self.launch();
+        let (spawner, me) = (self.args.spawner.clone(), self.me.clone());
+        self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let error = match launch {
+                Ok(launch) => match spawner.spawn(launch).await {
+                    // What the machine knows of children it learns from the spawner's watch alone.
+                    Ok(_) => return,
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return,
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            let detail = format!("Kubo cannot be started: {error}");
+            let held = repo::held("spawn_failed", detail, "the start is tried again by itself");
+            if let Some(me) = me.upgrade() {
+                let _ = me.tell(Happened(Event::NotSpawned(held))).await;
+            }
+        })));
+    }
+
+    fn launch(&self) -> io::Result<Launch> {
+        let config = self.args.config.borrow().clone();
+        let mut memory = self.memory();
+        let repo = memory.repo.clone().ok_or_else(|| io::Error::other("the repo was not looked at"))?;
+        let listener = match &memory.listener {
+            Some(listener) => listener.try_clone()?,
+            None => {
+                let path = rpc_socket(&config);
+                // The runtime dir is locked by us, so a socket that is there is a dead daemon's.
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+                let listener = UnixListener::bind(&path)?;
+                let clone = listener.try_clone()?;
+                memory.listener = Some(listener);
+                clone
+            }
+        };
+        let mut args: Vec<OsString> = vec!["daemon".into(), "--migrate=true".into()];
+        args.extend(config.kubo_args.iter().map(OsString::from));
+        let env = vec![
+            ("IPFS_PATH", config.ipfs_path.clone().into()),
+            ("NOTIFY_SOCKET", notify_socket(&config).into()),
+            ("LISTEN_FDS", "1".into()),
+            ("LISTEN_FDNAMES", "io.ipfs.api".into()),
+            ("IPFS_WAIT_REPO_LOCK", WAIT_REPO_LOCK.into()),
+        ];
+        Ok(Launch { program: repo.program, args, env, listener: OwnedFd::from(listener) })
+    }
+
+    fn ask_version(&self) {
+        let (rpc, me) = (rpc_of(&self.args), self.me.clone());
+        tokio::spawn(async move {
+            if let (Ok(version), Some(me)) = (rpc.version(PROBE_DEADLINE).await, me.upgrade()) {
+                let _ = me.tell(Version(version)).await;
+            }
+        });
+    }
+
+    /// Compares the machine with the child that the spawner thread has.
+    fn child_changed(&mut self) {
+        let child = self.args.spawner.child().borrow().clone();
+        match child {
+            ChildState::None => {}
+            ChildState::Running { run, .. } => self.met(run),
+            ChildState::Exited { run, code, signal, asked, at } => {
+                self.met(run);
+                if !self.memory().machine.has_child() {
+                    return;
+                }
+                let exit = self.exit(code, signal, asked, at);
+                let last_words = exit.log.last().cloned().unwrap_or_default();
+                let program = {
+                    let mut memory = self.memory();
+                    memory.last_exit = Some(exit);
+                    memory.repo.as_ref().map(|repo| repo.program.clone()).unwrap_or_default()
+                };
+                let event = match code {
+                    Some(NOT_LAUNCHED) => repo::not_launched(&program, &last_words),
+                    _ => Event::Exited { permanent: None },
+                };
+                self.happened(event);
+            }
+        }
+    }
+
+    /// A child is there, or was: the machine hears of its start before it hears of its end.
+    fn met(&mut self, run: u64) {
+        let new = {
+            let mut memory = self.memory();
+            std::mem::replace(&mut memory.run, run) < run
+        };
+        if new {
+            self.happened(Event::Spawned);
+        }
+    }
+
+    fn exit(&self, code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp) -> KuboExit {
+        let cause = match (code, signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => {
+                let name = nix::sys::signal::Signal::try_from(signal)
+                    .map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
+                format!("killed by {name}")
+            }
+            (None, None) => "ended without a status".to_owned(),
+        };
+        let log = self.args.spawner.logs(LAST_WORDS).lines.into_iter().map(|line| line.text).collect();
+        if !asked {
+            self.args.life.error(format!("Kubo ended by itself: {cause}"));
+        }
+        KuboExit { at: crate::time::text(at), cause, code, signal, asked, log }
+    }
+
+    fn arm_timer(&mut self) {
+        let wait = {
+            let memory = self.memory();
+            memory.machine.timer().map(|due| due.saturating_sub(memory.now()))
+        };
+        self.timer = wait.map(|wait| {
+            let me = self.me.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                // A millisecond more: the machine ignores a timer that comes too early.
+                tokio::time::sleep(wait + Duration::from_millis(1)).await;
+                if let Some(me) = me.upgrade() {
+                    let _ = me.tell(Happened(Event::Timer)).await;
+                }
+            }))
+        });
+    }
+
+    fn report(&self) -> KuboReport {
+        let config = self.args.config.borrow().clone();
+        let pid = match *self.args.spawner.child().borrow() {
+            ChildState::Running { pid, .. } => Some(pid),
+            _ => None,
+        };
+        let memory = self.memory();
+        let machine = &memory.machine;
+        KuboReport {
+            state: machine.state(),
+            since: memory.wall(machine.since()),
+            held: machine.held().cloned(),
+            pid,
+            peer_id: memory.repo.as_ref().map(|repo| repo.peer_id.clone()),
+            version: memory.version.clone(),
+            repo: config.ipfs_path.display().to_string(),
+            binary: memory.repo.as_ref().map_or(&config.kubo, |repo| &repo.program).display().to_string(),
+            rpc: rpc_socket(&config).display().to_string(),
+            restarts: memory.run.saturating_sub(1),
+            last_exit: memory.last_exit.clone(),
+            next_retry: machine.next_try().map(|at| memory.wall(at)),
+        }
+    }
+
+    fn publish(&self) {
+        let report = self.report();
+        let usable = matches!(report.state, KuboState::Running | KuboState::Degraded);
+        self.args.board.kubo.send_if_modified(|present| {
+            let changed = *present != report;
+            *present = report;
+            changed
+        });
+        let rpc = usable.then(|| rpc_of(&self.args));
+        self.args.board.rpc.send_if_modified(|present| {
+            let changed = present.is_some() != rpc.is_some();
+            *present = rpc;
+            changed
+        });
+    }
+
+    /// Answers those whose wish is fulfilled, or can't be.
+    fn answer(&mut self) {
+        let (state, busy, child, want) = {
+            let machine = &self.memory().machine;
+            (machine.state(), machine.is_busy(), machine.has_child(), machine.want())
+        };
+        let report = self.report();
+        let verdict = |goal: &Goal| match (goal, state) {
+            (Goal::Ready, KuboState::Running) => Some(Ok(report.clone())),
+            (Goal::Ready, _) if want != Want::Run => {
+                Some(Err(Fault::new(FaultKind::Conflict, "Kubo was asked to stop meanwhile")))
+            }
+            (Goal::Ready, KuboState::Held) if !busy => Some(Err(start_refused(&report))),
+            (Goal::Ready, KuboState::Backoff | KuboState::CrashLoop) if !busy => Some(Err(start_failed(&report))),
+            (Goal::Ended, _) if want == Want::Run => {
+                Some(Err(Fault::new(FaultKind::Conflict, "Kubo was asked to start meanwhile")))
+            }
+            (Goal::Ended, _) if !busy && !child => Some(Ok(report.clone())),
+            _ => None,
+        };
+        let mut waiting = Vec::new();
+        for (goal, reply) in std::mem::take(&mut self.waiting) {
+            match verdict(&goal) {
+                Some(answer) => reply.send(answer),
+                None => waiting.push((goal, reply)),
+            }
+        }
+        self.waiting = waiting;
+        if !busy && !child {
+            for reply in std::mem::take(&mut self.stopping) {
+                reply.send(());
+            }
+        }
+    }
+
+    fn wish(&mut self, event: Event, goal: Goal, reply: Option<ReplySender<Result<KuboReport, Fault>>>) {
+        self.args.life.fault_point("message");
+        self.waiting.extend(reply.map(|reply| (goal, reply)));
+        self.happened(event);
+    }
+}
+
+fn start_refused(report: &KuboReport) -> Fault {
+    match &report.held {
+        Some(held) => Fault::new(FaultKind::Conflict, held.detail.clone()).hint(held.hint.clone()),
+        None => Fault::new(FaultKind::Conflict, "Kubo is held"),
+    }
+}
+
+fn start_failed(report: &KuboReport) -> Fault {
+    let cause = report.last_exit.as_ref().map_or("it ended", |exit| exit.cause.as_str());
+    let words = report.last_exit.as_ref().and_then(|exit| exit.log.last());
+    let words = words.map(|line| format!("; its last line: {line}")).unwrap_or_default();
+    Fault::new(FaultKind::Kubo, format!("Kubo ended before it was ready: {cause}{words}"))
+        .hint("`ipfs-kitctl kubo logs` shows more; the start is tried again by itself")
+}
+
+impl Message<KuboStart> for Kubo {
+    type Reply = DelegatedReply<Result<KuboReport, Fault>>;
+
+    async fn handle(&mut self, _: KuboStart, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        let (delegated, reply) = ctx.reply_sender();
+        self.wish(Event::StartAsked, Goal::Ready, reply);
+        delegated
+    }
+}
+
+impl Message<KuboStop> for Kubo {
+    type Reply = DelegatedReply<Result<KuboReport, Fault>>;
+
+    async fn handle(&mut self, _: KuboStop, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        let (delegated, reply) = ctx.reply_sender();
+        self.wish(Event::StopAsked, Goal::Ended, reply);
+        delegated
+    }
+}
+
+impl Message<KuboRestart> for Kubo {
+    type Reply = DelegatedReply<Result<KuboReport, Fault>>;
+
+    async fn handle(&mut self, _: KuboRestart, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        let (delegated, reply) = ctx.reply_sender();
+        self.wish(Event::RestartAsked, Goal::Ready, reply);
+        delegated
+    }
+}
+
+impl Message<Stop> for Kubo {
+    type Reply = DelegatedReply<()>;
+
+    async fn handle(&mut self, _: Stop, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        let (delegated, reply) = ctx.reply_sender();
+        self.stopping.extend(reply);
+        self.happened(Event::DaemonEnds);
+        delegated
+    }
+}
+
+impl Message<Happened> for Kubo {
+    type Reply = ();
+
+    async fn handle(&mut self, Happened(event): Happened, _: &mut Context<Self, ()>) {
+        self.args.life.fault_point("event");
+        self.happened(event);
+    }
+}
+
+impl Message<ChildChanged> for Kubo {
+    type Reply = ();
+
+    async fn handle(&mut self, _: ChildChanged, _: &mut Context<Self, ()>) {
+        self.child_changed();
+    }
+}
+
+impl Message<Judged> for Kubo {
+    type Reply = ();
+
+    async fn handle(&mut self, Judged(judged): Judged, _: &mut Context<Self, ()>) {
+        let event = match judged {
+            Ok(repo) => {
+                self.memory().repo = Some(repo);
+                Event::Judged(Ok(()))
+            }
+            Err(held) => {
+                if self.memory().machine.held() != Some(&held) {
+                    self.args.life.error(format!("Kubo is held: {}", held.detail));
+                }
+                Event::Judged(Err(held))
+            }
+        };
+        self.happened(event);
+    }
+}
+
+impl Message<Probed> for Kubo {
+    type Reply = ();
+
+    async fn handle(&mut self, Probed(answer): Probed, _: &mut Context<Self, ()>) {
+        let expected = self.memory().repo.as_ref().map(|repo| repo.peer_id.clone());
+        let event = match answer {
+            Ok(peer) if Some(&peer) == expected.as_ref() => Event::ProbeGood,
+            Ok(peer) => {
+                let expected = expected.unwrap_or_default();
+                self.args.life.error(format!("Kubo's API answers as {peer}, and the repo is {expected}"));
+                Event::ProbeBad
+            }
+            Err(_) => Event::ProbeBad,
+        };
+        self.happened(event);
+    }
+}
+
+impl Message<Version> for Kubo {
+    type Reply = ();
+
+    async fn handle(&mut self, Version(version): Version, _: &mut Context<Self, ()>) {
+        self.memory().version = Some(version);
+        self.publish();
+    }
+}

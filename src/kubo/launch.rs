@@ -1,0 +1,59 @@
+//! What runs between fork and exec: a hidden mode of our own program, so that no code of ours runs in a forked copy of a
+//! threaded process.
+//!
+//! `ipfs-kitd __launch-kubo <pid of the daemon> <program> <argument>…`, with the RPC listener as stdin. It asks the kernel for
+//! SIGTERM when the spawner thread ends, becomes a process group of its own, puts the listener at descriptor 3, says so in
+//! `LISTEN_PID`, and becomes Kubo.
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, dup2_stdin, getppid, setpgid};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// The first argument that selects this mode.
+pub const MODE: &str = "__launch-kubo";
+
+/// Exit code when Kubo could not be started; Kubo itself uses 0, 1, 2 and 255.
+pub const NOT_LAUNCHED: i32 = 127;
+
+/// Becomes Kubo; returns only when that fails.
+pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let daemon = args.next().and_then(|pid| pid.to_str()?.parse().ok()).map(Pid::from_raw);
+    let (Some(daemon), Some(program)) = (daemon, args.next()) else {
+        return refuse("this mode is for ipfs-kitd itself", None);
+    };
+    match prepare(daemon) {
+        Ok(()) => {
+            let error = Command::new(&program).args(args).env("LISTEN_PID", std::process::id().to_string()).exec();
+            refuse(&format!("cannot start {}", program.to_string_lossy()), Some(error))
+        }
+        Err(error) => refuse("cannot prepare the start of Kubo", Some(error)),
+    }
+}
+
+fn prepare(daemon: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    // The daemon may have died before the line above.
+    if getppid() != daemon {
+        return Err(io::Error::other("the daemon that asked for the start is gone"));
+    }
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    let listener = fcntl(io::stdin(), FcntlArg::F_DUPFD(3))?;
+    if listener != 3 {
+        return Err(io::Error::other(format!("descriptor 3 is taken, the listener came to {listener}")));
+    }
+    dup2_stdin(File::open("/dev/null")?)?;
+    Ok(())
+}
+
+fn refuse(what: &str, error: Option<io::Error>) -> ExitCode {
+    let why = error.map(|e| format!(": {e}")).unwrap_or_default();
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(io::stderr(), "ipfs-kitd: {what}{why}");
+    ExitCode::from(NOT_LAUNCHED as u8)
+}

@@ -1,0 +1,149 @@
+//! The server actor: accepts connections and hands each to its own task.
+//!
+//! The listener and the connection tasks live in [`Home`], which is as old as the process: after a restart the actor goes on
+//! accepting on the same socket, and clients notice nothing.
+
+use super::connection;
+use super::route::Routes;
+use crate::instance::InstanceError;
+use crate::supervisor::{Life, Stop};
+use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::traits::tokio::Listener as _;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
+use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use kameo::actor::{ActorRef, WeakActorRef};
+use kameo::error::{ActorStopReason, Infallible, PanicError};
+use kameo::message::{Context, Message};
+use kameo::prelude::Actor;
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// Connections at a time.
+const CONNECTIONS: usize = 256;
+/// Between two tries to accept when there are no descriptors left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// What outlives a restart of the actor.
+#[derive(Clone)]
+pub struct Home {
+    listener: Arc<Listener>,
+    connections: TaskTracker,
+    places: Arc<Semaphore>,
+    path: PathBuf,
+}
+
+impl Home {
+    /// Binds the socket with mode 0600. The caller holds the runtime dir's lock, so a socket file that is there is a dead
+    /// daemon's and is replaced; anything that is no socket is left alone.
+    pub fn bind(path: &Path) -> Result<Home, InstanceError> {
+        let io = |action, source| InstanceError::Io { action, path: path.to_owned(), source };
+        if let Ok(found) = std::fs::symlink_metadata(path) {
+            if !found.file_type().is_socket() {
+                return Err(InstanceError::Unsafe { path: path.to_owned(), why: "is in the way and no socket".into() });
+            }
+            std::fs::remove_file(path).map_err(|e| io("remove the dead socket", e))?;
+        }
+        let name = path.to_fs_name::<GenericFilePath>().map_err(|e| io("name the socket", e))?;
+        let listener = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio();
+        let listener = listener.map_err(|e| io("listen on", e))?;
+        Ok(Home {
+            listener: Arc::new(listener),
+            connections: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// What the actor is made from.
+#[derive(Clone)]
+pub struct ServerArgs {
+    /// Its life.
+    pub life: Arc<Life>,
+    /// The socket.
+    pub home: Home,
+    /// Where answers come from.
+    pub routes: Arc<Routes>,
+}
+
+/// The actor.
+pub struct Server {
+    args: ServerArgs,
+    accepting: Option<AbortOnDropHandle<()>>,
+}
+
+struct Accepted(Stream);
+
+impl Actor for Server {
+    type Args = ServerArgs;
+    type Error = Infallible;
+
+    async fn on_start(args: ServerArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
+        args.life.begin().await;
+        let accepting = tokio::spawn(accept(args.home.listener.clone(), me.downgrade()));
+        Ok(Server { args, accepting: Some(AbortOnDropHandle::new(accepting)) })
+    }
+
+    async fn on_panic(
+        &mut self,
+        _: WeakActorRef<Self>,
+        error: PanicError,
+    ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+        self.args.life.failed(&error);
+        // At once: the next incarnation accepts before this one is dropped.
+        self.accepting = None;
+        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+    }
+}
+
+async fn accept(listener: Arc<Listener>, server: WeakActorRef<Server>) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                let Some(server) = server.upgrade() else { return };
+                if server.tell(Accepted(stream)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}
+
+impl Message<Accepted> for Server {
+    type Reply = ();
+
+    async fn handle(&mut self, Accepted(stream): Accepted, _: &mut Context<Self, ()>) {
+        self.args.life.fault_point("message");
+        // Without a place the connection is closed: a client that can't be answered soon had better know.
+        let Ok(place) = self.args.home.places.clone().try_acquire_owned() else {
+            tracing::warn!(limit = CONNECTIONS, "too many connections, one is refused");
+            return;
+        };
+        let routes = self.args.routes.clone();
+        self.args.home.connections.spawn(async move {
+            connection::serve(stream, routes).await;
+            drop(place);
+        });
+    }
+}
+
+impl Message<Stop> for Server {
+    type Reply = ();
+
+    /// Takes the socket away. Connections stay until the process ends, whose end tells their clients.
+    async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
+        self.accepting = None;
+        if let Err(error) = std::fs::remove_file(&self.args.home.path) {
+            self.args.life.error(format!("cannot remove the socket {}: {error}", self.args.home.path.display()));
+        }
+    }
+}

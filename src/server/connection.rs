@@ -1,0 +1,305 @@
+//! One client's connection.
+//!
+//! Reading, writing and every call are tasks of their own, so that a slow call holds up no other. A client that hangs up
+//! cancels its calls; one that only closes its writing side (`socat`) still gets its answers. What it is owed is bounded: a
+//! client that does not read blocks its own calls and is dropped after [`WRITE_STALL`].
+
+use super::authority::{self, Peer};
+use super::route::Routes;
+use futures_util::StreamExt;
+use interprocess::local_socket::tokio::Stream;
+use proto_msgs::binary::{self, Hello};
+use proto_msgs::verb::{Body, Call, Part, Request, Response, Verb};
+use proto_msgs::{Fault, FaultKind, MAX_REQUEST, daemon, json};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead, LengthDelimitedCodec};
+
+/// From `connect` to the first byte, and to the end of the hello.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Without a call under way and without a new one.
+const IDLE: Duration = Duration::from_secs(300);
+/// How long a client may leave a full socket buffer unread.
+const WRITE_STALL: Duration = Duration::from_secs(10);
+/// Calls of one connection at a time.
+const CALLS: usize = 16;
+/// Messages that wait for the writer.
+const OUTBOX: usize = 16;
+
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    Binary,
+}
+
+/// Where a connection's messages go, in its form.
+#[derive(Clone)]
+pub(crate) struct Out {
+    form: Form,
+    outbox: mpsc::Sender<Vec<u8>>,
+}
+
+impl Out {
+    async fn send(&self, id: u64, body: Body) -> Result<(), Gone> {
+        let response = Response { id, body };
+        let bytes = match self.form {
+            Form::Json => json::response_line(&response),
+            Form::Binary => binary::frame(&response),
+        };
+        self.outbox.send(bytes).await.map_err(|_| Gone)
+    }
+}
+
+/// The client has hung up.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+/// Where one call's parts go.
+pub(crate) struct Parts {
+    id: u64,
+    out: Out,
+}
+
+impl Parts {
+    /// Sends a part; waits while the client is slow.
+    pub(crate) async fn send(&self, part: Part) -> Result<(), Gone> {
+        self.out.send(self.id, Body::Part(part)).await
+    }
+
+    /// Sends a part when there is room, and otherwise drops it: for progress, of which only the newest matters.
+    pub(crate) fn offer(&self, part: Part) {
+        let response = Response { id: self.id, body: Body::Part(part) };
+        let bytes = match self.out.form {
+            Form::Json => json::response_line(&response),
+            Form::Binary => binary::frame(&response),
+        };
+        // A full or closed outbox is the client's own doing; the call's end finds it out.
+        let _ = self.out.outbox.try_send(bytes);
+    }
+}
+
+/// Serves one client until it is gone.
+pub(crate) async fn serve(stream: Stream, routes: Arc<Routes>) {
+    let peer = authority::identify(&stream);
+    let mut reader = BufReader::new(&stream);
+    let first = match timeout(HANDSHAKE, reader.fill_buf()).await {
+        Ok(Ok([first, ..])) => *first,
+        _ => return,
+    };
+    let form = if first == binary::FIRST_BYTE && peer.is_ok() { Form::Binary } else { Form::Json };
+    let (outbox, messages) = mpsc::channel(OUTBOX);
+    let out = Out { form, outbox };
+    let read = async {
+        let out = out;
+        match (peer, first) {
+            // In JSON whatever the form: a client of any form can show it.
+            (Err(fault), _) => drop(out.send(0, Body::Fault(fault)).await),
+            (Ok(peer), binary::FIRST_BYTE) => read_binary(reader, &stream, peer, &routes, out).await,
+            (Ok(peer), b'{' | b' ' | b'\t' | b'\r' | b'\n') => read_json(reader, &stream, peer, &routes, out).await,
+            _ => drop(out.send(0, Body::Fault(neither_form())).await),
+        }
+    };
+    let write = write(&stream, messages);
+    tokio::pin!(read, write);
+    tokio::select! {
+        // The reader ends after the last answer is in the outbox; the writer empties it.
+        () = &mut read => drop(write.await),
+        // The client is gone: dropping the reader ends its calls.
+        _ = &mut write => {}
+    }
+}
+
+async fn write(stream: &Stream, mut messages: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+    let mut stream = stream;
+    while let Some(bytes) = messages.recv().await {
+        timeout(WRITE_STALL, stream.write_all(&bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    }
+    Ok(())
+}
+
+async fn read_json(reader: BufReader<&Stream>, stream: &Stream, peer: Peer, routes: &Arc<Routes>, out: Out) {
+    let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), MAX_REQUEST);
+    let mut lines = FramedRead::new(reader, codec);
+    let mut calls = Calls::new(peer, routes.clone(), out.clone());
+    while let Some(line) = calls.while_running(lines.next()).await {
+        match line {
+            Ok(line) if line.trim_ascii().is_empty() => {}
+            Ok(line) => match json::parse_request(&line) {
+                Ok(request) => calls.begin(request).await,
+                Err((id, fault)) => drop(out.send(id, Body::Fault(fault)).await),
+            },
+            Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => {
+                drop(out.send(0, Body::Fault(too_long(MAX_REQUEST))).await);
+                return;
+            }
+            Err(AnyDelimiterCodecError::Io(_)) => return,
+        }
+    }
+    calls.finish(stream).await;
+}
+
+async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, peer: Peer, routes: &Arc<Routes>, out: Out) {
+    let same = match timeout(HANDSHAKE, shake_hands(&mut reader)).await {
+        Ok(Ok(same)) => same,
+        _ => return,
+    };
+    let mut hello = binary::PREAMBLE.to_vec();
+    hello.extend(binary::frame(&Hello::of(concat!("ipfs-kitd ", env!("CARGO_PKG_VERSION")))));
+    if out.outbox.send(hello).await.is_err() || !same {
+        return;
+    }
+    let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_REQUEST).new_codec();
+    let mut frames = FramedRead::new(reader, codec);
+    let mut calls = Calls::new(peer, routes.clone(), out.clone());
+    while let Some(frame) = calls.while_running(frames.next()).await {
+        let fault = match frame.map(|frame| binary::decode::<Request>(&frame)) {
+            Ok(Ok(request)) => {
+                calls.begin(request).await;
+                continue;
+            }
+            Ok(Err(error)) => Fault::new(FaultKind::Invalid, error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => too_long(MAX_REQUEST),
+            Err(_) => return,
+        };
+        // What follows a broken frame can't be trusted to be a frame.
+        drop(out.send(0, Body::Fault(fault)).await);
+        return;
+    }
+    calls.finish(stream).await;
+}
+
+/// Whether the client was built from the same types. An error when it is no client at all.
+async fn shake_hands(reader: &mut BufReader<&Stream>) -> io::Result<bool> {
+    let mut preamble = [0; binary::PREAMBLE.len()];
+    reader.read_exact(&mut preamble).await?;
+    if preamble != binary::PREAMBLE {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let length = binary::check_length(reader.read_u32_le().await?, binary::MAX_HELLO).map_err(io::Error::other)?;
+    let mut frame = vec![0; length];
+    reader.read_exact(&mut frame).await?;
+    let hello: Hello = binary::decode(&frame).map_err(io::Error::other)?;
+    tracing::debug!(program = hello.program, "binary client");
+    Ok(hello.schema == Hello::of("").schema)
+}
+
+/// The calls of one connection that are under way.
+struct Calls {
+    peer: Peer,
+    routes: Arc<Routes>,
+    out: Out,
+    tasks: JoinSet<()>,
+    running: HashMap<u64, AbortHandle>,
+    ids: HashMap<tokio::task::Id, u64>,
+}
+
+impl Calls {
+    fn new(peer: Peer, routes: Arc<Routes>, out: Out) -> Calls {
+        Calls { peer, routes, out, tasks: JoinSet::new(), running: HashMap::new(), ids: HashMap::new() }
+    }
+
+    /// Waits for the next request while calls go on; `None` when the client has been idle for too long, too.
+    async fn while_running<T>(&mut self, next: impl Future<Output = Option<T>>) -> Option<T> {
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                message = &mut next => return message,
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
+                () = tokio::time::sleep(IDLE), if self.tasks.is_empty() => return None,
+            }
+        }
+    }
+
+    async fn begin(&mut self, request: Request) {
+        let id = request.id;
+        if let Call::Cancel(cancel) = request.call {
+            return self.cancel(id, cancel.id).await;
+        }
+        let refusal = if self.running.contains_key(&id) {
+            Some(Fault::new(FaultKind::Invalid, format!("call {id} is still under way; a new call needs another id")))
+        } else if self.tasks.len() >= CALLS {
+            let detail = format!("{CALLS} calls of this connection are under way");
+            Some(Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end"))
+        } else {
+            None
+        };
+        if let Some(fault) = refusal {
+            drop(self.out.send(id, Body::Fault(fault)).await);
+            return;
+        }
+        let (routes, peer, out) = (self.routes.clone(), self.peer, self.out.clone());
+        let handle = self.tasks.spawn(async move {
+            let parts = Parts { id, out: out.clone() };
+            let deadline = request.deadline_ms.map(Duration::from_millis);
+            let body = match routes.answer(request.call, peer.uid, deadline, &parts).await {
+                Ok(done) => Body::Done(done),
+                Err(fault) => Body::Fault(fault),
+            };
+            drop(out.send(id, body).await);
+        });
+        self.ids.insert(handle.id(), id);
+        self.running.insert(id, handle);
+    }
+
+    async fn cancel(&mut self, id: u64, other: u64) {
+        let running = self.running.remove(&other).filter(|task| !task.is_finished());
+        let was_running = running.is_some();
+        if let Some(task) = running {
+            self.ids.remove(&task.id());
+            task.abort();
+            let fault = Fault::new(FaultKind::Cancelled, "the client cancelled the call");
+            drop(self.out.send(other, Body::Fault(fault)).await);
+        }
+        let done = daemon::Cancel::done(daemon::Cancelled { id: other, was_running });
+        drop(self.out.send(id, Body::Done(done)).await);
+    }
+
+    async fn ended(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        let (task, failed) = match ended {
+            Ok((task, ())) => (task, false),
+            Err(error) => (error.id(), error.is_panic()),
+        };
+        let Some(id) = self.ids.remove(&task) else { return };
+        self.running.remove(&id);
+        if failed {
+            let fault = Fault::new(FaultKind::Internal, "the daemon failed while it worked on this call")
+                .hint("the log says where; whether the call had an effect is unknown");
+            drop(self.out.send(id, Body::Fault(fault)).await);
+        }
+    }
+
+    /// The client sends nothing more: its calls go on until they are over or it hangs up.
+    async fn finish(mut self, stream: &Stream) {
+        // A hang-up after a half-close raises no event that tokio reports, so it is looked for.
+        let mut look = tokio::time::interval(Duration::from_millis(250));
+        while !self.tasks.is_empty() {
+            tokio::select! {
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
+                _ = look.tick() => if hung_up(stream) { return },
+            }
+        }
+    }
+}
+
+fn hung_up(stream: &Stream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let Stream::UdSocket(socket) = stream;
+    let mut fds = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+}
+
+fn neither_form() -> Fault {
+    Fault::new(FaultKind::Invalid, "this is neither a JSON line nor the binary form of the protocol")
+        .hint(r#"send one JSON object a line, such as {"id":1,"call":{"status":{}}}"#)
+}
+
+fn too_long(limit: usize) -> Fault {
+    Fault::new(FaultKind::Invalid, format!("a request is at most {limit} bytes long"))
+}

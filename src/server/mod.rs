@@ -1,0 +1,20 @@
+//! The socket: accept, identify, limit, route, stream.
+//!
+//! ```text
+//! actor       accepts, one connection task each
+//! connection  one client: its form, its calls under way, what it is owed
+//! authority   who may call
+//! route       which owner answers which verb
+//! pin, status, wait   the verbs that need more than one owner
+//! ```
+//! Connection tasks are as old as their connection, not as the actor: a restart of the actor cuts nobody off.
+
+pub mod actor;
+mod authority;
+mod connection;
+mod pin;
+mod route;
+mod status;
+mod wait;
+
+pub use route::Routes;

@@ -1,0 +1,158 @@
+//! Which owner answers which verb. Asks go downwards only; each has a deadline.
+
+use super::connection::Parts;
+use super::{pin, status, wait};
+use crate::analytics::actor::Analytics;
+use crate::board::{Board, StopReason};
+use crate::config::Config;
+use crate::fault;
+use crate::index::actor::Index;
+use crate::indexer::actor::Indexer;
+use crate::janitor::actor::Janitor;
+use crate::kubo::actor::Kubo;
+use crate::kubo::process::Spawner;
+use kameo::actor::ActorRef;
+use kameo::message::Message;
+use kameo::prelude::Actor;
+use kameo::reply::Reply;
+use proto_msgs::daemon::{ConfigReport, ConfigShow, Shutdown, ShuttingDown, Status};
+use proto_msgs::kubo::{KuboLogs, KuboReport, KuboStatus};
+use proto_msgs::pin::{PinLs, PinPage};
+use proto_msgs::verb::{Call, Done, Part, Verb};
+use proto_msgs::{Fault, FaultKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// For verbs whose work is bounded; the others have the client's deadline or none.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How long calls may go on after the stop of the daemon has begun.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
+/// Everything that an answer can come from.
+pub struct Routes {
+    /// What the actors publish.
+    pub board: Arc<Board>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// When the daemon began.
+    pub started: (Instant, jiff::Timestamp),
+    /// Owner of the index.
+    pub index: ActorRef<Index>,
+    /// Owner of the refresh cycle.
+    pub indexer: ActorRef<Indexer>,
+    /// Owner of Kubo.
+    pub kubo: ActorRef<Kubo>,
+    /// Kubo's output.
+    pub spawner: Spawner,
+    /// Judge of locks.
+    pub janitor: ActorRef<Janitor>,
+    /// Owner of the totals.
+    pub analytics: ActorRef<Analytics>,
+}
+
+impl Routes {
+    /// Answers one call.
+    pub(crate) async fn answer(
+        &self,
+        call: Call,
+        uid: u32,
+        deadline: Option<Duration>,
+        parts: &Parts,
+    ) -> Result<Done, Fault> {
+        let name = call.name();
+        let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
+        let stays = matches!(call, Call::Status(_) | Call::KuboStatus(_) | Call::KuboLogs(_) | Call::Shutdown(_));
+        let answer = self.route(call, uid, parts);
+        let passed = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = answer => answer,
+            () = passed => Err(Fault::new(FaultKind::Timeout, format!("{name} was not answered within its deadline"))
+                .hint("whether it has an effect is unknown; ask again, with a longer deadline")),
+            () = self.stopping(), if !stays => Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
+        }
+    }
+
+    async fn stopping(&self) {
+        // The board is as old as the process, so the sender can't be gone.
+        let _ = self.board.stopping.subscribe().wait_for(Option::is_some).await;
+        tokio::time::sleep(LAST_CALLS).await;
+    }
+
+    async fn route(&self, call: Call, uid: u32, parts: &Parts) -> Result<Done, Fault> {
+        match call {
+            Call::Status(_) => Ok(Status::done(status::report(self))),
+            Call::KuboStatus(_) => Ok(KuboStatus::done(self.board.kubo.borrow().clone())),
+            Call::KuboLogs(verb) => {
+                let lines = verb.lines.unwrap_or(100).min(2000) as usize;
+                Ok(KuboLogs::done(self.spawner.logs(lines)))
+            }
+            Call::ConfigShow(_) => {
+                Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
+            }
+            Call::PinLs(verb) => self.pin_ls(verb, parts).await.map(PinLs::done),
+            Call::PinInfo(verb) => ask(&self.index, verb).await,
+            Call::PinAdd(verb) => pin::add(self, verb, parts).await,
+            Call::PinRm(verb) => pin::rm(self, verb).await,
+            Call::KuboStart(verb) => self.kubo(uid, verb).await,
+            Call::KuboStop(verb) => self.kubo(uid, verb).await,
+            Call::KuboRestart(verb) => self.kubo(uid, verb).await,
+            Call::LockCheck(verb) => ask(&self.janitor, verb).await,
+            Call::IndexRefresh(verb) => ask(&self.indexer, verb).await,
+            Call::Metrics(verb) => ask(&self.analytics, verb).await,
+            Call::Wait(verb) => wait::until(self, verb).await,
+            Call::Shutdown(_) => {
+                tracing::info!(uid, "a client asked for the stop of the daemon");
+                self.board.stop(StopReason::Asked(uid));
+                Ok(Shutdown::done(ShuttingDown { pid: std::process::id() }))
+            }
+            Call::Cancel(_) => Err(Fault::new(FaultKind::Internal, "cancel belongs to the connection")),
+        }
+    }
+
+    async fn kubo<V>(&self, uid: u32, verb: V) -> Result<Done, Fault>
+    where
+        Kubo: Message<V>,
+        <Kubo as Message<V>>::Reply: Reply<Ok = KuboReport, Error = Fault>,
+        V: Verb<Reply = KuboReport> + Send + Sync + 'static,
+    {
+        tracing::info!(uid, verb = V::NAME, "a client decides over Kubo");
+        ask(&self.kubo, verb).await
+    }
+
+    async fn pin_ls(&self, verb: PinLs, parts: &Parts) -> Result<PinPage, Fault> {
+        let (page, mut rows) = fault::ask(&self.index, verb).await?;
+        while let Some(some) = rows.recv().await {
+            let some = some?;
+            if parts.send(Part::PinLs(some)).await.is_err() {
+                return Err(Fault::new(FaultKind::Cancelled, "the client hung up"));
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// Verbs that may take as long as Kubo, the network or a person takes.
+fn long(call: &Call) -> bool {
+    match call {
+        Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::Wait(_) => true,
+        Call::IndexRefresh(refresh) => refresh.wait,
+        _ => false,
+    }
+}
+
+/// Asks the owner of a verb.
+pub(crate) async fn ask<A, V>(owner: &ActorRef<A>, verb: V) -> Result<Done, Fault>
+where
+    A: Actor + Message<V>,
+    <A as Message<V>>::Reply: Reply<Ok = V::Reply, Error = Fault>,
+    V: Verb + Send + Sync + 'static,
+    V::Reply: Send + 'static,
+{
+    fault::ask(owner, verb).await.map(V::done)
+}

@@ -1,0 +1,45 @@
+//! `status`, from the board alone: it waits for nobody.
+
+use super::route::Routes;
+use crate::index::actor::dated;
+use proto_msgs::daemon::{DaemonReport, IndexReport, StatusReport};
+
+pub(super) fn report(routes: &Routes) -> StatusReport {
+    let board = &routes.board;
+    let config = routes.config.borrow().clone();
+    let dated = dated(board);
+    let index = board.index.borrow();
+    let refresh = board.refresh.borrow();
+    let index = IndexReport {
+        as_of: dated.as_of,
+        age_s: dated.age_s,
+        generation: dated.generation,
+        complete: dated.complete,
+        source: dated.source,
+        pins: index.set.len(),
+        recursive: index.set.recursive(),
+        direct: index.set.direct(),
+        peer_id: index.peer_id.clone(),
+        interval_s: refresh.interval.as_secs_f64(),
+        last_refresh_s: refresh.last.map(|d| d.as_secs_f64()),
+        failed_refreshes: refresh.failed,
+        last_error: refresh.last_error.clone(),
+        recovery: index.recovery.clone(),
+    };
+    StatusReport {
+        daemon: DaemonReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: crate::time::text(routes.started.1),
+            uptime_s: routes.started.0.elapsed().as_secs_f64(),
+            data_dir: config.data_dir.display().to_string(),
+            socket: config.socket().display().to_string(),
+            stopping: board.stopping.borrow().is_some(),
+            actors: board.actors.borrow().clone(),
+        },
+        kubo: board.kubo.borrow().clone(),
+        index,
+        lock: board.lock.borrow().clone(),
+        last_error: board.last_error.borrow().clone(),
+    }
+}

@@ -1,0 +1,31 @@
+//! The one way a file is replaced: a new name in the same directory, every result checked, fsync, rename, fsync of the
+//! directory. A reader opens the old file or the new one, whole, also after a power cut.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Puts `bytes` at `path`; on return they are on disk. The file is readable by its owner alone.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut file = tempfile::Builder::new().prefix(".new-").suffix(".tmp").tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("node.json");
+        replace(&path, b"old").expect("written");
+        replace(&path, b"new").expect("replaced");
+        assert_eq!(std::fs::read(&path).expect("read"), b"new");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+}

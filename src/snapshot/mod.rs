@@ -1,0 +1,3 @@
+//! Files that others read.
+
+pub mod atomic;
