@@ -1,2 +1,50 @@
-//! placeholder
-fn main() {}
+//! `ipfs-kitctl`: the command line of `ipfs-kitd`. Arguments in, one conversation over the socket, data on stdout, everything
+//! else on stderr, an exit code that a script can act on.
+
+mod args;
+mod ask;
+mod daemon;
+mod exit;
+mod kubo;
+mod output;
+mod pin;
+mod socket;
+
+use args::{Args, Command};
+use ask::Ask;
+use clap::Parser;
+use exit::Failure;
+use output::Out;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let json_errors = args.global.format() == args::Format::Json;
+    let mut out = Out::new(args.global.format());
+    let done = run(args, &mut out).and_then(|code| out.finish().map(|()| code));
+    match done {
+        Ok(code) => ExitCode::from(code),
+        // Whoever reads our output has enough of it.
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
+        Err(failure) => {
+            failure.show(json_errors);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
+    let mut ask = Ask::new(args.global);
+    match args.command {
+        Command::Status { check } => daemon::status(&mut ask, out, check),
+        Command::Pin(verb) => pin::run(&mut ask, out, verb),
+        Command::Kubo(verb) => kubo::run(&mut ask, out, verb),
+        Command::Lock(args::Lock::Check) => daemon::lock_check(&mut ask, out),
+        Command::Index(args::Index::Refresh { wait }) => daemon::index_refresh(&mut ask, out, wait),
+        Command::Metrics => daemon::metrics(&mut ask, out),
+        Command::Wait { condition } => daemon::wait(&mut ask, out, condition),
+        // `--effective` says what it shows; there is nothing else to show.
+        Command::Config(args::Config::Show { effective: _ }) => daemon::config_show(&mut ask, out),
+        Command::Shutdown => daemon::shutdown(ask, out),
+    }
+}

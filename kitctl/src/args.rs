@@ -1,0 +1,262 @@
+//! The command line. The words here are the nouns and verbs of the protocol.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+use proto_msgs::daemon::Condition;
+use proto_msgs::pin::{PinSort, PinType};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Asks the ipfs-kitd that keeps this machine's Kubo node and its pin index.
+#[derive(Parser, Debug)]
+#[command(
+    name = "ipfs-kitctl",
+    version,
+    after_help = "\
+Examples:
+  ipfs-kitctl status
+  ipfs-kitctl pin ls --type recursive -o cid | wc -l
+  ipfs-kitctl pin add bafy… --name holidays
+  ipfs-kitctl wait --for=kubo=running --timeout 60s && ipfs-kitctl index refresh --wait
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 the command needs Kubo and it isn't running, 4 not found, 69 no daemon answers,
+75 the answer is older than --max-age, 77 denied, 130 interrupted."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Global {
+    /// The daemon's socket [default: $IPFS_KITD_SOCKET, the user's, the system's]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Format of the output
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    /// The same as -o json
+    #[arg(long, global = true)]
+    json: bool,
+    /// Give up after this time, such as 500ms, 30s or 5m
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Refuse answers from an index older than this (exit code 75)
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub(crate) max_age: Option<Duration>,
+}
+
+impl Global {
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Aligned columns for people
+    Table,
+    /// One document
+    Json,
+    /// One JSON row a line
+    Ndjson,
+    /// Comma-separated values with a header
+    Csv,
+    /// One CID a line
+    Cid,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Daemon, Kubo, index and lock on one screen
+    Status {
+        /// Exit with 3 when Kubo isn't running, with 1 when something else is degraded
+        #[arg(long)]
+        check: bool,
+    },
+    /// Pins
+    #[command(subcommand)]
+    Pin(Pin),
+    /// The Kubo daemon
+    #[command(subcommand)]
+    Kubo(Kubo),
+    /// Locks of the repo
+    #[command(subcommand)]
+    Lock(Lock),
+    /// The pin index
+    #[command(subcommand)]
+    Index(Index),
+    /// Totals by type, codec and age
+    Metrics,
+    /// Wait until something is so
+    Wait {
+        /// kubo=running, kubo=stopped, index=fresh or index=complete
+        #[arg(long = "for", value_name = "CONDITION", value_parser = condition)]
+        condition: Condition,
+    },
+    /// The daemon's configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Stop the daemon and its Kubo, in order
+    Shutdown,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Pin {
+    /// List pins
+    Ls(PinLs),
+    /// Show what is known of CIDs, in any of their forms
+    Info {
+        /// CIDs; `-` reads them from standard input
+        #[arg(required = true, value_name = "CID")]
+        cids: Vec<String>,
+    },
+    /// Have Kubo pin CIDs; returns when the index holds them too
+    Add {
+        /// CIDs; `-` reads them from standard input
+        #[arg(required = true, value_name = "CID")]
+        cids: Vec<String>,
+        /// Name of the pin
+        #[arg(long)]
+        name: Option<String>,
+        /// Pin the block alone, not what is below it
+        #[arg(long)]
+        direct: bool,
+    },
+    /// Have Kubo unpin CIDs
+    Rm {
+        /// CIDs; `-` reads them from standard input
+        #[arg(required = true, value_name = "CID")]
+        cids: Vec<String>,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct PinLs {
+    /// Only recursive or direct pins
+    #[arg(long = "type", value_name = "TYPE", value_parser = pin_type)]
+    pub(crate) pin_type: Option<PinType>,
+    /// Only pins whose name contains this
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Leave out so many first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: u64,
+    /// cid, name, type, codec, size or first_seen; with `:desc` the other way round
+    #[arg(long, value_name = "KEY[:desc]", value_parser = sort)]
+    pub(crate) sort: Option<(PinSort, bool)>,
+    /// Columns of table and csv, such as cid,name,size
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Leave out the header of table and csv
+    #[arg(long)]
+    pub(crate) no_header: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Kubo {
+    /// State, cause of the last exit, next retry (exit code 3 when it isn't running)
+    Status,
+    /// Start it; returns when it is ready
+    Start,
+    /// Stop it until the next start; returns when it has ended
+    Stop,
+    /// Stop and start it; returns when it is ready
+    Restart,
+    /// Its newest lines of output
+    Logs {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 100)]
+        lines: u32,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Lock {
+    /// Verdict and evidence for each lock file of the repo
+    Check,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Index {
+    /// List Kubo's pins soon
+    Refresh {
+        /// Return when a listing that began after this call has been applied
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Config {
+    /// Every setting in force and where it came from
+    Show {
+        /// What is in force, all layers resolved (the default)
+        #[arg(long)]
+        effective: bool,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.ok_or_else(|| "a duration looks like 500ms, 30s, 5m or 1h".to_owned())
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    match text {
+        "kubo=running" => Ok(Condition::KuboRunning),
+        "kubo=stopped" => Ok(Condition::KuboStopped),
+        "index=fresh" => Ok(Condition::IndexFresh),
+        "index=complete" => Ok(Condition::IndexComplete),
+        _ => Err("it can be kubo=running, kubo=stopped, index=fresh or index=complete".to_owned()),
+    }
+}
+
+fn pin_type(text: &str) -> Result<PinType, String> {
+    [PinType::Recursive, PinType::Direct]
+        .into_iter()
+        .find(|pin_type| pin_type.name() == text)
+        .ok_or_else(|| "it can be recursive or direct (indirect pins are not in the index)".to_owned())
+}
+
+fn sort(text: &str) -> Result<(PinSort, bool), String> {
+    let (key, descending) = match text.split_once(':') {
+        None | Some((_, "asc")) => (text.trim_end_matches(":asc"), false),
+        Some((key, "desc")) => (key, true),
+        Some(_) => return Err("behind the colon stands asc or desc".to_owned()),
+    };
+    let key = match key {
+        "cid" => PinSort::Cid,
+        "name" => PinSort::Name,
+        "type" => PinSort::Type,
+        "codec" => PinSort::Codec,
+        "size" => PinSort::Size,
+        "first_seen" => PinSort::FirstSeen,
+        _ => return Err("it can be cid, name, type, codec, size or first_seen".to_owned()),
+    };
+    Ok((key, descending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn sort_keys_are_read_with_their_way() {
+        assert_eq!(sort("name:desc"), Ok((PinSort::Name, true)));
+        assert_eq!(sort("first_seen"), Ok((PinSort::FirstSeen, false)));
+        assert_eq!(sort("cid:asc"), Ok((PinSort::Cid, false)));
+        assert!(sort("cid:down").is_err() && sort("colour").is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! The conversation: connects at the first question, and holds every answer to `--timeout` and `--max-age`.
+
+use crate::args::Global;
+use crate::exit::Failure;
+use crate::socket;
+use proto_msgs::daemon::Status;
+use proto_msgs::verb::{Part, Verb};
+use proto_msgs::{Client, ClientError};
+use std::io;
+
+/// The daemon, as this command line names it.
+pub(crate) struct Ask {
+    global: Global,
+    client: Option<Client>,
+}
+
+impl Ask {
+    pub(crate) fn new(global: Global) -> Ask {
+        Ask { global, client: None }
+    }
+
+    /// One question and its answer.
+    pub(crate) fn call<V: Verb>(&mut self, verb: V) -> Result<V::Reply, Failure> {
+        self.call_with(verb, |_| Ok(()))
+    }
+
+    /// One question, with the parts that come before its answer.
+    pub(crate) fn call_with<V: Verb>(
+        &mut self,
+        verb: V,
+        mut on_part: impl FnMut(Part) -> Result<(), Failure>,
+    ) -> Result<V::Reply, Failure> {
+        let timeout = self.global.timeout;
+        let mut failed = None;
+        let reply = self.client()?.call_with(verb, timeout, |part| {
+            on_part(part).map_err(|failure| {
+                failed = Some(failure);
+                io::ErrorKind::Other.into()
+            })
+        });
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(reply?),
+        }
+    }
+
+    /// Refuses an index that is older than `--max-age`, before anything of it is printed.
+    pub(crate) fn check_age(&mut self) -> Result<(), Failure> {
+        let Some(most) = self.global.max_age else { return Ok(()) };
+        let index = self.call(Status {})?.index;
+        match index.age_s {
+            Some(age) if age <= most.as_secs_f64() => Ok(()),
+            Some(age) => {
+                Err(Failure::Stale(format!("the index is {age:.0} s old, and --max-age is {} s", most.as_secs())))
+            }
+            None => Err(Failure::Stale("the index has not been refreshed yet".to_owned())),
+        }
+    }
+
+    /// Waits for the end of the daemon.
+    pub(crate) fn wait_for_end(self) {
+        if let Some(client) = self.client {
+            client.wait_for_end();
+        }
+    }
+
+    fn client(&mut self) -> Result<&mut Client, Failure> {
+        if self.client.is_none() {
+            self.client = Some(socket::connect(self.global.socket.as_deref())?);
+        }
+        self.client.as_mut().ok_or(Failure::Client(ClientError::Closed))
+    }
+}

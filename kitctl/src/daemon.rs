@@ -1,0 +1,228 @@
+//! `status`, `metrics`, `lock check`, `index refresh`, `wait`, `config show`, `shutdown`.
+
+use crate::args::Format;
+use crate::ask::Ask;
+use crate::exit::{self, Failure};
+use crate::kubo;
+use crate::output::{Out, Table, ago, size, span};
+use proto_msgs::daemon::{
+    Condition, ConfigShow, Count, IndexRefresh, IndexReport, Metrics, MetricsReport, Shutdown, Status, StatusReport,
+    Wait,
+};
+use proto_msgs::kubo::KuboState;
+use proto_msgs::lock::{LockCheck, LockFile};
+use proto_msgs::pin::Source;
+use serde::Serialize;
+use std::io::{self, Write};
+
+pub(crate) fn status(ask: &mut Ask, out: &mut Out, check: bool) -> Result<u8, Failure> {
+    ask.check_age()?;
+    let report = ask.call(Status {})?;
+    match out.format {
+        Format::Table => status_screen(out, &report)?,
+        _ => document(out, &report, "status")?,
+    }
+    let healthy =
+        report.index.complete && report.index.failed_refreshes == 0 && report.daemon.actors.iter().all(|a| a.running);
+    Ok(match report.kubo.state {
+        _ if !check => exit::OK,
+        KuboState::Running if healthy => exit::OK,
+        KuboState::Running => exit::FAILED,
+        _ => exit::KUBO_DOWN,
+    })
+}
+
+fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
+    let mut table = Table::new(None);
+    let mut row = |out: &mut Out, key: &str, value: String| table.row(out, vec![key.to_owned(), value]);
+    let daemon = &report.daemon;
+    let stopping = if daemon.stopping { ", stopping" } else { "" };
+    row(out, "daemon", format!("{}, PID {}, up {}{stopping}", daemon.version, daemon.pid, span(daemon.uptime_s)))?;
+    row(out, "", format!("data in {}", daemon.data_dir))?;
+    let kubo = &report.kubo;
+    let version = kubo.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let pid = kubo.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
+    row(out, "kubo", format!("{}{version}{pid}, {} restarts", kubo::state(kubo), kubo.restarts))?;
+    if let Some(held) = &kubo.held {
+        row(out, "", format!("held: {}", held.detail))?;
+        row(out, "", format!("to do: {}", held.hint))?;
+    }
+    if let Some(exit) = kubo::last_exit(kubo) {
+        row(out, "", format!("last exit: {exit}"))?;
+    }
+    if let Some(retry) = &kubo.next_retry {
+        row(out, "", format!("next try: {retry}"))?;
+    }
+    row(out, "", format!("repo {}", kubo.repo))?;
+    let index = &report.index;
+    row(
+        out,
+        "index",
+        format!(
+            "{} pins ({} recursive, {} direct), generation {}",
+            index.pins, index.recursive, index.direct, index.generation
+        ),
+    )?;
+    row(out, "", age(index))?;
+    if let Some(error) = &index.last_error {
+        row(out, "", format!("{} refreshes failed, the last one: {error}", index.failed_refreshes))?;
+    }
+    if let Some(recovery) = &index.recovery {
+        row(out, "", recovery.clone())?;
+    }
+    if let Some(lock) = &report.lock {
+        row(out, "lock", verdict(lock))?;
+    }
+    for actor in daemon.actors.iter().filter(|actor| actor.restarts > 0 || !actor.running) {
+        let state = if actor.running { "running" } else { "being restarted" };
+        let why = actor.last_failure.as_ref().map(|f| format!(": {}, {}", f.detail, ago(&f.at))).unwrap_or_default();
+        row(out, "actor", format!("{} {state}, restarted {} times{why}", actor.name, actor.restarts))?;
+    }
+    if let Some(error) = &report.last_error {
+        row(out, "error", format!("{}, {}", error.detail, ago(&error.at)))?;
+    }
+    table.finish(out)
+}
+
+fn age(index: &IndexReport) -> String {
+    let complete = if index.complete { "complete" } else { "not complete yet" };
+    let age = index.age_s.map_or_else(|| "never refreshed".to_owned(), |age| format!("as of {} ago", span(age)));
+    let source = match index.source {
+        Source::Live => "",
+        Source::Index => ", Kubo is not asked",
+        Source::Snapshot => ", from a snapshot",
+    };
+    format!("{age}, {complete}{source}, refreshed every {}", span(index.interval_s))
+}
+
+fn verdict(lock: &LockFile) -> String {
+    let holder = match (lock.holder_pid, lock.ours) {
+        (Some(_), true) => ", held by our Kubo".to_owned(),
+        (Some(pid), false) => {
+            let program = lock.holder.as_ref().map(|program| format!(" ({program})")).unwrap_or_default();
+            format!(", held by PID {pid}{program}, which is not ours")
+        }
+        (None, _) => String::new(),
+    };
+    format!("{} {}{holder}", lock.path, lock.verdict.name())
+}
+
+pub(crate) fn lock_check(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
+    let report = ask.call(LockCheck {})?;
+    match out.format {
+        Format::Table => {
+            let mut table = Table::new(Some(&["verdict", "file", "holder", "evidence"]));
+            for lock in &report.locks {
+                let ours = if lock.ours { " (ours)" } else { "" };
+                let holder = lock.holder_pid.map_or_else(|| "-".to_owned(), |pid| format!("{pid}{ours}"));
+                table.row(
+                    out,
+                    vec![lock.verdict.name().to_owned(), lock.path.clone(), holder, lock.evidence.join("; ")],
+                )?;
+            }
+            table.finish(out)?;
+        }
+        Format::Ndjson => report.locks.iter().try_for_each(|lock| out.json(lock))?,
+        _ => document(out, &report, "lock check")?,
+    }
+    Ok(exit::OK)
+}
+
+pub(crate) fn index_refresh(ask: &mut Ask, out: &mut Out, wait: bool) -> Result<u8, Failure> {
+    let refreshed = ask.call(IndexRefresh { wait })?;
+    match out.format {
+        Format::Table if !refreshed.done => out.line("a refresh was asked for")?,
+        Format::Table => out.line(format!(
+            "refreshed: {} added, {} removed, {} changed; generation {}",
+            refreshed.added, refreshed.removed, refreshed.changed, refreshed.generation
+        ))?,
+        _ => document(out, &refreshed, "index refresh")?,
+    }
+    Ok(exit::OK)
+}
+
+pub(crate) fn metrics(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
+    ask.check_age()?;
+    let report = ask.call(Metrics {})?;
+    match out.format {
+        Format::Table => metrics_table(out, &report)?,
+        Format::Csv => {
+            out.csv(&["group".to_owned(), "key".to_owned(), "pins".to_owned()])?;
+            for (group, counts) in groups(&report) {
+                for count in counts {
+                    out.csv(&[group.to_owned(), count.key.clone(), count.pins.to_string()])?;
+                }
+            }
+        }
+        _ => document(out, &report, "metrics")?,
+    }
+    Ok(exit::OK)
+}
+
+fn groups(report: &MetricsReport) -> [(&'static str, &[Count]); 3] {
+    [("type", &report.by_type), ("codec", &report.by_codec), ("age", &report.by_age)]
+}
+
+fn metrics_table(out: &mut Out, report: &MetricsReport) -> Result<(), Failure> {
+    let mut table = Table::new(None);
+    table.row(out, vec!["pins".to_owned(), report.pins.to_string()])?;
+    table.row(out, vec!["named".to_owned(), report.named.to_string()])?;
+    table.row(out, vec!["size".to_owned(), size(report.bytes)])?;
+    for (group, counts) in groups(report) {
+        for count in counts {
+            table.row(out, vec![format!("{group} {}", count.key), count.pins.to_string()])?;
+        }
+    }
+    let age = report.age_s.map_or_else(|| "never".to_owned(), |age| format!("{} ago", span(age)));
+    table.row(out, vec!["as of".to_owned(), age])?;
+    table.finish(out)
+}
+
+pub(crate) fn wait(ask: &mut Ask, out: &mut Out, condition: Condition) -> Result<u8, Failure> {
+    let waited = ask.call(Wait { condition })?;
+    match out.format {
+        // It is so: the exit code says it.
+        Format::Table | Format::Csv | Format::Cid => {}
+        _ => document(out, &waited, "wait")?,
+    }
+    Ok(exit::OK)
+}
+
+pub(crate) fn config_show(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
+    let report = ask.call(ConfigShow {})?;
+    match out.format {
+        Format::Table => {
+            let mut table = Table::new(Some(&["setting", "value", "from"]));
+            for setting in report.settings {
+                table.row(out, vec![setting.key, setting.value, setting.source])?;
+            }
+            table.finish(out)?;
+        }
+        Format::Ndjson => report.settings.iter().try_for_each(|setting| out.json(setting))?,
+        _ => document(out, &report, "config show")?,
+    }
+    Ok(exit::OK)
+}
+
+pub(crate) fn shutdown(mut ask: Ask, out: &mut Out) -> Result<u8, Failure> {
+    let ending = ask.call(Shutdown {})?;
+    if out.format == Format::Table {
+        // Kubo may take its grace; whoever waits should know for what.
+        let _ = writeln!(io::stderr(), "ipfs-kitd (PID {}) is stopping", ending.pid);
+    }
+    ask.wait_for_end();
+    match out.format {
+        Format::Table => out.line("stopped")?,
+        _ => document(out, &ending, "shutdown")?,
+    }
+    Ok(exit::OK)
+}
+
+/// JSON in either form; the other formats have no meaning here.
+fn document<T: Serialize>(out: &mut Out, reply: &T, command: &str) -> Result<(), Failure> {
+    match out.format {
+        Format::Json => out.document(reply),
+        Format::Ndjson => out.json(reply),
+        Format::Table | Format::Csv | Format::Cid => Err(out.refuse(command)),
+    }
+}

@@ -1,0 +1,184 @@
+//! The one home of stdout: formats, aligned columns, sizes and ages as people read them.
+
+use crate::args::Format;
+use crate::exit::Failure;
+use jiff::Timestamp;
+use proto_msgs::SCHEMA_VERSION;
+use serde::Serialize;
+use std::io::{self, BufWriter, Stdout, Write};
+use unicode_width::UnicodeWidthStr;
+
+/// Standard output in one format.
+pub(crate) struct Out {
+    pub(crate) format: Format,
+    stdout: BufWriter<Stdout>,
+}
+
+impl Out {
+    pub(crate) fn new(format: Format) -> Out {
+        Out { format, stdout: BufWriter::with_capacity(64 << 10, io::stdout()) }
+    }
+
+    /// Writes everything out.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        Ok(self.stdout.flush()?)
+    }
+
+    /// A line of text.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> Result<(), Failure> {
+        Ok(writeln!(self.stdout, "{}", text.as_ref())?)
+    }
+
+    /// Text as it is.
+    pub(crate) fn raw(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(self.stdout.write_all(text.as_bytes())?)
+    }
+
+    /// One JSON document with the schema version in front.
+    pub(crate) fn document<T: Serialize>(&mut self, reply: &T) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Document<'a, T> {
+            schema_version: u32,
+            #[serde(flatten)]
+            reply: &'a T,
+        }
+        self.json(&Document { schema_version: SCHEMA_VERSION, reply })
+    }
+
+    /// One JSON value on a line of its own.
+    pub(crate) fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.stdout, value).map_err(io::Error::from)?;
+        self.line("")
+    }
+
+    /// One row of comma-separated values (RFC 4180).
+    pub(crate) fn csv(&mut self, cells: &[String]) -> Result<(), Failure> {
+        let quoted = |cell: &String| {
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell.clone()
+            }
+        };
+        let row: Vec<String> = cells.iter().map(quoted).collect();
+        self.line(row.join(","))
+    }
+
+    /// The format does not fit this command.
+    pub(crate) fn refuse(&self, command: &str) -> Failure {
+        let format = match self.format {
+            Format::Table => "table",
+            Format::Json => "json",
+            Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
+            Format::Cid => "cid",
+        };
+        Failure::Usage(format!("{command} has no {format} format"))
+    }
+}
+
+/// Aligned columns without borders. Widths come from the rows of the first page, so that a listing of any length streams;
+/// a longer cell further down pushes its own line only.
+pub(crate) struct Table {
+    page: Vec<Vec<String>>,
+    widths: Option<Vec<usize>>,
+}
+
+impl Table {
+    const PAGE: usize = 500;
+
+    /// With a header, or without one.
+    pub(crate) fn new(header: Option<&[&str]>) -> Table {
+        let header = header.map(|names| names.iter().map(|name| name.to_uppercase()).collect());
+        Table { page: header.into_iter().collect(), widths: None }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, out: &mut Out, cells: Vec<String>) -> Result<(), Failure> {
+        match &self.widths {
+            Some(widths) => out.line(aligned(&cells, widths)),
+            None => {
+                self.page.push(cells);
+                if self.page.len() > Table::PAGE { self.finish(out) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Writes what has been held back.
+    pub(crate) fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
+        if self.widths.is_some() {
+            return Ok(());
+        }
+        let columns = self.page.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.page.iter().filter_map(|row| row.get(column)).map(|cell| UnicodeWidthStr::width(cell.as_str())).max()
+        };
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        for row in std::mem::take(&mut self.page) {
+            out.line(aligned(&row, &widths))?;
+        }
+        self.widths = Some(widths);
+        Ok(())
+    }
+}
+
+fn aligned(cells: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        line.push_str(cell);
+        line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 2));
+    }
+    line.trim_end().to_owned()
+}
+
+/// `3m ago`, from an RFC 3339 time.
+pub(crate) fn ago(time: &str) -> String {
+    let Ok(at) = time.parse::<Timestamp>() else { return time.to_owned() };
+    format!("{} ago", span(Timestamp::now().duration_since(at).as_secs_f64()))
+}
+
+/// `850ms`, `42s`, `3m`, `5h`, `12d`: one unit, rounded down.
+pub(crate) fn span(seconds: f64) -> String {
+    match seconds.max(0.0) {
+        s if s < 1.0 => format!("{:.0}ms", (s * 1000.0).floor()),
+        s if s < 120.0 => format!("{:.0}s", s.floor()),
+        s if s < 7200.0 => format!("{:.0}m", (s / 60.0).floor()),
+        s if s < 172_800.0 => format!("{:.0}h", (s / 3600.0).floor()),
+        s => format!("{:.0}d", (s / 86400.0).floor()),
+    }
+}
+
+/// `1.4 MiB`.
+pub(crate) fn size(bytes: Option<u64>) -> String {
+    let Some(bytes) = bytes else { return "-".to_owned() };
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_sizes_read_as_people_say_them() {
+        assert_eq!(
+            ["850ms", "42s", "3m", "5h", "12d"],
+            [0.85, 42.7, 200.0, 18500.0, 1_050_000.0].map(span).map(|s| s.leak() as &str)
+        );
+        assert_eq!(size(Some(1_468_006)), "1.4 MiB");
+        assert_eq!((size(Some(17)), size(None)), ("17 B".to_owned(), "-".to_owned()));
+    }
+
+    #[test]
+    fn columns_are_aligned_by_what_is_seen() {
+        let rows = [vec!["aé".to_owned(), "b".to_owned()], vec!["日本".to_owned(), "c".to_owned()]];
+        let lines: Vec<_> = rows.iter().map(|row| aligned(row, &[4, 1])).collect();
+        assert_eq!(lines, ["aé    b", "日本  c"]);
+    }
+}

@@ -1,0 +1,255 @@
+//! `pin ls`, `info`, `add`, `rm`.
+
+use crate::args::{self, Format};
+use crate::ask::Ask;
+use crate::exit::{self, Failure};
+use crate::output::{Out, Table, ago, size};
+use proto_msgs::SCHEMA_VERSION;
+use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinInfo, PinLs, PinRm, SizeKind};
+use proto_msgs::verb::Part;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+const COLUMNS: [&str; 14] = [
+    "cid",
+    "name",
+    "type",
+    "size",
+    "size_kind",
+    "codec",
+    "kind",
+    "first_seen",
+    "access_count",
+    "last_access",
+    "hotness",
+    "pattern",
+    "tier",
+    "tags",
+];
+const TABLE: [&str; 6] = ["cid", "type", "codec", "size", "first_seen", "name"];
+
+pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, Failure> {
+    match verb {
+        args::Pin::Ls(options) => ls(ask, out, options),
+        args::Pin::Info { cids } => each(ask, out, cids, |ask, out, cid, state| {
+            let info = ask.call(PinInfo { cid })?;
+            match out.format {
+                Format::Json => out.document(&info),
+                _ => info.pins.iter().try_for_each(|pin| show(out, state, pin)),
+            }
+        }),
+        args::Pin::Add { cids, name, direct } => each(ask, out, cids, |ask, out, cid, state| {
+            let verb = PinAdd { cid: cid.clone(), name: name.clone(), direct };
+            let mut bar = Progress::new(&cid);
+            let added = ask.call_with(verb, |part| {
+                if let Part::Progress(progress) = part {
+                    bar.show(&progress);
+                }
+                Ok(())
+            });
+            bar.clear();
+            match (out.format, added?) {
+                (Format::Json, added) => out.document(&added),
+                (_, added) => show(out, state, &added.pin),
+            }
+        }),
+        args::Pin::Rm { cids } => each(ask, out, cids, |ask, out, cid, _| {
+            let removed = ask.call(PinRm { cid })?;
+            match out.format {
+                Format::Json => out.document(&removed),
+                Format::Ndjson => out.json(&removed),
+                Format::Table => out.line(format!("unpinned {}", removed.cid)),
+                Format::Csv | Format::Cid => out.line(removed.cid),
+            }
+        }),
+    }
+}
+
+/// Rows of one command, in its format.
+struct State {
+    table: Option<Table>,
+    columns: Vec<String>,
+    header: bool,
+}
+
+impl State {
+    fn new(format: Format, columns: Option<Vec<String>>, header: bool) -> Result<State, Failure> {
+        let default = || if format == Format::Csv { COLUMNS.to_vec() } else { TABLE.to_vec() };
+        let columns = columns.unwrap_or_else(|| default().into_iter().map(str::to_owned).collect());
+        if let Some(unknown) = columns.iter().find(|column| !COLUMNS.contains(&column.as_str())) {
+            return Err(Failure::Usage(format!("there is no column {unknown:?}; there are {}", COLUMNS.join(", "))));
+        }
+        Ok(State { table: None, columns, header })
+    }
+}
+
+fn show(out: &mut Out, state: &mut State, pin: &Pin) -> Result<(), Failure> {
+    match out.format {
+        Format::Cid => out.line(&pin.cid),
+        Format::Json | Format::Ndjson => out.json(pin),
+        Format::Csv => {
+            if std::mem::take(&mut state.header) {
+                out.csv(&state.columns)?;
+            }
+            let cells: Vec<String> = state.columns.iter().map(|column| plain(pin, column)).collect();
+            out.csv(&cells)
+        }
+        Format::Table => {
+            let cells = state.columns.iter().map(|column| readable(pin, column)).collect();
+            let names: Vec<&str> = state.columns.iter().map(String::as_str).collect();
+            let header = state.header;
+            let table = state.table.get_or_insert_with(|| Table::new(header.then_some(&names[..])));
+            table.row(out, cells)
+        }
+    }
+}
+
+fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure> {
+    let mut state = State::new(out.format, options.columns, !options.no_header)?;
+    ask.check_age()?;
+    let (sort, descending) = options.sort.map_or((None, false), |(sort, descending)| (Some(sort), descending));
+    let verb = PinLs {
+        pin_type: options.pin_type,
+        name: options.name,
+        limit: options.limit,
+        offset: options.offset,
+        sort,
+        descending,
+    };
+    let mut first = true;
+    if out.format == Format::Json {
+        out.raw(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"pins\":["))?;
+    }
+    let page = ask.call_with(verb, |part| {
+        let Part::PinLs(rows) = part else { return Ok(()) };
+        for pin in &rows.pins {
+            if out.format == Format::Json {
+                let comma = if std::mem::take(&mut first) { "" } else { "," };
+                out.raw(&format!("{comma}\n{}", serde_json::to_string(pin).unwrap_or_default()))?;
+            } else {
+                show(out, &mut state, pin)?;
+            }
+        }
+        Ok(())
+    })?;
+    if out.format == Format::Json {
+        // The page's own fields, without the brace that opens them.
+        let page = serde_json::to_string(&page).unwrap_or_default();
+        out.raw(&format!("],{}\n", page.trim_start_matches('{')))?;
+    } else if out.format == Format::Csv && std::mem::take(&mut state.header) {
+        out.csv(&state.columns)?;
+    }
+    if let Some(mut table) = state.table {
+        table.finish(out)?;
+    }
+    if out.format == Format::Table && page.total == 0 {
+        let why = if page.complete { "no pins" } else { "no pins yet: the index is not complete" };
+        // Not data, so not on stdout.
+        let _ = writeln!(io::stderr(), "{why}");
+    }
+    Ok(exit::OK)
+}
+
+/// Does it for each CID. All are tried; the failures are named, and the first one's code is the exit code.
+fn each(
+    ask: &mut Ask,
+    out: &mut Out,
+    cids: Vec<String>,
+    mut work: impl FnMut(&mut Ask, &mut Out, String, &mut State) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    let cids = if cids == ["-"] { stdin()? } else { cids };
+    ask.check_age()?;
+    let mut state = State::new(out.format, None, true)?;
+    let mut failed = None;
+    let only = cids.len() == 1;
+    for cid in cids {
+        match work(ask, out, cid, &mut state) {
+            Ok(()) => {}
+            Err(Failure::Client(proto_msgs::ClientError::Fault(fault))) if !only => {
+                let failure = Failure::Client(fault.into());
+                failure.show(out.format == Format::Json);
+                failed.get_or_insert(failure.code());
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if let Some(mut table) = state.table {
+        table.finish(out)?;
+    }
+    Ok(failed.unwrap_or(exit::OK))
+}
+
+fn stdin() -> Result<Vec<String>, Failure> {
+    let lines = io::stdin().lock().lines().collect::<io::Result<Vec<String>>>().map_err(Failure::Input)?;
+    Ok(lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+}
+
+/// A cell for machines; empty for `null`.
+fn plain(pin: &Pin, column: &str) -> String {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    match column {
+        "cid" => pin.cid.clone(),
+        "name" => text(&pin.name),
+        "type" => pin.pin_type.name().to_owned(),
+        "size" => pin.size.map(|size| size.to_string()).unwrap_or_default(),
+        "size_kind" => match pin.size_kind {
+            SizeKind::Exact => "exact",
+            SizeKind::Estimated => "estimated",
+            SizeKind::Unknown => "unknown",
+        }
+        .to_owned(),
+        "codec" => pin.codec.clone(),
+        "kind" => match pin.kind {
+            Some(ContentKind::File) => "file",
+            Some(ContentKind::Directory) => "directory",
+            Some(ContentKind::Raw) => "raw",
+            Some(ContentKind::Other) => "other",
+            None => "",
+        }
+        .to_owned(),
+        "first_seen" => pin.first_seen.clone(),
+        "access_count" => pin.access_count.map(|count| count.to_string()).unwrap_or_default(),
+        "last_access" => text(&pin.last_access),
+        "hotness" => pin.hotness.map(|hotness| hotness.to_string()).unwrap_or_default(),
+        "pattern" => text(&pin.pattern),
+        "tier" => text(&pin.tier),
+        "tags" => pin.tags.join(";"),
+        _ => String::new(),
+    }
+}
+
+/// A cell for people; `-` for `null`.
+fn readable(pin: &Pin, column: &str) -> String {
+    match column {
+        "size" => size(pin.size),
+        "first_seen" => ago(&pin.first_seen),
+        "last_access" => pin.last_access.as_deref().map_or_else(|| "-".to_owned(), ago),
+        column => Some(plain(pin, column)).filter(|cell| !cell.is_empty()).unwrap_or_else(|| "-".to_owned()),
+    }
+}
+
+/// A line on a terminal's stderr that says how far a pin has come.
+struct Progress<'a> {
+    cid: &'a str,
+    shown: bool,
+}
+
+impl Progress<'_> {
+    fn new(cid: &str) -> Progress<'_> {
+        Progress { cid, shown: false }
+    }
+
+    fn show(&mut self, progress: &proto_msgs::pin::Progress) {
+        if io::stderr().is_terminal() {
+            let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
+            // A progress line that can't be written is not worth a failure.
+            let _ = write!(io::stderr(), "\r\x1b[Kpinning {}: {} blocks{bytes}", self.cid, progress.blocks);
+            self.shown = true;
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}

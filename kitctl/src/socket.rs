@@ -1,0 +1,31 @@
+//! Which socket: the one that was named, or the first of the usual places where somebody answers.
+
+use crate::exit::Failure;
+use proto_msgs::{Client, ClientError, SOCKET_NAME};
+use std::env;
+use std::path::{Path, PathBuf};
+
+const PROGRAM: &str = concat!("ipfs-kitctl ", env!("CARGO_PKG_VERSION"));
+
+/// Connects. A socket that was named is the only one tried.
+pub(crate) fn connect(named: Option<&Path>) -> Result<Client, Failure> {
+    let mut tried = Vec::new();
+    for path in candidates(named) {
+        match Client::connect(&path, PROGRAM) {
+            Err(ClientError::Unreachable { path, source }) => tried.push((path, source)),
+            connected => return connected.map_err(Failure::from),
+        }
+    }
+    Err(Failure::Unreachable(tried))
+}
+
+fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
+    let dir = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = named.map(Path::to_owned).or_else(|| dir("IPFS_KITD_SOCKET")) {
+        return vec![path];
+    }
+    let user = dir("XDG_RUNTIME_DIR").map(|dir| dir.join("ipfs-kitd"));
+    let data = dir("HOME").map(|home| home.join(".ipfs_kit/run"));
+    let system = Some(PathBuf::from("/run/ipfs-kitd"));
+    [user, data, system].into_iter().flatten().map(|dir| dir.join(SOCKET_NAME)).collect()
+}
