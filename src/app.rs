@@ -164,8 +164,8 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
     };
     tracing::info!(?reason, "stopping");
     systemd::stopping();
-    let grace = configs.borrow().stop_grace;
-    stop(&board, actors, grace, &store).await;
+    let config = configs.borrow().clone();
+    stop(&board, actors, &config, &store).await;
     tracing::info!("stopped");
     match reason {
         StopReason::GaveUp(why) => Err(AppError::GaveUp(why)),
@@ -227,15 +227,19 @@ where
         .await
 }
 
-async fn stop(board: &Board, actors: Actors, grace: Duration, store: &Store) {
+async fn stop(board: &Board, actors: Actors, config: &Config, store: &Store) {
     // No descendant of a stop may wait for a restart's backoff for ever: each has its deadline.
     end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
     end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;
-    end(board, &actors.kubo, "kubo", grace + STOP_DEADLINE).await;
+    end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE).await;
     end(board, &actors.janitor, "janitor", STOP_DEADLINE).await;
     end(board, &actors.index, "index", CLOSE_DEADLINE).await;
     store.close(CLOSE_DEADLINE).await;
     end(board, &actors.server, "server", STOP_DEADLINE).await;
+    for socket in crate::kubo::actor::sockets(config) {
+        // Kubo may never have been started.
+        let _ = std::fs::remove_file(socket);
+    }
 }
 
 async fn end<A>(board: &Board, actor: &ActorRef<A>, name: &str, deadline: Duration)

@@ -118,6 +118,11 @@ fn notify_socket(config: &Config) -> PathBuf {
     config.private_dir().join("kubo-notify.sock")
 }
 
+/// What is left to remove when everything has ended.
+pub fn sockets(config: &Config) -> [PathBuf; 2] {
+    [rpc_socket(config), notify_socket(config)]
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
     Ready,

@@ -1,0 +1,139 @@
+//! Its RPC: POST only, chunked bodies, errors as Kubo words them, late errors in the trailer `X-Stream-Error`.
+
+use crate::pins::{self, Pins};
+use crate::script::{self, Script};
+use serde_json::{Value, json};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::thread;
+
+pub(crate) fn serve(listener: &UnixListener, pins: &Arc<Pins>, peer: &str) {
+    while let Ok((stream, _)) = listener.accept() {
+        let (pins, peer) = (pins.clone(), peer.to_owned());
+        thread::spawn(move || {
+            let _ = answer(stream, &pins, &peer);
+        });
+    }
+}
+
+/// One connection; further requests on it are answered in turn.
+fn answer(stream: UnixStream, pins: &Pins, peer: &str) -> io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut stream = stream;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        loop {
+            let mut header = String::new();
+            if reader.read_line(&mut header)? <= 2 {
+                break;
+            }
+        }
+        let mut words = line.split(' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if method != "POST" {
+            write!(stream, "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")?;
+            continue;
+        }
+        let script = script::read();
+        if script.hang {
+            io::copy(&mut reader, &mut io::sink())?;
+            return Ok(());
+        }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let reply = route(path.trim_start_matches("/api/v0/"), &Query::parse(query), query, pins, peer, &script);
+        match reply {
+            Err(message) => {
+                let body = json!({"Message": message, "Code": 0, "Type": "error"}).to_string();
+                write!(stream, "HTTP/1.1 500 Internal Server Error\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+            }
+            Ok(body) => {
+                let listing = path.ends_with("pin/ls");
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Error\r\n\r\n";
+                write!(stream, "{head}")?;
+                if listing && script.cut_listing {
+                    let half = &body[..body.len() / 2];
+                    write!(stream, "{:x}\r\n{half}\r\n", half.len().max(1))?;
+                    return Ok(());
+                }
+                write!(stream, "{:x}\r\n{body}\r\n0\r\n", body.len())?;
+                if let Some(error) = script.stream_error.as_ref().filter(|_| listing) {
+                    write!(stream, "X-Stream-Error: {error}\r\n")?;
+                }
+                write!(stream, "\r\n")?;
+            }
+        }
+    }
+}
+
+fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: &Script) -> Result<String, String> {
+    let line = |value: Value| Ok(format!("{value}\n"));
+    match call {
+        "id" => line(json!({"ID": script.peer_id.as_deref().unwrap_or(peer), "AgentVersion": "kubo/0.43.1/"})),
+        "version" => line(json!({"Version": "0.43.1", "Repo": "18"})),
+        "pin/ls" => pin_ls(query, raw, pins, script),
+        "pin/add" => {
+            let cid = canonical(query.get("arg"))?;
+            let recursive = query.get("recursive") != "false";
+            if !recursive && pins.get().get(&cid).is_some_and(|(of, _)| of == "recursive") {
+                return Err(format!("{cid} already pinned recursively"));
+            }
+            pins.add(&cid, if recursive { "recursive" } else { "direct" }, query.get("name"));
+            Ok(format!("{}\n{}\n", json!({"Progress": 1, "Bytes": 10}), json!({ "Pins": [cid] })))
+        }
+        "pin/rm" => {
+            let cid = canonical(query.get("arg"))?;
+            if pins.remove(&cid) {
+                line(json!({ "Pins": [cid] }))
+            } else {
+                Err("not pinned or pinned indirectly".to_owned())
+            }
+        }
+        _ => Err(format!("fake-kubo has no {call}")),
+    }
+}
+
+fn pin_ls(query: &Query, raw: &str, pins: &Pins, script: &Script) -> Result<String, String> {
+    let now = pins.get();
+    let (pin_type, names) = (query.get("type"), query.get("names") == "true");
+    let arg = query.get("arg");
+    if !arg.is_empty() {
+        let cid = canonical(arg)?;
+        return match now.get(&cid) {
+            Some((of, name)) if of == pin_type => {
+                Ok(json!({"Keys": {cid: {"Type": of, "Name": if names { name } else { "" }}}}).to_string() + "\n")
+            }
+            _ => Err(format!("path '/ipfs/{cid}' is not pinned")),
+        };
+    }
+    if let Some(hold) = &script.hold {
+        // Held as of its arrival, until the test lets go.
+        if let Ok(mut test) = UnixStream::connect(hold) {
+            let _ = writeln!(test, "{raw}");
+            let _ = test.read(&mut [0]);
+        }
+    }
+    Ok(pins::listing(&now, pin_type, names).to_string() + "\n")
+}
+
+fn canonical(text: &str) -> Result<String, String> {
+    let cid = cid::Cid::try_from(text).map_err(|error| format!("invalid path {text:?}: {error}"))?;
+    Ok(cid.to_string())
+}
+
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(query: &str) -> Query {
+        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        Query(pairs.map(|(key, value)| (key.to_owned(), decoded(value))).collect())
+    }
+
+    fn get(&self, key: &str) -> &str {
+        self.0.iter().find(|(of, _)| of == key).map_or("", |(_, value)| value)
+    }
+}

@@ -1,0 +1,46 @@
+//! How it is to misbehave: `$FAKE_KUBO_SCRIPT`, read anew each time, so that a test changes it while it runs.
+
+use serde::Deserialize;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Everything is off unless the script says otherwise.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Script {
+    /// Exit with this code instead of becoming ready.
+    pub(crate) exit_at_start: Option<u8>,
+    /// Never say that it is ready, never serve.
+    pub(crate) never_ready: bool,
+    /// Go on after SIGTERM.
+    pub(crate) ignore_term: bool,
+    /// Leave a process behind in its process group.
+    pub(crate) leave_grandchild: bool,
+    /// Write so many bytes without a line end before becoming ready.
+    pub(crate) flood: usize,
+    /// Accept requests and answer none.
+    pub(crate) hang: bool,
+    /// End the body of a listing early.
+    pub(crate) cut_listing: bool,
+    /// Put this into the trailer of a listing.
+    pub(crate) stream_error: Option<String>,
+    /// Each listing connects here, says its query, and is answered when a byte comes; its pins are those of its arrival.
+    pub(crate) hold: Option<PathBuf>,
+    /// Answer `id` with this PeerID.
+    pub(crate) peer_id: Option<String>,
+}
+
+pub(crate) fn read() -> Script {
+    let text = std::env::var_os("FAKE_KUBO_SCRIPT").and_then(|path| std::fs::read_to_string(path).ok());
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// Appends a line to `$FAKE_KUBO_LOG`.
+pub(crate) fn record(line: &str) {
+    let Some(path) = std::env::var_os("FAKE_KUBO_LOG") else { return };
+    if let Ok(mut log) = OpenOptions::new().append(true).create(true).open(path) {
+        // One write, so that lines of two processes do not mix.
+        let _ = log.write_all(format!("{line}\n").as_bytes());
+    }
+}

@@ -1,0 +1,154 @@
+//! The process: one per data dir, its configuration, its end.
+
+use crate::kit::{Kit, identity_cid, said};
+use nix::sys::signal::Signal;
+use proto_msgs::daemon::{ConfigShow, Shutdown};
+use proto_msgs::pin::PinAdd;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn sigterm_and_sigint_stop_in_order_with_one_signal_to_kubo_and_leave_nothing() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut kit = Kit::fake();
+        kit.start_whole();
+        kit.signal(signal);
+        assert_eq!(kit.ended().code(), Some(0), "{signal}\n{}", kit.log());
+        assert_eq!((kit.recorded("signal 15"), kit.recorded("exit 0")), (1, 1), "{signal}: {:?}", kit.record());
+        assert!(!kit.socket().exists());
+        let private = std::fs::read_dir(kit.path("run/private")).expect("listed").count();
+        assert_eq!(private, 0, "no socket is left");
+        assert!(!kit.path("data/index/pins.duckdb.wal").exists(), "the index was closed");
+    }
+}
+
+#[test]
+fn the_shutdown_verb_returns_when_the_process_has_ended() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let pid = kit.pid();
+    let said = kit.ctl(&["shutdown"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "stopped\n"), "{}", said.err);
+    assert_eq!(kit.recorded("exit 0"), 1);
+    // It is a child of this test, so it is a zombie until it is waited for.
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    assert_eq!(kit.ended().code(), Some(0));
+}
+
+#[test]
+fn d12_a_second_daemon_names_the_owner_and_changes_nothing() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("kept");
+    kit.call(PinAdd { cid: cid.clone(), name: None, direct: false });
+    for _ in 0..5 {
+        let second = said(&mut kit.command());
+        assert_eq!(second.code, Some(75), "{}", second.err);
+        assert!(second.err.contains(&format!("another ipfs-kitd (PID {}) owns", kit.pid())), "{}", second.err);
+        assert_eq!(second.err.lines().count(), 1, "{}", second.err);
+    }
+    assert_eq!(kit.pins(), [cid]);
+    assert_eq!((kit.recorded("start"), kit.recorded("signal")), (1, 0));
+    let elsewhere = kit.path("elsewhere").display().to_string();
+    let other_data = kit.command();
+    let args: Vec<_> = other_data.get_args().map(|a| a.to_owned()).collect();
+    let mut other = std::process::Command::new(other_data.get_program());
+    other.env_clear().env("HOME", kit.path("home"));
+    for arg in args {
+        other.arg(if arg == kit.path("data").as_os_str() { elsewhere.clone().into() } else { arg });
+    }
+    let stolen = said(&mut other);
+    assert_eq!(stolen.code, Some(75), "another data dir must not take the socket: {}", stolen.err);
+}
+
+#[test]
+fn s12_a_killed_daemon_takes_kubo_along_and_the_next_start_needs_no_help() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.kill();
+    kit.start_whole();
+    assert_eq!(kit.recorded("start"), 2);
+    assert_eq!(kit.recorded("signal"), 1, "the first one was told by the kernel, once");
+    assert_eq!(kit.stop().code(), Some(0));
+}
+
+#[test]
+fn configuration_errors_are_one_sentence_and_exit_78() {
+    let kit = Kit::fake();
+    let file = kit.path("config.toml");
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ipfs-kitd"));
+        command.env_clear().env("HOME", kit.path("home")).args(args);
+        said(&mut command)
+    };
+    let path = file.display().to_string();
+    let missing = run(&["--config", &path]);
+    assert_eq!(missing.code, Some(78));
+    assert!(
+        missing.err.contains("cannot read the configuration file") && missing.err.lines().count() == 1,
+        "{}",
+        missing.err
+    );
+    std::fs::write(&file, "interval = \"soon\"\n").expect("written");
+    let wrong = run(&["--config", &path, "--check-config"]);
+    assert_eq!(wrong.code, Some(78));
+    assert!(wrong.err.contains("interval = \"soon\" (file "), "{}", wrong.err);
+    std::fs::write(&file, "interval = \"5m\"\n").expect("written");
+    let good = run(&["--config", &path, "--check-config"]);
+    assert_eq!((good.code, good.out.as_str()), (Some(0), "the configuration is good\n"));
+    let printed = run(&["--config", &path, "--print-config", "--stop-grace", "3s"]);
+    assert!(printed.out.contains(&format!("interval = \"5m\"  # file {path}\n")), "{}", printed.out);
+    assert!(printed.out.contains("stop_grace = \"3s\"  # flag --stop-grace\n"), "{}", printed.out);
+    assert!(printed.out.contains("# default\n"), "{}", printed.out);
+    let unknown = run(&["--frobnicate"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.err.contains("--frobnicate"), "{}", unknown.err);
+    assert!(!kit.path("home/.ipfs_kit").exists(), "nothing was touched");
+}
+
+#[test]
+fn a_data_dir_that_others_may_write_is_refused() {
+    let kit = Kit::fake();
+    let data = kit.path("data");
+    std::fs::create_dir(&data).expect("made");
+    std::fs::set_permissions(&data, PermissionsExt::from_mode(0o777)).expect("chmod");
+    let refused = said(&mut kit.command());
+    assert_eq!(refused.code, Some(78), "{}", refused.err);
+    assert!(refused.err.contains("can be written by others"), "{}", refused.err);
+    assert_eq!(std::fs::read_dir(&data).expect("listed").count(), 0);
+}
+
+#[test]
+fn s29_sighup_reads_the_configuration_again() {
+    let mut kit = Kit::fake();
+    let file = kit.path("config.toml");
+    std::fs::write(&file, "stop_grace = \"40s\"\n").expect("written");
+    kit.arg("--config").arg(&file.display().to_string());
+    kit.start_whole();
+    let grace = |kit: &Kit| {
+        let settings = kit.call(ConfigShow {}).settings;
+        settings.into_iter().find(|s| s.key == "stop_grace").expect("a setting").value
+    };
+    assert_eq!(grace(&kit), "\"40s\"");
+    std::fs::write(&file, "stop_grace = \"41s\"\n").expect("written");
+    kit.signal(Signal::SIGHUP);
+    kit.ready_again();
+    assert_eq!(grace(&kit), "\"41s\"");
+    std::fs::write(&file, "stop_grace = 41\n").expect("written");
+    kit.signal(Signal::SIGHUP);
+    kit.ready_again();
+    assert_eq!(grace(&kit), "\"41s\"", "a wrong one changes nothing");
+    assert_eq!((kit.recorded("start"), kit.recorded("signal")), (1, 0));
+}
+
+#[test]
+fn a_stop_during_the_start_of_kubo_is_in_order_too() {
+    let mut kit = Kit::fake();
+    kit.script(&serde_json::json!({"never_ready": true}));
+    kit.start();
+    kit.until("starting", |s| s.kubo.pid.is_some());
+    let shutdown = kit.call(Shutdown {});
+    assert_eq!(shutdown.pid, kit.pid());
+    assert_eq!(kit.ended().code(), Some(0));
+    assert!(kit.recorded("signal 15") <= 1, "{:?}", kit.record());
+}

@@ -1,0 +1,185 @@
+//! Kubo started, lost, stopped, held.
+
+use crate::kit::{Kit, built, identity_cid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use proto_msgs::FaultKind;
+use proto_msgs::daemon::Condition;
+use proto_msgs::kubo::{KuboLogs, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop};
+use proto_msgs::pin::{PinAdd, Source};
+use serde_json::json;
+
+fn kill_kubo(kit: &Kit) -> u32 {
+    let pid = kit.status().kubo.pid.expect("a child");
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("it is there");
+    pid
+}
+
+#[test]
+fn a_killed_kubo_is_started_again_while_the_index_goes_on_answering() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let first = kill_kubo(&kit);
+    let status = kit.until("started again", |s| s.kubo.state == KuboState::Running && s.kubo.pid != Some(first));
+    assert_eq!(status.kubo.restarts, 1);
+    let exit = status.kubo.last_exit.expect("an exit");
+    assert_eq!((exit.signal, exit.asked, exit.cause.as_str()), (Some(9), false, "killed by SIGKILL"));
+    assert_eq!(kit.recorded("signal"), 0);
+}
+
+#[test]
+fn while_kubo_is_down_the_index_answers_and_says_so_and_pinning_is_refused() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("kept");
+    kit.call(PinAdd { cid: cid.clone(), name: None, direct: false });
+    assert_eq!(kit.call(KuboStop {}).state, KuboState::Stopped);
+    assert_eq!(kit.pins(), [cid.clone()]);
+    let status = kit.status();
+    assert_eq!((status.index.source, status.index.complete, status.kubo.pid), (Source::Index, true, None));
+    assert_eq!(kit.fault(PinAdd { cid, name: None, direct: false }).kind, FaultKind::KuboDown);
+    assert_eq!(kit.recorded("signal 15"), 1);
+    assert_eq!(kit.call(KuboStart {}).state, KuboState::Running);
+}
+
+#[test]
+fn a_restart_asked_for_is_one_stop_and_one_start() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let before = kit.status().kubo.pid;
+    let after = kit.call(KuboRestart {});
+    assert_eq!(after.state, KuboState::Running);
+    assert_ne!(after.pid, before);
+    assert_eq!((kit.recorded("signal"), kit.recorded("start")), (1, 2));
+}
+
+#[test]
+fn s6_kubo_that_ignores_sigterm_is_killed_at_the_deadline_and_leaves_nobody_behind() {
+    let mut kit = Kit::fake();
+    kit.arg("--stop-grace").arg("300ms");
+    kit.script(&json!({"ignore_term": true, "leave_grandchild": true}));
+    kit.start_whole();
+    let report = kit.call(KuboStop {});
+    let exit = report.last_exit.expect("an exit");
+    assert_eq!((report.state, exit.signal, exit.asked), (KuboState::Stopped, Some(9), true));
+    assert_eq!(kit.recorded("signal 15"), 1);
+    let grandchild: i32 = kit.record().iter().find_map(|l| l.strip_prefix("grandchild ")?.parse().ok()).expect("one");
+    let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
+    // Killed; whoever adopts it reaps it.
+    assert!(state.is_err() || state.is_ok_and(|s| s.contains(") Z ")), "the grandchild lives");
+}
+
+#[test]
+fn s2_kubo_that_fails_at_each_start_ends_in_a_crash_loop_and_the_daemon_serves_on() {
+    let mut kit = Kit::fake();
+    kit.script(&json!({"exit_at_start": 1}));
+    kit.start();
+    let fault = kit.fault(KuboStart {});
+    assert_eq!(fault.kind, FaultKind::Kubo);
+    // A start asked for forgives, and shortens the wait: five failed starts are reached by asking.
+    let status = kit.until("in backoff", |s| matches!(s.kubo.state, KuboState::Backoff | KuboState::CrashLoop));
+    assert_eq!(status.kubo.last_exit.expect("an exit").code, Some(1));
+    assert!(status.kubo.next_retry.is_some());
+    kit.script(&json!({}));
+    assert_eq!(kit.call(KuboStart {}).state, KuboState::Running);
+}
+
+#[test]
+fn s3_a_missing_program_is_held_with_its_name_and_starts_by_itself_once_it_is_there() {
+    let mut kit = Kit::fake();
+    let link = kit.path("ipfs");
+    kit.with_kubo(&link).start();
+    let status = kit.until("held", |s| s.kubo.state == KuboState::Held);
+    let held = status.kubo.held.expect("a cause");
+    assert_eq!(held.cause, "binary_missing");
+    assert!(held.detail.contains(&link.display().to_string()), "{}", held.detail);
+    assert_eq!(kit.ctl(&["kubo", "status"]).code, Some(3));
+    std::os::unix::fs::symlink(built("fake-kubo"), &link).expect("linked");
+    kit.wait(Condition::KuboRunning);
+}
+
+#[test]
+fn s15_a_kubo_that_somebody_else_runs_is_left_alone_and_ours_starts_once_the_repo_is_free() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.stop();
+    let foreign = kit.foreign_kubo();
+    kit.start();
+    let status = kit.until("held", |s| s.kubo.state == KuboState::Held);
+    let held = status.kubo.held.expect("a cause");
+    assert_eq!(held.cause, "lock_live");
+    assert!(held.detail.contains(&format!("PID {}", foreign.id())), "{}", held.detail);
+    let lock = kit.until("looked at", |s| s.lock.as_ref().is_some_and(|l| l.holder_pid.is_some())).lock;
+    assert_eq!(lock.map(|l| (l.holder_pid, l.ours)), Some((Some(foreign.id()), false)));
+    let fault = kit.fault(KuboStart {});
+    assert_eq!(fault.kind, FaultKind::Conflict);
+    assert_eq!(kit.recorded("signal"), 1, "only our own one was ever signalled");
+    Kit::end_foreign(foreign);
+    kit.wait(Condition::KuboRunning);
+}
+
+#[test]
+fn s17_a_repo_lock_with_content_is_held_and_left_as_it_is() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.stop();
+    let lock = kit.repo().join("repo.lock");
+    std::fs::write(&lock, "{\"OwnerPID\":1}\n").expect("written");
+    kit.start();
+    let status = kit.until("held", |s| s.kubo.state == KuboState::Held);
+    assert_eq!(status.kubo.held.expect("a cause").cause, "lock_unknown");
+    assert_eq!(std::fs::read_to_string(&lock).expect("read"), "{\"OwnerPID\":1}\n");
+    std::fs::remove_file(&lock).expect("removed");
+    kit.wait(Condition::KuboRunning);
+}
+
+#[test]
+fn another_repo_or_none_under_the_same_data_dir_is_held_and_the_index_stays() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("ours");
+    kit.call(PinAdd { cid: cid.clone(), name: None, direct: false });
+    kit.stop();
+    let inits = kit.recorded("init");
+    let held = |kit: &mut Kit, cause: &str, pins: &[String]| {
+        kit.start();
+        let status = kit.until("held", |s| s.kubo.state == KuboState::Held);
+        assert_eq!(status.kubo.held.expect("a cause").cause, cause);
+        assert_eq!(kit.pins(), pins);
+        kit.stop();
+    };
+    std::fs::rename(kit.repo(), kit.path("away")).expect("moved");
+    std::fs::create_dir(kit.repo()).expect("made");
+    held(&mut kit, "repo_missing", std::slice::from_ref(&cid));
+    std::fs::write(kit.repo().join("config"), r#"{"Identity":{"PeerID":"12D3KooWOther"}}"#).expect("written");
+    held(&mut kit, "repo_changed", &[cid]);
+    std::fs::remove_file(kit.path("data/index/pins.duckdb")).expect("removed");
+    held(&mut kit, "repo_changed", &[]);
+    std::fs::remove_file(kit.repo().join("config")).expect("removed");
+    held(&mut kit, "repo_missing", &[]);
+    assert_eq!(kit.recorded("init"), inits, "no init");
+}
+
+#[test]
+fn s25_a_flood_of_output_without_line_ends_is_drained_and_cut() {
+    let mut kit = Kit::fake();
+    kit.script(&json!({"flood": 4 << 20}));
+    kit.start();
+    kit.wait(Condition::KuboRunning);
+    let page = kit.call(KuboLogs { lines: Some(2000) });
+    assert!(page.lines.iter().all(|line| line.text.len() <= 64 << 10));
+    assert!(page.lines.len() >= 64, "{}", page.lines.len());
+}
+
+#[test]
+fn s5_a_kubo_that_answers_nothing_is_degraded_and_never_killed() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.script(&json!({"hang": true}));
+    let status = kit.until("degraded", |s| s.kubo.state == KuboState::Degraded);
+    assert_eq!(kit.recorded("signal"), 0);
+    kit.script(&json!({}));
+    let after = kit.until("running", |s| s.kubo.state == KuboState::Running);
+    assert_eq!(after.kubo.pid, status.kubo.pid);
+    assert_eq!(kit.call(KuboStatus {}).restarts, 0);
+}

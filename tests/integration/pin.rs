@@ -1,0 +1,202 @@
+//! Pins through the daemon, and listings that come late, cut, or wrong.
+
+use crate::kit::{DEADLINE, Kit, identity_cid};
+use proto_msgs::daemon::{Condition, IndexRefresh, Metrics};
+use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType};
+use proto_msgs::verb::Verb;
+use proto_msgs::{Client, ClientError, FaultKind};
+use serde_json::json;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
+
+fn add(cid: &str) -> PinAdd {
+    PinAdd { cid: cid.to_owned(), name: None, direct: false }
+}
+
+#[test]
+fn a_pin_added_or_removed_through_the_daemon_is_seen_by_the_next_listing() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("one");
+    let added = kit.call(PinAdd { cid: cid.clone(), name: Some("first".into()), direct: false });
+    assert_eq!((added.pin.name.as_deref(), added.pin.pin_type), (Some("first"), PinType::Recursive));
+    assert_eq!(kit.pins(), [cid.clone()]);
+    let again = kit.call(PinAdd { cid: cid.clone(), name: Some("first".into()), direct: false });
+    assert_eq!(again.generation, added.generation, "nothing changed");
+    let removed = kit.call(PinRm { cid: cid.clone() });
+    assert_eq!(removed.generation, added.generation + 1);
+    assert_eq!(kit.pins(), Vec::<String>::new());
+    assert_eq!(kit.fault(PinRm { cid: cid.clone() }).kind, FaultKind::NotFound);
+    assert_eq!(kit.fault(PinInfo { cid }).kind, FaultKind::NotFound);
+}
+
+#[test]
+fn a_pin_is_found_by_every_form_of_its_cid() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let v0 = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG";
+    kit.call(add(v0));
+    let cid = ::cid::Cid::try_from(v0).expect("a CID");
+    let v1 = ::cid::Cid::new_v1(0x70, *cid.hash()).to_string();
+    let found = kit.call(PinInfo { cid: v1 }).pins;
+    assert_eq!(found.iter().map(|pin| pin.cid.as_str()).collect::<Vec<_>>(), [v0]);
+}
+
+/// The test's side of `hold`: each listing connects, says its query, and waits for a byte.
+struct Gate(UnixListener);
+
+impl Gate {
+    fn open(kit: &Kit) -> Gate {
+        let path = kit.path("gate");
+        let listener = UnixListener::bind(&path).expect("bound");
+        kit.script(&json!({ "hold": path }));
+        Gate(listener)
+    }
+
+    fn held(&self) -> UnixStream {
+        let (stream, _) = self.0.accept().expect("a listing");
+        stream.set_read_timeout(Some(DEADLINE)).expect("set");
+        let mut query = String::new();
+        BufReader::new(stream.try_clone().expect("cloned")).read_line(&mut query).expect("a query");
+        assert!(query.contains("type="), "{query}");
+        stream
+    }
+}
+
+fn release(mut held: UnixStream) {
+    held.write_all(&[1]).expect("released");
+}
+
+#[test]
+fn a_listing_that_began_before_a_change_through_the_daemon_does_not_override_it() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let (kept, gone) = (identity_cid("kept"), identity_cid("gone"));
+    kit.call(add(&gone));
+    kit.call(IndexRefresh { wait: true });
+
+    let gate = Gate::open(&kit);
+    let refreshing = {
+        let socket = kit.socket();
+        thread::spawn(move || {
+            let mut client = Client::connect(&socket, "test").expect("connected");
+            client.call_with(IndexRefresh { wait: true }, Some(DEADLINE), |_| Ok(()))
+        })
+    };
+    // The first listing has been answered as of now, before the changes; so will be the second, since its pins are read when
+    // it arrives and the changes come after that.
+    let recursive = gate.held();
+    kit.call(add(&kept));
+    kit.call(PinRm { cid: gone.clone() });
+    assert_eq!(kit.pins(), [kept.clone()]);
+    release(recursive);
+    let direct = gate.held();
+    assert_eq!(kit.pins(), [kept.clone()], "while the other listing is held back");
+    kit.script(&json!({}));
+    release(direct);
+    refreshing.join().expect("joined").expect("refreshed");
+    assert_eq!(kit.pins(), [kept.clone()], "after the stale listing was applied");
+    kit.call(IndexRefresh { wait: true });
+    assert_eq!(kit.pins(), [kept]);
+}
+
+#[test]
+fn pins_changed_behind_the_daemons_back_are_in_the_index_after_a_refresh() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let [a, b, c] = ["a", "b", "c"].map(identity_cid);
+    kit.set_fake_pins(&[(&a, "recursive", "x"), (&b, "direct", ""), (&c, "recursive", "")]);
+    let refreshed = kit.call(IndexRefresh { wait: true });
+    assert_eq!((refreshed.added, refreshed.removed, refreshed.changed), (3, 0, 0));
+    kit.set_fake_pins(&[(&a, "recursive", "y"), (&b, "recursive", ""), (&c, "recursive", "")]);
+    assert_eq!(kit.call(IndexRefresh { wait: true }).changed, 2);
+    let pin = kit.call(PinInfo { cid: a.clone() }).pins.remove(0);
+    assert_eq!(pin.name.as_deref(), Some("y"));
+    kit.set_fake_pins(&[(&a, "recursive", "y"), (&b, "recursive", "")]);
+    assert_eq!(kit.call(IndexRefresh { wait: true }).removed, 1, "a second listing at once has confirmed it");
+    let metrics = kit.call(Metrics {});
+    assert_eq!((metrics.pins, metrics.named), (2, 1));
+    kit.set_fake_pins(&[]);
+    kit.call(IndexRefresh { wait: true });
+    assert_eq!(kit.pins(), Vec::<String>::new(), "an empty set, confirmed, is data");
+}
+
+#[test]
+fn d15_a_listing_that_is_cut_or_fails_late_or_is_another_nodes_changes_nothing() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("kept");
+    kit.call(add(&cid));
+    let before = kit.call(IndexRefresh { wait: true });
+    for script in
+        [json!({"cut_listing": true}), json!({"stream_error": "disk on fire"}), json!({"peer_id": "12D3KooWOther"})]
+    {
+        kit.script(&script);
+        let fault = kit.fault(IndexRefresh { wait: true });
+        assert!(matches!(fault.kind, FaultKind::Kubo | FaultKind::Conflict), "{script}: {fault:?}");
+        let status = kit.status();
+        assert_eq!(
+            (status.index.as_of, status.index.generation),
+            (before.as_of.clone(), before.generation),
+            "{script}"
+        );
+        assert!(status.index.failed_refreshes > 0 && status.index.last_error.is_some());
+        assert_eq!(kit.pins(), [cid.clone()]);
+    }
+    kit.script(&json!({}));
+    kit.call(IndexRefresh { wait: true });
+    assert_eq!(kit.status().index.failed_refreshes, 0);
+}
+
+#[test]
+fn d1_a_killed_daemon_starts_again_with_everything_that_it_had_confirmed() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cids: Vec<String> = (0..20).map(|n| identity_cid(&format!("pin {n:02}"))).collect();
+    for cid in &cids {
+        kit.call(add(cid));
+    }
+    let before = kit.status().index;
+    kit.kill();
+    kit.script(&json!({"exit_at_start": 1}));
+    kit.start();
+    let after = kit.status().index;
+    assert_eq!((after.pins, after.generation, after.complete), (20, before.generation, true));
+    let mut sorted = cids;
+    sorted.sort();
+    assert_eq!(kit.pins(), sorted, "without Kubo, from the index alone");
+}
+
+#[test]
+fn d8_a_damaged_index_is_moved_aside_and_rebuilt() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("from kubo");
+    kit.call(add(&cid));
+    kit.stop();
+    let file = kit.path("data/index/pins.duckdb");
+    std::fs::write(&file, b"this is no database, and it is long enough to be looked at ".repeat(300)).expect("written");
+    kit.start();
+    kit.wait(Condition::IndexFresh);
+    assert_eq!(kit.pins(), [cid]);
+    let recovery = kit.status().index.recovery.expect("it is said");
+    assert!(recovery.contains("moved to"), "{recovery}");
+    let aside = std::fs::read_dir(kit.path("data/index")).expect("listed");
+    let aside =
+        aside.filter_map(Result::ok).find(|e| e.file_name().to_string_lossy().starts_with("damaged-")).expect("kept");
+    assert!(aside.path().join("pins.duckdb").exists());
+}
+
+#[test]
+fn wrong_cids_are_refused_in_one_sentence() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    for wrong in ["", "hello", "bafy", "../../etc/passwd", "Qm\0"] {
+        let fault = kit.fault(PinInfo { cid: wrong.into() });
+        assert_eq!(fault.kind, FaultKind::Invalid, "{wrong:?}");
+        assert!(fault.detail.contains("is not a CID"), "{}", fault.detail);
+    }
+    assert_eq!(PinInfo::NAME, "pin_info");
+    assert!(matches!(kit.try_call(add("nonsense")), Err(ClientError::Fault(f)) if f.kind == FaultKind::Invalid));
+}

@@ -1,0 +1,207 @@
+//! The same with a real Kubo, on a real pin set.
+
+use crate::kit::{DEADLINE, Kit, identity_cid, real_kubo, said};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use proto_msgs::daemon::{Condition, IndexRefresh};
+use proto_msgs::kubo::KuboState;
+use proto_msgs::pin::{PinAdd, PinInfo, PinRm};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+fn ipfs(kit: &Kit, args: &[&str], input: &[u8]) -> String {
+    let mut command = Command::new(real_kubo());
+    command.env_clear().env("HOME", kit.path("home")).env("IPFS_PATH", kit.repo()).args(args);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(input).expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "ipfs {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// `ipfs-kitctl pin ls` and `ipfs pin ls` say the same, of both types, and of the names.
+fn assert_equal(kit: &Kit) {
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    for pin_type in ["recursive", "direct"] {
+        let ours = sorted(&kit.ctl(&["pin", "ls", "--type", pin_type, "-o", "cid"]).out);
+        let kubos = sorted(&ipfs(kit, &["pin", "ls", &format!("--type={pin_type}"), "-q"], b""));
+        assert!(ours == kubos, "{pin_type}: {} against {}", ours.len(), kubos.len());
+    }
+    let named = ipfs(kit, &["pin", "ls", "--type=recursive", "--names"], b"");
+    let kubos: BTreeMap<String, String> = named
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.splitn(3, ' ');
+            Some((words.next()?.to_owned(), words.nth(1).unwrap_or_default().trim().to_owned()))
+        })
+        .collect();
+    let csv = kit.ctl(&["pin", "ls", "--type", "recursive", "-o", "csv", "--columns", "cid,name", "--no-header"]).out;
+    let ours: BTreeMap<String, String> = csv
+        .lines()
+        .filter_map(|line| line.split_once(','))
+        .map(|(cid, name)| (cid.to_owned(), name.to_owned()))
+        .collect();
+    assert!(ours == kubos, "names differ");
+}
+
+/// A CARv1 file that names every block as a root. `v0` blocks are UnixFS files, the others raw.
+fn car(blocks: &[(::cid::Cid, Vec<u8>)]) -> Vec<u8> {
+    let varint = |mut n: usize| {
+        let mut bytes = Vec::new();
+        while n >= 0x80 {
+            bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes
+    };
+    let head = |major: u8, n: usize| {
+        let n = u16::try_from(n).expect("short").to_be_bytes();
+        vec![major | 25, n[0], n[1]]
+    };
+    // dag-cbor: {"roots": [tag 42 of each CID], "version": 1}
+    let mut header = vec![0xa2, 0x65];
+    header.extend(b"roots");
+    header.extend(head(0x80, blocks.len()));
+    for (cid, _) in blocks {
+        let bytes = cid.to_bytes();
+        header.extend([0xd8, 42]);
+        header.extend(head(0x40, bytes.len() + 1));
+        header.push(0);
+        header.extend(bytes);
+    }
+    header.push(0x67);
+    header.extend(b"version\x01");
+    let mut car = [varint(header.len()), header].concat();
+    for (cid, data) in blocks {
+        let cid = cid.to_bytes();
+        car.extend([varint(cid.len() + data.len()), cid, data.clone()].concat());
+    }
+    car
+}
+
+fn sha2_256(data: &[u8]) -> ::cid::multihash::Multihash<64> {
+    ::cid::multihash::Multihash::wrap(0x12, &Sha256::digest(data)).expect("32 bytes")
+}
+
+fn raw_block(text: &str) -> (::cid::Cid, Vec<u8>) {
+    let data = text.as_bytes().to_vec();
+    (::cid::Cid::new_v1(0x55, sha2_256(&data)), data)
+}
+
+fn v0_block(text: &str) -> (::cid::Cid, Vec<u8>) {
+    let content = text.as_bytes();
+    let length = u8::try_from(content.len()).expect("short");
+    let unixfs = [&[8, 2, 18, length][..], content, &[24, length]].concat();
+    let node = [&[10, u8::try_from(unixfs.len()).expect("short")][..], &unixfs].concat();
+    (::cid::Cid::new_v0(sha2_256(&node)).expect("sha2-256"), node)
+}
+
+#[test]
+fn the_index_equals_a_real_kubo_of_4154_pins_and_follows_what_happens_behind_its_back() {
+    let mut kit = Kit::real();
+    kit.arg("--interval").arg("500ms");
+    kit.start_whole();
+    let v0: Vec<_> = (0..1950).map(|n| v0_block(&format!("file {n}"))).collect();
+    let raw: Vec<_> = (0..1950).map(|n| raw_block(&format!("raw {n}"))).collect();
+    let import = |blocks: &[(::cid::Cid, Vec<u8>)]| {
+        ipfs(&kit, &["dag", "import", "--pin-roots", "--silent"], &car(blocks));
+    };
+    import(&v0);
+    import(&raw);
+    let lines = |cids: &[String]| cids.join("\n").into_bytes();
+    let both: Vec<String> =
+        v0[..100].iter().map(|(cid, _)| ::cid::Cid::new_v1(0x70, *cid.hash()).to_string()).collect();
+    let identity: Vec<String> = (0..150).map(|n| identity_cid(&format!("identity {n}"))).collect();
+    ipfs(&kit, &["pin", "add", "--progress=false"], &lines(&both));
+    ipfs(&kit, &["pin", "add", "--progress=false"], &lines(&identity));
+    let direct: Vec<String> = (0..3).map(|n| identity_cid(&format!("direct {n}"))).collect();
+    ipfs(&kit, &["pin", "add", "--recursive=false", "--progress=false"], &lines(&direct));
+    ipfs(&kit, &["pin", "add", "--progress=false", "--name=first"], &lines(&identity[..5]));
+
+    kit.call(IndexRefresh { wait: true });
+    let status = kit.status();
+    // 4,000 sha2-256, 150 identity, 3 direct, and the empty directory that `ipfs init` pins.
+    assert_eq!((status.index.pins, status.index.direct), (4154, 3));
+    assert_equal(&kit);
+
+    ipfs(&kit, &["pin", "rm"], &lines(&identity[10..40]));
+    let new: Vec<String> = (0..20).map(|n| identity_cid(&format!("new {n}"))).collect();
+    ipfs(&kit, &["pin", "add", "--progress=false", "--name=new"], &lines(&new));
+    ipfs(&kit, &["pin", "add", "--progress=false", "--name=second"], &lines(&identity[3..8]));
+    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true });
+    assert_equal(&kit);
+
+    let before = kit.status().kubo.pid.expect("a child");
+    kill(Pid::from_raw(before.cast_signed()), Signal::SIGKILL).expect("it is there");
+    assert_eq!(kit.pins().len(), 4144, "while Kubo is down");
+    let began = std::time::Instant::now();
+    kit.until("back", |s| s.kubo.state == KuboState::Running && s.kubo.pid != Some(before));
+    assert!(began.elapsed() < DEADLINE);
+    kit.call(IndexRefresh { wait: true });
+    assert_equal(&kit);
+
+    kit.kill();
+    kit.start();
+    assert_eq!(kit.pins().len(), 4144, "at once after the start, from the index");
+    kit.wait(Condition::KuboRunning);
+    kit.call(IndexRefresh { wait: true });
+    assert_equal(&kit);
+    assert_eq!(kit.stop().code(), Some(0), "{}", kit.log());
+}
+
+#[test]
+fn two_hundred_pins_through_the_daemon_are_each_seen_by_the_next_listing_while_refreshes_run() {
+    let mut kit = Kit::real();
+    kit.arg("--interval").arg("100ms");
+    kit.env("IPFS_KITD_BUSY_SHARE", "1.0");
+    kit.start_whole();
+    let mut client = kit.client();
+    for n in 0..200 {
+        let cid = identity_cid(&format!("through {n}"));
+        client.call(PinAdd { cid: cid.clone(), name: Some(format!("n{n}")), direct: n % 7 == 0 }).expect("added");
+        assert!(kit.pins_on(&mut client).contains(&cid), "round {n}");
+        assert_eq!(client.call(PinInfo { cid: cid.clone() }).expect("found").pins[0].name, Some(format!("n{n}")));
+        if n % 2 == 0 {
+            client.call(PinRm { cid: cid.clone() }).expect("removed");
+            assert!(!kit.pins_on(&mut client).contains(&cid), "round {n}");
+        }
+    }
+    kit.call(IndexRefresh { wait: true });
+    assert_equal(&kit);
+}
+
+#[test]
+fn what_kubo_refuses_is_passed_on_in_its_own_words() {
+    let mut kit = Kit::real();
+    kit.start_whole();
+    let refused = kit.ctl(&["pin", "rm", &identity_cid("not pinned")]);
+    assert_eq!(refused.code, Some(4));
+    assert!(refused.err.contains("not pinned"), "{}", refused.err);
+    let long = "x".repeat(300);
+    let refused = kit.ctl(&["pin", "add", &identity_cid("named"), "--name", &long]);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.err.contains("255"), "{}", refused.err);
+}
+
+#[test]
+fn an_existing_repo_keeps_its_own_configuration() {
+    let mut kit = Kit::real();
+    std::fs::create_dir(kit.repo()).expect("made");
+    let mut init = Command::new(real_kubo());
+    init.env_clear().env("HOME", kit.path("home")).env("IPFS_PATH", kit.repo()).args(["init", "--profile=test"]);
+    assert_eq!(said(&mut init).code, Some(0));
+    let config = std::fs::read(kit.repo().join("config")).expect("read");
+    kit.start_whole();
+    assert_eq!(kit.stop().code(), Some(0));
+    assert_eq!(std::fs::read(kit.repo().join("config")).expect("read"), config);
+    assert!(!kit.repo().join("repo.lock").exists() && !kit.repo().join("api").exists(), "Kubo ended in order");
+}
