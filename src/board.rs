@@ -49,7 +49,7 @@ pub struct RefreshState {
     pub last: Option<Duration>,
     /// Failed ones since then.
     pub failed: u64,
-    /// Why the last one failed.
+    /// Why the last one failed, or what it had to leave out.
     pub last_error: Option<String>,
     /// Counts whole refreshes of this process.
     pub finished: u64,

@@ -1,9 +1,15 @@
 //! The indexer actor: when a refresh runs, one at a time, and who waits for it.
 //!
-//! The refresh is a task, so the actor always takes messages; it ends with its incarnation, and a refresh that was cut off has
-//! changed nothing or everything.
+//! ```text
+//!            due, asked for, Kubo ready
+//!   idle ───────────────────────────────► refreshing ──► publish, answer, set the next time ──► idle
+//!    ▲                                        │
+//!    └── Kubo gone: dropped, no failure ◄─────┘
+//! ```
+//! The refresh is a task, so the actor always takes messages. It ends with its incarnation; whoever waited is told by the end
+//! of the reply's sender. While Kubo is not there nothing is tried and nothing counts as failed.
 
-use super::cycle::{self, Found};
+use super::cycle::{self, Ends, Found, Plan};
 use super::diff::Suspects;
 use super::pace;
 use crate::board::{Board, RefreshState};
@@ -19,12 +25,21 @@ use proto_msgs::daemon::{IndexRefresh, IndexRefreshed};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Even with equal sums, pins are compared one by one so often.
+/// Pins are compared one by one so often, however equal the sums are.
 const FULL: Duration = Duration::from_secs(3600);
+/// Callers that may wait at a time.
+const WAITERS: usize = 1024;
+/// Kubo's end breaks a call a moment before the board says that it is gone; then the refresh did not fail.
+const WITHDRAWAL: Duration = Duration::from_millis(250);
+
+/// Numbers the refreshes of this process: what a former incarnation's task has to say is not taken for this one's.
+static ROUNDS: AtomicU64 = AtomicU64::new(0);
 
 /// What the actor is made from.
 #[derive(Clone)]
@@ -44,28 +59,35 @@ type Waiter = ReplySender<Result<IndexRefreshed, Fault>>;
 /// The actor.
 pub struct Indexer {
     args: IndexerArgs,
-    me: WeakActorRef<Indexer>,
+    /// A weak one could not be upgraded after a restart: kameo keeps no strong reference of a later incarnation's.
+    me: ActorRef<Indexer>,
+    refreshing: Option<Refreshing>,
     /// They wait for a refresh that begins from now on.
     waiting: Vec<Waiter>,
-    running: Option<Running>,
+    /// Another refresh is to follow at once, though nobody waits for it.
+    wanted: bool,
     suspects: Suspects,
-    last_full: Option<Instant>,
+    compared: Option<Instant>,
     due: Option<AbortOnDropHandle<()>>,
     watching: Option<AbortOnDropHandle<()>>,
     stopped: bool,
 }
 
-struct Running {
-    _task: AbortOnDropHandle<()>,
+struct Refreshing {
+    round: u64,
     began: Instant,
     waiters: Vec<Waiter>,
-    /// What the listing before this one found, when this one was taken at once after it.
-    before: Option<Found>,
+    _task: AbortOnDropHandle<()>,
 }
 
+/// The time of the next refresh has come.
 struct Due;
-struct KuboChanged;
-struct Finished(Result<Found, Fault>, Suspects);
+/// Kubo has come or gone, or the configuration is another one.
+struct Changed;
+struct Finished {
+    round: u64,
+    outcome: Result<(Result<Found, Fault>, Suspects), JoinError>,
+}
 
 impl Actor for Indexer {
     type Args = IndexerArgs;
@@ -73,22 +95,24 @@ impl Actor for Indexer {
 
     async fn on_start(args: IndexerArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let me = me.downgrade();
-        let watching = AbortOnDropHandle::new(tokio::spawn(watch_kubo(args.board.clone(), me.clone())));
+        let (rpc, config) = (args.board.rpc.subscribe(), args.config.clone());
         let interval = args.config.borrow().interval;
         args.board.refresh.send_modify(|refresh| refresh.interval = interval);
         let mut indexer = Indexer {
             args,
-            me,
+            me: me.clone(),
+            refreshing: None,
             waiting: Vec::new(),
-            running: None,
+            wanted: false,
             suspects: Suspects::default(),
-            last_full: None,
+            compared: None,
             due: None,
-            watching: Some(watching),
+            watching: None,
             stopped: false,
         };
-        indexer.begin(None);
+        // Subscribed before the first look, so that no change falls between the two.
+        indexer.begin();
+        indexer.watching = Some(AbortOnDropHandle::new(tokio::spawn(watch_others(rpc, config, me))));
         Ok(indexer)
     }
 
@@ -98,119 +122,147 @@ impl Actor for Indexer {
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
         self.args.life.failed(&error);
-        // At once: the next incarnation starts before this one is dropped. Whoever waits is told by the end of its sender.
-        (self.running, self.due, self.watching) = (None, None, None);
+        // At once: the next incarnation starts before this one is dropped.
+        (self.refreshing, self.due, self.watching) = (None, None, None);
         self.waiting.clear();
         Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
     }
 }
 
-async fn watch_kubo(board: Arc<Board>, me: WeakActorRef<Indexer>) {
-    let mut rpc = board.rpc.subscribe();
-    while rpc.changed().await.is_ok() {
-        let Some(me) = me.upgrade() else { return };
-        if me.tell(KuboChanged).await.is_err() {
+async fn watch_others<R>(mut rpc: watch::Receiver<R>, mut config: watch::Receiver<Arc<Config>>, me: ActorRef<Indexer>) {
+    loop {
+        // The board is as old as the process; the configuration may be fixed.
+        tokio::select! {
+            changed = rpc.changed() => if changed.is_err() { return },
+            Ok(()) = config.changed() => {}
+        }
+        if me.tell(Changed).await.is_err() {
             return;
         }
     }
 }
 
 impl Indexer {
-    /// Begins a refresh unless one is under way or Kubo is not ready.
-    fn begin(&mut self, before: Option<Found>) {
-        if self.running.is_some() || self.stopped {
+    /// Begins a refresh, unless one is under way or Kubo is not there.
+    fn begin(&mut self) {
+        if self.refreshing.is_some() || self.stopped {
             return;
         }
         let Some(rpc) = self.args.board.rpc.borrow().clone() else { return };
-        self.due = None;
-        let full = self.last_full.is_none_or(|at| at.elapsed() >= FULL);
-        if full {
-            self.last_full = Some(Instant::now());
-        }
-        let (index, state) = (self.args.index.clone(), self.args.board.index.clone());
-        let (me, mut suspects) = (self.me.clone(), self.suspects.clone());
+        (self.due, self.wanted) = (None, false);
+        let waiters = std::mem::take(&mut self.waiting);
+        let plan = Plan { full: self.compared.is_none_or(|at| at.elapsed() >= FULL), confirm: !waiters.is_empty() };
+        let ends = Ends { rpc, index: self.args.index.clone(), state: self.args.board.index.clone() };
+        let (me, life, mut suspects) = (self.me.clone(), self.args.life.clone(), self.suspects.clone());
+        let mut gone = self.args.board.rpc.subscribe();
+        let refresh = AbortOnDropHandle::new(tokio::spawn(async move {
+            life.fault_point("cycle");
+            let found = cycle::run(&ends, plan, &mut suspects).await;
+            if found.is_err() {
+                // Then this task is dropped before it has anything to say.
+                let _ = tokio::time::timeout(WITHDRAWAL, gone.wait_for(Option::is_none)).await;
+            }
+            (found, suspects)
+        }));
+        let round = ROUNDS.fetch_add(1, Ordering::Relaxed);
         let task = tokio::spawn(async move {
-            let found = cycle::run(&rpc, &index, &state, &mut suspects, full).await;
-            if let Some(me) = me.upgrade() {
-                // The actor that is gone has been replaced, and the next one refreshes anew.
-                let _ = me.tell(Finished(found, suspects)).await;
-            }
+            let outcome = refresh.await;
+            // An actor that takes nothing any more is being replaced, and the next one refreshes anew.
+            let _ = me.tell(Finished { round, outcome }).await;
         });
-        self.running = Some(Running {
-            _task: AbortOnDropHandle::new(task),
-            began: Instant::now(),
-            waiters: std::mem::take(&mut self.waiting),
-            before,
-        });
+        let began = Instant::now();
+        self.refreshing = Some(Refreshing { round, began, waiters, _task: AbortOnDropHandle::new(task) });
     }
 
-    fn finished(&mut self, found: Result<Found, Fault>, suspects: Suspects) {
-        let Some(running) = self.running.take() else { return };
-        self.suspects = suspects;
-        let took = running.began.elapsed();
-        let wait = self.publish(&found, took);
-        let again = match &found {
-            // Once: what the second listing leaves open waits for the next turn.
-            Ok(found) if running.before.is_none() => {
-                found.look_again || (found.missing > 0 && !running.waiters.is_empty())
-            }
-            _ => false,
+    fn finished(&mut self, round: u64, outcome: Result<(Result<Found, Fault>, Suspects), JoinError>) {
+        let Some(done) = self.refreshing.take_if(|refreshing| refreshing.round == round) else { return };
+        let (found, suspects) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => match error.try_into_panic() {
+                // A defect. It is this actor's, so that it is counted, shown and, if it goes on, escalated.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return,
+            },
         };
-        if again {
-            self.waiting.splice(0..0, running.waiters);
-            self.begin(found.ok());
-            return;
+        self.suspects = suspects;
+        if found.as_ref().is_ok_and(|found| found.compared) {
+            self.compared = Some(done.began);
         }
-        let found = found.map(|found| match running.before {
-            Some(before) => {
-                Found { added: before.added + found.added, changed: before.changed + found.changed, ..found }
-            }
-            None => found,
-        });
-        for waiter in running.waiters {
-            waiter.send(found.clone().map(|found| self.answer(found, true)));
+        let took = done.began.elapsed();
+        let next = self.publish(&found, took);
+        for waiter in done.waiters {
+            waiter.send(found.clone().map(|found| self.answer(&found, true)));
         }
-        if self.waiting.is_empty() {
-            self.wait(wait.saturating_sub(took));
+        if self.wanted || !self.waiting.is_empty() {
+            self.begin();
         } else {
-            self.begin(None);
+            self.wait(next.saturating_sub(took));
         }
     }
 
-    /// Publishes how it went; answers when the next one is due, from the start of this one.
+    /// Publishes how it went; the time from the start of this refresh to the start of the next.
     fn publish(&self, found: &Result<Found, Fault>, took: Duration) -> Duration {
         let config = self.args.config.borrow().clone();
-        let mut wait = config.interval;
-        if let Err(fault) = found {
-            self.args.life.error(format!("the refresh failed: {}", fault.detail));
-        }
-        self.args.board.refresh.send_modify(|refresh| match found {
-            Ok(_) => {
-                wait = pace::after_success(config.interval, took, config.busy_share);
-                let finished = refresh.finished + 1;
-                *refresh = RefreshState { interval: wait, last: Some(took), failed: 0, last_error: None, finished };
-            }
+        let before = self.args.board.refresh.borrow().clone();
+        let after = match found {
+            Ok(found) => RefreshState {
+                interval: pace::after_success(config.interval, took, config.busy_share),
+                last: Some(took),
+                failed: 0,
+                last_error: found.left_out.clone(),
+                finished: before.finished + 1,
+            },
             Err(fault) => {
-                refresh.failed += 1;
-                refresh.last_error = Some(fault.detail.clone());
-                wait = pace::after_failure(config.interval, took, config.busy_share, refresh.failed);
-                refresh.interval = wait;
+                let failed = before.failed + 1;
+                RefreshState {
+                    interval: pace::after_failure(config.interval, took, config.busy_share, failed),
+                    failed,
+                    last_error: Some(fault.detail.clone()),
+                    ..before.clone()
+                }
             }
-        });
-        wait
+        };
+        // Once for as long as it lasts.
+        if let Some(error) = after.last_error.as_ref().filter(|error| before.last_error.as_ref() != Some(error)) {
+            let what = if found.is_ok() { "not all pins are in the index" } else { "the refresh failed" };
+            self.args.life.error(format!("{what}: {error}"));
+        }
+        let interval = after.interval;
+        self.args.board.refresh.send_replace(after);
+        interval
     }
 
-    fn wait(&mut self, wait: Duration) {
+    fn wait(&mut self, time: Duration) {
         let me = self.me.clone();
         self.due = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            if let Some(me) = me.upgrade() {
-                let _ = me.tell(Due).await;
-            }
+            tokio::time::sleep(time).await;
+            let _ = me.tell(Due).await;
         })));
     }
 
-    fn answer(&self, found: Found, done: bool) -> IndexRefreshed {
+    /// Ends what is under way; everybody who waits gets this fault.
+    fn drop_all(&mut self, fault: &Fault) {
+        (self.due, self.wanted) = (None, false);
+        let waiters = self.refreshing.take().map(|refreshing| refreshing.waiters).unwrap_or_default();
+        for waiter in waiters.into_iter().chain(std::mem::take(&mut self.waiting)) {
+            waiter.send(Err(fault.clone()));
+        }
+    }
+
+    /// Whether a refresh can be asked for.
+    fn open(&self) -> Result<(), Fault> {
+        if self.stopped {
+            return Err(stopping());
+        }
+        if self.waiting.len() >= WAITERS {
+            return Err(
+                Fault::new(FaultKind::Busy, "too many callers wait for a refresh").hint("ask again in a moment")
+            );
+        }
+        self.args.board.kubo_rpc().map(drop)
+    }
+
+    fn answer(&self, found: &Found, done: bool) -> IndexRefreshed {
         let dated = dated(&self.args.board);
         IndexRefreshed {
             as_of: dated.as_of,
@@ -225,29 +277,30 @@ impl Indexer {
             missing: found.missing,
         }
     }
+}
 
-    fn refuse_waiting(&mut self, fault: &Fault) {
-        for waiter in std::mem::take(&mut self.waiting) {
-            waiter.send(Err(fault.clone()));
-        }
-    }
+fn stopping() -> Fault {
+    Fault::new(FaultKind::NotReady, "the daemon is stopping")
 }
 
 impl Message<IndexRefresh> for Indexer {
     type Reply = DelegatedReply<Result<IndexRefreshed, Fault>>;
 
+    /// With `wait`, answered when a refresh that began after this is over; a refresh under way began before.
     async fn handle(&mut self, ask: IndexRefresh, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let (delegated, reply) = ctx.reply_sender();
         let Some(reply) = reply else { return delegated };
-        if let Err(fault) = self.args.board.kubo_rpc() {
-            reply.send(Err(fault));
-        } else if ask.wait {
-            self.waiting.push(reply);
-            self.begin(None);
-        } else {
-            reply.send(Ok(self.answer(Found::default(), false)));
-            self.begin(None);
+        match self.open() {
+            Err(fault) => reply.send(Err(fault)),
+            Ok(()) if ask.wait => self.waiting.push(reply),
+            Ok(()) => {
+                self.wanted = true;
+                reply.send(Ok(self.answer(&Found::default(), false)));
+            }
+        }
+        if self.wanted || !self.waiting.is_empty() {
+            self.begin();
         }
         delegated
     }
@@ -257,18 +310,17 @@ impl Message<Due> for Indexer {
     type Reply = ();
 
     async fn handle(&mut self, _: Due, _: &mut Context<Self, ()>) {
-        self.args.life.fault_point("cycle");
-        self.begin(None);
+        self.begin();
     }
 }
 
-impl Message<KuboChanged> for Indexer {
+impl Message<Changed> for Indexer {
     type Reply = ();
 
-    async fn handle(&mut self, _: KuboChanged, _: &mut Context<Self, ()>) {
+    async fn handle(&mut self, _: Changed, _: &mut Context<Self, ()>) {
         match self.args.board.kubo_rpc() {
-            Ok(_) => self.begin(None),
-            Err(fault) => self.refuse_waiting(&fault),
+            Ok(_) => self.begin(),
+            Err(fault) => self.drop_all(&fault),
         }
     }
 }
@@ -276,8 +328,8 @@ impl Message<KuboChanged> for Indexer {
 impl Message<Finished> for Indexer {
     type Reply = ();
 
-    async fn handle(&mut self, Finished(found, suspects): Finished, _: &mut Context<Self, ()>) {
-        self.finished(found, suspects);
+    async fn handle(&mut self, Finished { round, outcome }: Finished, _: &mut Context<Self, ()>) {
+        self.finished(round, outcome);
     }
 }
 
@@ -285,12 +337,7 @@ impl Message<Stop> for Indexer {
     type Reply = ();
 
     async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
-        self.stopped = true;
-        let fault = Fault::new(FaultKind::NotReady, "the daemon is stopping");
-        if let Some(running) = self.running.take() {
-            self.waiting.extend(running.waiters);
-        }
-        self.refuse_waiting(&fault);
-        (self.due, self.watching) = (None, None);
+        (self.stopped, self.watching) = (true, None);
+        self.drop_all(&stopping());
     }
 }

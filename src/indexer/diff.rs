@@ -87,11 +87,6 @@ impl Suspects {
         confirmed
     }
 
-    /// Whether some pins were missed once.
-    pub fn is_empty(&self) -> bool {
-        self.missing.is_empty()
-    }
-
     /// Forgets them: nothing is missing.
     pub fn clear(&mut self) {
         self.missing.clear();
@@ -157,6 +152,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn only_what_two_listings_in_a_row_missed_is_gone(
+            listings in prop::collection::vec(prop::collection::btree_set(0u8..12, 0..12), 1..8),
+        ) {
+            let mut suspects = Suspects::default();
+            let mut set: std::collections::BTreeSet<u8> = (0..12).collect();
+            let mut last = set.clone();
+            for listing in listings {
+                let missing = set.difference(&listing).map(|n| listed(*n, 0, false).key).collect();
+                let confirmed = suspects.judge(missing, set.len());
+                let gone: Vec<u8> = set.iter().copied().filter(|n| confirmed.gone.contains(&listed(*n, 0, false).key)).collect();
+                prop_assert_eq!(gone.len(), confirmed.gone.len());
+                prop_assert!(gone.iter().all(|n| !listing.contains(n) && !last.contains(n)));
+                prop_assert_eq!(confirmed.waiting, set.difference(&listing).count() - gone.len());
+                set.retain(|n| !gone.contains(n));
+                set.extend(&listing);
+                last = listing;
+            }
+            // The same listing twice more, and once again for a majority that it misses: then the set is that listing.
+            for _ in 0..3 {
+                let missing = set.difference(&last).map(|n| listed(*n, 0, false).key).collect();
+                let gone = suspects.judge(missing, set.len()).gone;
+                set.retain(|n| !gone.contains(&listed(*n, 0, false).key));
+            }
+            prop_assert_eq!(set, last);
+        }
+
         #[test]
         fn applying_the_diff_to_the_set_gives_the_listing(
             before in prop::collection::btree_map(any::<u8>(), (0u8..3, any::<bool>()), 0..40),

@@ -1,11 +1,16 @@
 //! Kubo's unstreamed listing, `{"Keys":{"Qm…":{"Type":"recursive","Name":"x"}}}`, read twice at most: as sums, without looking
-//! into a CID, and only when those differ as pins. A listing that has anything unforeseen in it is refused whole.
+//! into a CID, and only when those differ as pins.
+//!
+//! A listing that has anything unforeseen in it is refused whole: another shape, a pin of another type, a CID twice. The one
+//! exception is a CID that cannot be parsed. It is left out and named, since a pin made by a newer or an odd program must not
+//! stop the index from following all the others.
 
 use crate::cid::Key;
 use crate::index::set::{Keyed, Sums};
 use ::cid::Cid;
 use proto_msgs::pin::PinType;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -22,86 +27,89 @@ pub struct Listed {
     pub name: Option<String>,
 }
 
+/// Both listings as pins.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Sorted by key, no key twice.
+    pub pins: Vec<Listed>,
+    /// CIDs that cannot be parsed.
+    pub odd: Vec<String>,
+}
+
 /// Why a listing is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ListingError {
     /// Not the JSON that Kubo sends.
-    #[error("Kubo's listing of {0:?} pins is not what was expected")]
+    #[error("Kubo's listing of {} pins is not what was expected", .0.name())]
     Malformed(PinType, #[source] serde_json::Error),
+    /// Nothing can be pinned twice in one way.
+    #[error("Kubo's listing of {} pins has {cid} twice", pin_type.name())]
+    Twice {
+        /// In which listing.
+        pin_type: PinType,
+        /// What.
+        cid: String,
+    },
 }
 
-/// Adds the listing's pins to the sums, unparsed.
+/// Adds the pins of one listing to the sums, unparsed. A CID that stands twice in it makes the sums differ from any set's.
 pub fn fold(body: &[u8], pin_type: PinType, keyed: &Keyed, sums: &mut Sums) -> Result<(), ListingError> {
-    each(body, pin_type, |text, name| {
-        sums.add(keyed, text, pin_type, name);
-        Ok(())
-    })
+    each(body, pin_type, |cid, name| sums.add(keyed, cid, pin_type, name))
 }
 
-/// The pins of both listings, sorted by key. A CID in both is recursive: it was retyped between the two. CIDs that cannot be
-/// parsed are left out and named: one odd pin must not hide all others.
-pub fn parse(recursive: &[u8], direct: &[u8]) -> Result<(Vec<Listed>, Vec<String>), ListingError> {
-    let (mut listed, mut odd) = (Vec::new(), Vec::new());
+/// The pins of both listings. A CID in both is recursive: it was retyped between the two, and of the two types Kubo replaces
+/// only direct by recursive in one step.
+pub fn parse(recursive: &[u8], direct: &[u8]) -> Result<Listing, ListingError> {
+    let Listing { mut pins, mut odd } = Listing::default();
     for (body, pin_type) in [(recursive, PinType::Recursive), (direct, PinType::Direct)] {
-        each(body, pin_type, |text, name| {
-            match Cid::try_from(text) {
-                Ok(cid) => {
-                    listed.push(Listed { key: Key::of(&cid), cid, pin_type, name: name.map(str::to_owned) });
-                }
-                Err(_) => odd.push(text.to_owned()),
-            }
-            Ok(())
+        each(body, pin_type, |text, name| match Cid::try_from(text) {
+            Ok(cid) => pins.push(Listed { key: Key::of(&cid), cid, pin_type, name: name.map(str::to_owned) }),
+            Err(_) => odd.push(text.to_owned()),
         })?;
     }
-    // Recursive ones come first and the sort is stable.
-    listed.sort_by_key(|pin| pin.key);
-    listed.dedup_by_key(|pin| pin.key);
-    Ok((listed, odd))
+    // Of one key, recursive comes first.
+    pins.sort_unstable_by_key(|pin| (pin.key, pin.pin_type));
+    if let Some(twice) = pins.windows(2).find(|two| (two[0].key, two[0].pin_type) == (two[1].key, two[1].pin_type)) {
+        return Err(ListingError::Twice { pin_type: twice[0].pin_type, cid: crate::cid::text(&twice[0].cid) });
+    }
+    pins.dedup_by_key(|pin| pin.key);
+    Ok(Listing { pins, odd })
 }
 
-fn each(
-    body: &[u8],
-    pin_type: PinType,
-    mut on_pin: impl FnMut(&str, Option<&str>) -> Result<(), String>,
-) -> Result<(), ListingError> {
+/// Calls `on_pin` with the CID and the name of each pin; what was called before an error is to be forgotten.
+fn each(body: &[u8], pin_type: PinType, on_pin: impl FnMut(&str, Option<&str>)) -> Result<(), ListingError> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let read = Document { pin_type, on_pin: &mut on_pin }.deserialize(&mut json).and_then(|()| json.end());
+    let read = Document(Pins { pin_type, on_pin }).deserialize(&mut json).and_then(|()| json.end());
     read.map_err(|error| ListingError::Malformed(pin_type, error))
 }
 
-type OnPin<'a> = &'a mut dyn FnMut(&str, Option<&str>) -> Result<(), String>;
-
-/// `{}` or `{"Keys":{…}}`.
-struct Document<'a> {
-    pin_type: PinType,
-    on_pin: OnPin<'a>,
-}
+/// `{}`, which is how Kubo says that nothing is pinned, or `{"Keys":{…}}`.
+struct Document<F>(Pins<F>);
 
 /// `{"<cid>":{"Type":"…","Name":"…"},…}`.
-struct Keys<'a> {
+struct Pins<F> {
     pin_type: PinType,
-    on_pin: OnPin<'a>,
+    on_pin: F,
 }
 
-/// `{"Type":"…","Name":"…"}`, checked for its type; the value is the name.
-struct Pin(PinType);
-
-macro_rules! seed {
-    ($seed:ty => $value:ty) => {
-        impl<'de> DeserializeSeed<'de> for $seed {
-            type Value = $value;
-            fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<$value, D::Error> {
-                from.deserialize_map(self)
-            }
-        }
-    };
+/// What the listing says of one CID; without `names=true` the name is empty or not there.
+#[derive(Deserialize)]
+struct Pinned<'a> {
+    #[serde(rename = "Type")]
+    pin_type: &'a str,
+    #[serde(rename = "Name", default, borrow)]
+    name: Cow<'a, str>,
 }
 
-seed!(Document<'_> => ());
-seed!(Keys<'_> => ());
-seed!(Pin => Option<Cow<'de, str>>);
+impl<'de, F: FnMut(&str, Option<&str>)> DeserializeSeed<'de> for Document<F> {
+    type Value = ();
 
-impl<'de> Visitor<'de> for Document<'_> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de, F: FnMut(&str, Option<&str>)> Visitor<'de> for Document<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,61 +117,45 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = false;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if key != "Keys" || seen {
-                return Err(serde::de::Error::custom(format!("unexpected field {key:?}")));
-            }
-            seen = true;
-            map.next_value_seed(Keys { pin_type: self.pin_type, on_pin: &mut *self.on_pin })?;
+        match map.next_key::<&str>()? {
+            None => return Ok(()),
+            Some("Keys") => map.next_value_seed(self.0)?,
+            Some(field) => return Err(A::Error::custom(format!("unexpected field {field:?}"))),
         }
-        Ok(())
+        match map.next_key::<&str>()? {
+            None => Ok(()),
+            Some(field) => Err(A::Error::custom(format!("unexpected field {field:?} after Keys"))),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Keys<'_> {
+impl<'de, F: FnMut(&str, Option<&str>)> DeserializeSeed<'de> for Pins<F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de, F: FnMut(&str, Option<&str>)> Visitor<'de> for Pins<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of CIDs")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        // A CID is never escaped, so its text is borrowed from the body.
-        while let Some(cid) = map.next_key::<&'de str>()? {
-            let name = map.next_value_seed(Pin(self.pin_type))?;
-            (self.on_pin)(cid, name.as_deref()).map_err(serde::de::Error::custom)?;
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let wanted = self.pin_type.name();
+        // A CID needs no escapes, so its text is borrowed from the body.
+        while let Some((cid, pinned)) = map.next_entry::<&str, Pinned<'_>>()? {
+            if pinned.pin_type != wanted {
+                return Err(A::Error::custom(format!("{cid} is {:?} among the {wanted} pins", pinned.pin_type)));
+            }
+            (self.on_pin)(cid, Some(&*pinned.name).filter(|name| !name.is_empty()));
         }
         Ok(())
     }
 }
-
-impl<'de> Visitor<'de> for Pin {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with Type and Name")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut pin_type, mut name) = (None, None);
-        while let Some(key) = map.next_key::<&'de str>()? {
-            match key {
-                "Type" => pin_type = Some(map.next_value::<&'de str>()?),
-                "Name" => name = map.next_value::<Option<Text<'de>>>()?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        match pin_type {
-            Some(found) if found == self.0.name() => Ok(name.map(|text| text.0).filter(|name| !name.is_empty())),
-            found => Err(serde::de::Error::custom(format!("a pin of type {found:?} among {} ones", self.0.name()))),
-        }
-    }
-}
-
-/// A string, borrowed unless it has escapes.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -184,9 +176,9 @@ mod tests {
     #[test]
     fn pins_are_read_with_their_names_and_sorted() {
         let recursive = body(&[(V0, "recursive", "a \"b\" \n ü"), (V1, "recursive", "")]);
-        let (listed, odd) = parse(&recursive, b"{}\n").expect("a listing");
-        assert!(odd.is_empty() && listed.is_sorted_by_key(|pin| pin.key));
-        let names: Vec<_> = listed.iter().map(|pin| (cid::text(&pin.cid), pin.name.clone())).collect();
+        let listing = parse(&recursive, b"{}\n").expect("a listing");
+        assert!(listing.odd.is_empty() && listing.pins.is_sorted_by_key(|pin| pin.key));
+        let names: Vec<_> = listing.pins.iter().map(|pin| (cid::text(&pin.cid), pin.name.clone())).collect();
         assert!(names.contains(&(V0.to_owned(), Some("a \"b\" \n ü".to_owned()))), "{names:?}");
         assert!(names.contains(&(V1.to_owned(), None)));
     }
@@ -204,35 +196,69 @@ mod tests {
 
     #[test]
     fn a_pin_in_both_lists_is_recursive() {
-        let (listed, _) = parse(&body(&[(V0, "recursive", "")]), &body(&[(V0, "direct", "")])).expect("a listing");
-        assert_eq!(listed.len(), 1);
-        assert_eq!(listed[0].pin_type, PinType::Recursive);
+        let listing = parse(&body(&[(V0, "recursive", "")]), &body(&[(V0, "direct", "")])).expect("a listing");
+        let found: Vec<_> = listing.pins.iter().map(|pin| (cid::text(&pin.cid), pin.pin_type)).collect();
+        assert_eq!(found, [(V0.to_owned(), PinType::Recursive)]);
+    }
+
+    #[test]
+    fn v0_and_v1_of_one_block_are_two_pins() {
+        let v1 = Cid::new_v1(0x70, *cid::parse(V0).expect("a CID").hash()).to_string();
+        let listing = parse(&body(&[(V0, "recursive", ""), (&v1, "recursive", "")]), b"{}").expect("a listing");
+        assert_eq!(listing.pins.len(), 2);
     }
 
     #[test]
     fn one_odd_cid_does_not_hide_the_others() {
-        let (listed, odd) =
-            parse(&body(&[("not-a-cid", "recursive", ""), (V0, "recursive", "")]), b"{}").expect("a listing");
-        assert_eq!((listed.len(), odd), (1, vec!["not-a-cid".to_owned()]));
+        let odd = body(&[("not-a-cid", "recursive", ""), (V0, "recursive", "")]);
+        let listing = parse(&odd, b"{}").expect("a listing");
+        assert_eq!((listing.pins.len(), listing.odd), (1, vec!["not-a-cid".to_owned()]));
+    }
+
+    #[test]
+    fn a_cid_twice_in_one_list_is_no_listing_and_no_sum() {
+        let twice = format!(r#"{{"Keys":{{"{V0}":{{"Type":"direct"}},"{V0}":{{"Type":"direct"}}}}}}"#);
+        assert!(matches!(parse(b"{}", twice.as_bytes()), Err(ListingError::Twice { pin_type: PinType::Direct, .. })));
+        let keyed = Keyed::random();
+        let (mut once, mut folded) = (Sums::default(), Sums::default());
+        once.add(&keyed, V0, PinType::Direct, None);
+        fold(twice.as_bytes(), PinType::Direct, &keyed, &mut folded).expect("read");
+        assert_ne!(folded, once);
     }
 
     #[test]
     fn anything_unforeseen_refuses_the_whole_listing() {
-        let wrong: [&[u8]; 8] = [
-            b"",
-            b"{\"Keys\":{\"a\":{\"Type\":\"recursive\"}",
-            b"{\"Keys\":{\"a\":{\"Type\":\"direct\"}}}",
-            b"{\"Keys\":{\"a\":{}}}",
-            b"{\"Keys\":[]}",
-            b"{\"Message\":\"boom\"}",
-            b"{} {}",
-            b"{\"Keys\":{},\"Keys\":{}}",
+        let wrong = [
+            r#""#,
+            r#"[]"#,
+            r#"{} {}"#,
+            r#"{"Message":"boom"}"#,
+            r#"{"Keys":[]}"#,
+            r#"{"Keys":{},"Keys":{}}"#,
+            r#"{"Keys":{},"More":1}"#,
+            r#"{"Keys":{"a":{}}}"#,
+            r#"{"Keys":{"a":{"Type":"direct"}}}"#,
+            r#"{"Keys":{"a":{"Type":"recursive"}"#,
+            r#"{"Keys":{"a":{"Type":"recursive","Name":7}}}"#,
+            r#"{"Keys":{"a":{"Type":"recursive","Type":"recursive"}}}"#,
         ];
         for body in wrong {
-            let text = String::from_utf8_lossy(body);
-            assert!(parse(body, b"{}").is_err(), "{text}");
-            assert!(fold(body, PinType::Recursive, &Keyed::random(), &mut Sums::default()).is_err(), "{text}");
+            assert!(parse(body.as_bytes(), b"{}").is_err(), "{body}");
+            let sums = &mut Sums::default();
+            assert!(fold(body.as_bytes(), PinType::Recursive, &Keyed::random(), sums).is_err(), "{body}");
         }
-        assert!(parse(b"{}", b"{\"Keys\":{}}").expect("empty").0.is_empty());
+    }
+
+    #[test]
+    fn nothing_pinned_is_a_listing_in_each_of_its_forms() {
+        for empty in ["{}", "{}\n", r#"{"Keys":{}}"#] {
+            assert!(parse(b"{}", empty.as_bytes()).expect("empty").pins.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_field_of_a_pin_that_is_not_known_is_passed_over() {
+        let more = format!(r#"{{"Keys":{{"{V0}":{{"Type":"recursive","Since":{{"a":[1]}},"Name":"n"}}}}}}"#);
+        assert_eq!(parse(more.as_bytes(), b"{}").expect("a listing").pins[0].name.as_deref(), Some("n"));
     }
 }
