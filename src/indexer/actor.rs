@@ -341,3 +341,6 @@ impl Message<Stop> for Indexer {
         self.drop_all(&stopping());
     }
 }
+
+#[cfg(test)]
+mod tests;
