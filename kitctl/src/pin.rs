@@ -115,15 +115,14 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
         sort,
         descending,
     };
+    // Nothing is printed before the daemon has answered: a refusal leaves stdout empty.
+    let head = format!("{{\"schema_version\":{SCHEMA_VERSION},\"pins\":[");
     let mut first = true;
-    if out.format == Format::Json {
-        out.raw(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"pins\":["))?;
-    }
     let page = ask.call_with(verb, |part| {
         let Part::PinLs(rows) = part else { return Ok(()) };
         for pin in &rows.pins {
             if out.format == Format::Json {
-                let comma = if std::mem::take(&mut first) { "" } else { "," };
+                let comma = if std::mem::take(&mut first) { head.as_str() } else { "," };
                 out.raw(&format!("{comma}\n{}", serde_json::to_string(pin).unwrap_or_default()))?;
             } else {
                 show(out, &mut state, pin)?;
@@ -133,6 +132,9 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
     })?;
     if out.format == Format::Json {
         // The page's own fields, without the brace that opens them.
+        if first {
+            out.raw(&head)?;
+        }
         let page = serde_json::to_string(&page).unwrap_or_default();
         out.raw(&format!("],{}\n", page.trim_start_matches('{')))?;
     } else if out.format == Format::Csv && std::mem::take(&mut state.header) {

@@ -132,7 +132,8 @@ enum Goal {
 /// The actor.
 pub struct Kubo {
     args: KuboArgs,
-    me: WeakActorRef<Kubo>,
+    /// A weak one could not be upgraded after a restart: kameo keeps no strong reference of a later incarnation's.
+    me: ActorRef<Kubo>,
     waiting: Vec<(Goal, ReplySender<Result<KuboReport, Fault>>)>,
     stopping: Vec<ReplySender<()>>,
     timer: Option<AbortOnDropHandle<()>>,
@@ -152,7 +153,6 @@ impl Actor for Kubo {
 
     async fn on_start(args: KuboArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let me = me.downgrade();
         let mut watching = vec![
             AbortOnDropHandle::new(tokio::spawn(watch_child(args.spawner.child(), me.clone()))),
             AbortOnDropHandle::new(tokio::spawn(probe(args.board.clone(), rpc_of(&args), me.clone()))),
@@ -193,16 +193,15 @@ fn rpc_of(args: &KuboArgs) -> Rpc {
     Rpc::new(rpc_socket(&args.config.borrow()))
 }
 
-async fn watch_child(mut child: watch::Receiver<ChildState>, me: WeakActorRef<Kubo>) {
+async fn watch_child(mut child: watch::Receiver<ChildState>, me: ActorRef<Kubo>) {
     while child.changed().await.is_ok() {
-        let Some(me) = me.upgrade() else { return };
         if me.tell(ChildChanged).await.is_err() {
             return;
         }
     }
 }
 
-async fn probe(board: Arc<Board>, rpc: Rpc, me: WeakActorRef<Kubo>) {
+async fn probe(board: Arc<Board>, rpc: Rpc, me: ActorRef<Kubo>) {
     let mut tick = tokio::time::interval(PROBE);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -212,7 +211,6 @@ async fn probe(board: Arc<Board>, rpc: Rpc, me: WeakActorRef<Kubo>) {
             continue;
         }
         let answer = rpc.id(PROBE_DEADLINE).await.map(|id| id.peer_id).map_err(|error| error.to_string());
-        let Some(me) = me.upgrade() else { return };
         if me.tell(Probed(answer)).await.is_err() {
             return;
         }
@@ -227,11 +225,10 @@ fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {
 }
 
 /// The child speaks the service manager's protocol; only its readiness matters here.
-async fn listen(socket: UnixDatagram, me: WeakActorRef<Kubo>) {
+async fn listen(socket: UnixDatagram, me: ActorRef<Kubo>) {
     let mut datagram = [0; 4096];
     while let Ok(length) = socket.recv(&mut datagram).await {
         if datagram[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1") {
-            let Some(me) = me.upgrade() else { return };
             if me.tell(Happened(Event::Ready)).await.is_err() {
                 return;
             }
@@ -298,10 +295,8 @@ impl Kubo {
             let judged = judged.unwrap_or_else(|error| {
                 Err(repo::held("internal", format!("looking at the repo failed: {error}"), "see the log"))
             });
-            if let Some(me) = me.upgrade() {
-                // The actor that is gone is replaced by one that judges again.
-                let _ = me.tell(Judged(judged)).await;
-            }
+            // The actor that is gone is replaced by one that judges again.
+            let _ = me.tell(Judged(judged)).await;
         })));
     }
 
@@ -320,9 +315,7 @@ impl Kubo {
             };
             let detail = format!("Kubo cannot be started: {error}");
             let held = repo::held("spawn_failed", detail, "the start is tried again by itself");
-            if let Some(me) = me.upgrade() {
-                let _ = me.tell(Happened(Event::NotSpawned(held))).await;
-            }
+            let _ = me.tell(Happened(Event::NotSpawned(held))).await;
         })));
     }
 
@@ -360,7 +353,7 @@ impl Kubo {
     fn ask_version(&self) {
         let (rpc, me) = (rpc_of(&self.args), self.me.clone());
         tokio::spawn(async move {
-            if let (Ok(version), Some(me)) = (rpc.version(PROBE_DEADLINE).await, me.upgrade()) {
+            if let Ok(version) = rpc.version(PROBE_DEADLINE).await {
                 let _ = me.tell(Version(version)).await;
             }
         });
@@ -431,9 +424,7 @@ impl Kubo {
             AbortOnDropHandle::new(tokio::spawn(async move {
                 // A millisecond more: the machine ignores a timer that comes too early.
                 tokio::time::sleep(wait + Duration::from_millis(1)).await;
-                if let Some(me) = me.upgrade() {
-                    let _ = me.tell(Happened(Event::Timer)).await;
-                }
+                let _ = me.tell(Happened(Event::Timer)).await;
             }))
         });
     }
@@ -465,17 +456,25 @@ impl Kubo {
     fn publish(&self) {
         let report = self.report();
         let usable = matches!(report.state, KuboState::Running | KuboState::Degraded);
+        let rpc = |rpc: Option<Rpc>| {
+            self.args.board.rpc.send_if_modified(|present| {
+                let changed = present.is_some() != rpc.is_some();
+                *present = rpc;
+                changed
+            })
+        };
+        // Whoever sees that Kubo runs finds its RPC, and whoever finds none sees why.
+        if usable {
+            rpc(Some(rpc_of(&self.args)));
+        }
         self.args.board.kubo.send_if_modified(|present| {
             let changed = *present != report;
             *present = report;
             changed
         });
-        let rpc = usable.then(|| rpc_of(&self.args));
-        self.args.board.rpc.send_if_modified(|present| {
-            let changed = present.is_some() != rpc.is_some();
-            *present = rpc;
-            changed
-        });
+        if !usable {
+            rpc(None);
+        }
     }
 
     /// Answers those whose wish is fulfilled, or can't be.

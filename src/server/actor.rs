@@ -1,7 +1,7 @@
 //! The server actor: accepts connections and hands each to its own task.
 //!
-//! The listener and the connection tasks live in [`Home`], which is as old as the process: after a restart the actor goes on
-//! accepting on the same socket, and clients notice nothing.
+//! The listener, the task that accepts and the connection tasks live in [`Home`], which is as old as the process: after a
+//! restart the actor goes on with the connections that came meanwhile, and clients notice nothing.
 
 use super::connection;
 use super::route::Routes;
@@ -18,7 +18,7 @@ use kameo::prelude::Actor;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -34,6 +34,7 @@ pub struct Home {
     listener: Arc<Listener>,
     connections: TaskTracker,
     places: Arc<Semaphore>,
+    accepting: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
     path: PathBuf,
 }
 
@@ -55,8 +56,13 @@ impl Home {
             listener: Arc::new(listener),
             connections: TaskTracker::new(),
             places: Arc::new(Semaphore::new(CONNECTIONS)),
+            accepting: Arc::default(),
             path: path.to_owned(),
         })
+    }
+
+    fn accepting(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<()>>> {
+        self.accepting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,7 +80,6 @@ pub struct ServerArgs {
 /// The actor.
 pub struct Server {
     args: ServerArgs,
-    accepting: Option<AbortOnDropHandle<()>>,
 }
 
 struct Accepted(Stream);
@@ -85,8 +90,10 @@ impl Actor for Server {
 
     async fn on_start(args: ServerArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let accepting = tokio::spawn(accept(args.home.listener.clone(), me.downgrade()));
-        Ok(Server { args, accepting: Some(AbortOnDropHandle::new(accepting)) })
+        // Once: the reference and its mailbox outlive a restart, so connections that come meanwhile wait there.
+        let listener = args.home.listener.clone();
+        args.home.accepting().get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(accept(listener, me))));
+        Ok(Server { args })
     }
 
     async fn on_panic(
@@ -95,17 +102,14 @@ impl Actor for Server {
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
         self.args.life.failed(&error);
-        // At once: the next incarnation accepts before this one is dropped.
-        self.accepting = None;
         Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
     }
 }
 
-async fn accept(listener: Arc<Listener>, server: WeakActorRef<Server>) {
+async fn accept(listener: Arc<Listener>, server: ActorRef<Server>) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                let Some(server) = server.upgrade() else { return };
                 if server.tell(Accepted(stream)).await.is_err() {
                     return;
                 }
@@ -122,7 +126,6 @@ impl Message<Accepted> for Server {
     type Reply = ();
 
     async fn handle(&mut self, Accepted(stream): Accepted, _: &mut Context<Self, ()>) {
-        self.args.life.fault_point("message");
         // Without a place the connection is closed: a client that can't be answered soon had better know.
         let Ok(place) = self.args.home.places.clone().try_acquire_owned() else {
             tracing::warn!(limit = CONNECTIONS, "too many connections, one is refused");
@@ -133,6 +136,8 @@ impl Message<Accepted> for Server {
             connection::serve(stream, routes).await;
             drop(place);
         });
+        // Last, so that a test's panic costs no connection.
+        self.args.life.fault_point("message");
     }
 }
 
@@ -141,7 +146,7 @@ impl Message<Stop> for Server {
 
     /// Takes the socket away. Connections stay until the process ends, whose end tells their clients.
     async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
-        self.accepting = None;
+        *self.args.home.accepting() = None;
         if let Err(error) = std::fs::remove_file(&self.args.home.path) {
             self.args.life.error(format!("cannot remove the socket {}: {error}", self.args.home.path.display()));
         }
