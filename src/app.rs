@@ -92,8 +92,9 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
         .build()
         .map_err(io("start the runtime"))?;
     let ended = runtime.block_on(live(flags, Arc::new(config), store, spawner));
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    drop((runtime_claim, data));
+    // Dropping the runtime would close the connections a moment before the process ends, and to a client of `shutdown` their
+    // end is the end of the process. The kernel closes them, and lets go of the locks.
+    std::mem::forget((runtime, runtime_claim, data));
     ended
 }
 

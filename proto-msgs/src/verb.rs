@@ -34,6 +34,7 @@ macro_rules! verbs {
         pub enum Call { $($verb($verb)),* }
 
         /// The end of a call that went well, tagged like the call.
+        #[expect(clippy::large_enum_variant, reason = "one message at a time is made and sent; boxes would be in every caller's way")]
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "snake_case")]
@@ -120,6 +121,10 @@ pub struct Response {
 }
 
 /// A piece of the answer, its end, or why there is none.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one message at a time is made and sent; boxes would be in every caller's way"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -145,15 +145,15 @@ fn ask_flock(file: &File) -> Kernel {
 }
 
 fn remote_fs(file: &File) -> Option<&'static str> {
-    const CIFS: i64 = 0xff53_4d42;
-    const SMB2: i64 = 0xfe53_4d42;
-    const NINE_P: i64 = 0x0102_1997;
+    const CIFS: nix::libc::c_long = 0xff53_4d42;
+    const SMB2: nix::libc::c_long = 0xfe53_4d42;
+    const NINE_P: nix::libc::c_long = 0x0102_1997;
     let fs = fstatfs(file).ok()?.filesystem_type();
     match fs {
         statfs::NFS_SUPER_MAGIC => Some("NFS"),
         statfs::SMB_SUPER_MAGIC => Some("SMB"),
         statfs::FUSE_SUPER_MAGIC => Some("FUSE"),
-        other => match i64::from(other.0) {
+        other => match other.0 {
             CIFS | SMB2 => Some("SMB"),
             NINE_P => Some("9p"),
             _ => None,

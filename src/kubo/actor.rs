@@ -219,7 +219,7 @@ async fn probe(board: Arc<Board>, rpc: Rpc, me: ActorRef<Kubo>) {
 
 fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => UnixDatagram::bind(path),
     }
 }
@@ -228,10 +228,9 @@ fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {
 async fn listen(socket: UnixDatagram, me: ActorRef<Kubo>) {
     let mut datagram = [0; 4096];
     while let Ok(length) = socket.recv(&mut datagram).await {
-        if datagram[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1") {
-            if me.tell(Happened(Event::Ready)).await.is_err() {
-                return;
-            }
+        let ready = datagram[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1");
+        if ready && me.tell(Happened(Event::Ready)).await.is_err() {
+            return;
         }
     }
 }

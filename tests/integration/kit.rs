@@ -369,3 +369,8 @@ pub(crate) fn said(command: &mut Command) -> Said {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
+
+/// Says on the test's own output that it did not run, and why.
+pub(crate) fn skipped(what: &str, why: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED: {what}: {why}\n").as_bytes());
+}

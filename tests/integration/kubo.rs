@@ -34,7 +34,7 @@ fn while_kubo_is_down_the_index_answers_and_says_so_and_pinning_is_refused() {
     let cid = identity_cid("kept");
     kit.call(PinAdd { cid: cid.clone(), name: None, direct: false });
     assert_eq!(kit.call(KuboStop {}).state, KuboState::Stopped);
-    assert_eq!(kit.pins(), [cid.clone()]);
+    assert_eq!(kit.pins(), std::slice::from_ref(&cid));
     let status = kit.status();
     assert_eq!((status.index.source, status.index.complete, status.kubo.pid), (Source::Index, true, None));
     assert_eq!(kit.fault(PinAdd { cid, name: None, direct: false }).kind, FaultKind::KuboDown);

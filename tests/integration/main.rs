@@ -9,3 +9,4 @@ mod kubo;
 mod pin;
 mod protocol;
 mod real_kubo;
+mod unit;

@@ -21,7 +21,7 @@ fn a_pin_added_or_removed_through_the_daemon_is_seen_by_the_next_listing() {
     let cid = identity_cid("one");
     let added = kit.call(PinAdd { cid: cid.clone(), name: Some("first".into()), direct: false });
     assert_eq!((added.pin.name.as_deref(), added.pin.pin_type), (Some("first"), PinType::Recursive));
-    assert_eq!(kit.pins(), [cid.clone()]);
+    assert_eq!(kit.pins(), std::slice::from_ref(&cid));
     let again = kit.call(PinAdd { cid: cid.clone(), name: Some("first".into()), direct: false });
     assert_eq!(again.generation, added.generation, "nothing changed");
     let removed = kit.call(PinRm { cid: cid.clone() });
@@ -89,14 +89,14 @@ fn a_listing_that_began_before_a_change_through_the_daemon_does_not_override_it(
     let recursive = gate.held();
     kit.call(add(&kept));
     kit.call(PinRm { cid: gone.clone() });
-    assert_eq!(kit.pins(), [kept.clone()]);
+    assert_eq!(kit.pins(), std::slice::from_ref(&kept));
     release(recursive);
     let direct = gate.held();
-    assert_eq!(kit.pins(), [kept.clone()], "while the other listing is held back");
+    assert_eq!(kit.pins(), std::slice::from_ref(&kept), "while the other listing is held back");
     kit.script(&json!({}));
     release(direct);
     refreshing.join().expect("joined").expect("refreshed");
-    assert_eq!(kit.pins(), [kept.clone()], "after the stale listing was applied");
+    assert_eq!(kit.pins(), std::slice::from_ref(&kept), "after the stale listing was applied");
     kit.call(IndexRefresh { wait: true });
     assert_eq!(kit.pins(), [kept]);
 }
@@ -142,7 +142,7 @@ fn d15_a_listing_that_is_cut_or_fails_late_or_is_another_nodes_changes_nothing()
             "{script}"
         );
         assert!(status.index.failed_refreshes > 0 && status.index.last_error.is_some());
-        assert_eq!(kit.pins(), [cid.clone()]);
+        assert_eq!(kit.pins(), std::slice::from_ref(&cid));
     }
     kit.script(&json!({}));
     kit.call(IndexRefresh { wait: true });

@@ -180,7 +180,7 @@ fn a_client_that_hangs_up_in_the_middle_of_a_call_costs_nothing() {
 fn a_caller_of_another_uid_is_denied_although_directory_and_socket_are_open_to_it() {
     if !nix::unistd::geteuid().is_root() {
         // Only root can become somebody else.
-        return skipped("a caller of another uid", "not root");
+        return crate::kit::skipped("a caller of another uid", "not root");
     }
     let mut kit = Kit::fake();
     kit.start_whole();
@@ -201,11 +201,6 @@ fn a_caller_of_another_uid_is_denied_although_directory_and_socket_are_open_to_i
         assert!(said.err.contains("uid 65534 may not use this ipfs-kitd"), "{}", said.err);
     }
     assert!(!kit.status().daemon.stopping);
-}
-
-/// Says on the test's own output that it did not run, and why.
-fn skipped(what: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: {why}");
 }
 
 #[test]
