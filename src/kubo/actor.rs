@@ -250,7 +250,8 @@ impl Kubo {
     }
 
     fn limits(&self) -> Limits {
-        Limits { stop_grace: self.args.config.borrow().stop_grace }
+        let config = self.args.config.borrow();
+        Limits { stop_grace: config.stop_grace, start_timeout: config.start_timeout }
     }
 
     fn happened(&mut self, event: Event) {

@@ -2,7 +2,7 @@
 //!
 //! The machine has at most one child by construction (it spawns only while it has none), sends each child at most one stop
 //! signal, and kills only a child that was asked to stop and did not by the deadline. Slow is not dead: a child that does not
-//! answer is reported as degraded and left alone.
+//! answer, or takes long to become ready, is reported as degraded and left alone.
 
 use super::restart::Restarts;
 use proto_msgs::kubo::{Held, KuboState};
@@ -69,10 +69,14 @@ pub enum Effect {
 pub struct Limits {
     /// From the stop signal to SIGKILL.
     pub stop_grace: Duration,
+    /// From the spawn to ready; a child that takes longer is degraded until it is ready after all.
+    pub start_timeout: Duration,
 }
 
 /// A held start is judged again so soon: looking is cheap, and the cause may have gone.
 const JUDGE_AGAIN: Duration = Duration::from_secs(1);
+/// Causes that show only by starting a program, which is not cheap: these are tried again as slowly as crashes.
+const PACED: [&str; 3] = ["init_failed", "spawn_failed", "binary_unusable"];
 /// So many bad probes in a row make a running Kubo degraded ...
 const BAD_PROBES: u32 = 3;
 /// ... and so many good ones make it running again.
@@ -135,6 +139,11 @@ impl Machine {
         self.want
     }
 
+    /// Whether the child has been ready and was not asked to stop, so that calls to it make sense.
+    pub fn takes_calls(&self) -> bool {
+        self.child.is_some_and(|child| child.ready_at.is_some() && !child.asked_to_stop)
+    }
+
     /// Whether there is a child.
     pub fn has_child(&self) -> bool {
         self.child.is_some()
@@ -152,7 +161,12 @@ impl Machine {
 
     /// When the next start is tried, for people.
     pub fn next_try(&self) -> Option<Duration> {
-        matches!(self.state, KuboState::Backoff | KuboState::CrashLoop).then_some(self.timer).flatten()
+        let waits = match self.state {
+            KuboState::Backoff | KuboState::CrashLoop => true,
+            KuboState::Held => self.held.as_ref().is_some_and(is_paced),
+            _ => false,
+        };
+        self.timer.filter(|_| waits)
     }
 
     /// Goes on after the actor was restarted, which has lost the answer to whatever was pending. `alive`: the child is there.
@@ -187,11 +201,11 @@ impl Machine {
                 self.restarts.forgive();
                 if self.child.is_some() { self.terminate(now, limits) } else { self.try_start() }
             }
-            Event::Judged(judgement) => self.judged(judgement, now),
+            Event::Judged(judgement) => self.judged(judgement, now, jitter),
             Event::Spawned => self.spawned(now, limits),
             Event::NotSpawned(held) => {
                 self.pending = None;
-                if self.want == Want::Run { self.hold(held, now) } else { self.stopped(now) }
+                if self.want == Want::Run { self.hold(held, now, jitter) } else { self.stopped(now) }
             }
             Event::Ready => self.ready(now),
             Event::ProbeGood => self.probed(true, now),
@@ -221,14 +235,14 @@ impl Machine {
         if self.child.is_some() || self.pending.is_some() { Vec::new() } else { self.judge() }
     }
 
-    fn judged(&mut self, judgement: Result<(), Held>, now: Duration) -> Vec<Effect> {
+    fn judged(&mut self, judgement: Result<(), Held>, now: Duration, jitter: f64) -> Vec<Effect> {
         if self.pending != Some(Effect::Judge) {
             return Vec::new();
         }
         self.pending = None;
         match judgement {
             _ if self.want != Want::Run => self.stopped(now),
-            Err(held) => self.hold(held, now),
+            Err(held) => self.hold(held, now, jitter),
             Ok(()) => {
                 self.pending = Some(Effect::Spawn);
                 self.enter(KuboState::Starting, now);
@@ -237,10 +251,11 @@ impl Machine {
         }
     }
 
-    fn hold(&mut self, held: Held, now: Duration) -> Vec<Effect> {
+    fn hold(&mut self, held: Held, now: Duration, jitter: f64) -> Vec<Effect> {
+        let wait = if is_paced(&held) { self.restarts.ended(now, None, jitter).after } else { JUDGE_AGAIN };
         self.enter(KuboState::Held, now);
         self.held = Some(held);
-        self.timer = Some(now + JUDGE_AGAIN);
+        self.timer = Some(now + wait);
         Vec::new()
     }
 
@@ -252,7 +267,7 @@ impl Machine {
 
     fn spawned(&mut self, now: Duration, limits: Limits) -> Vec<Effect> {
         self.pending = None;
-        self.timer = None;
+        self.timer = Some(now + limits.start_timeout);
         self.probes = (0, 0);
         self.child = Some(Child { ready_at: None, asked_to_stop: false });
         self.enter(KuboState::Starting, now);
@@ -262,9 +277,12 @@ impl Machine {
 
     fn ready(&mut self, now: Duration) -> Vec<Effect> {
         if let Some(child) = &mut self.child
-            && self.state == KuboState::Starting
+            && child.ready_at.is_none()
+            && !child.asked_to_stop
         {
             child.ready_at = Some(now);
+            self.timer = None;
+            self.probes = (0, 0);
             self.enter(KuboState::Running, now);
         }
         Vec::new()
@@ -273,11 +291,14 @@ impl Machine {
     fn probed(&mut self, good: bool, now: Duration) -> Vec<Effect> {
         let (goods, bads) = self.probes;
         self.probes = if good { (goods + 1, 0) } else { (0, bads + 1) };
-        match self.state {
-            KuboState::Starting if good => return self.ready(now),
-            KuboState::Running if self.probes.1 >= BAD_PROBES => self.enter(KuboState::Degraded, now),
-            KuboState::Degraded if self.probes.0 >= GOOD_PROBES => self.enter(KuboState::Running, now),
-            _ => {}
+        if !self.takes_calls() {
+            // An API that answers is ready; one that doesn't yet is no news.
+            return if good { self.ready(now) } else { Vec::new() };
+        }
+        if self.probes.1 >= BAD_PROBES {
+            self.enter(KuboState::Degraded, now);
+        } else if self.probes.0 >= GOOD_PROBES {
+            self.enter(KuboState::Running, now);
         }
         Vec::new()
     }
@@ -320,7 +341,7 @@ impl Machine {
             return self.judge();
         }
         if let Some(held) = permanent {
-            return self.hold(held, now);
+            return self.hold(held, now, jitter);
         }
         let ready = child.ready_at.map(|at| now.saturating_sub(at));
         let retry = self.restarts.ended(now, ready, jitter);
@@ -336,10 +357,18 @@ impl Machine {
         self.timer = None;
         match (self.state, self.child) {
             (KuboState::Stopping, Some(_)) => vec![Effect::Kill],
+            (KuboState::Starting, Some(_)) => {
+                self.enter(KuboState::Degraded, now);
+                Vec::new()
+            }
             (KuboState::Backoff | KuboState::CrashLoop | KuboState::Held, None) => self.try_start(),
             _ => Vec::new(),
         }
     }
+}
+
+fn is_paced(held: &Held) -> bool {
+    PACED.contains(&held.cause.as_str())
 }
 
 impl Default for Machine {
@@ -353,10 +382,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { stop_grace: Duration::from_secs(60) };
+    const LIMITS: Limits = Limits { stop_grace: Duration::from_secs(60), start_timeout: Duration::from_secs(600) };
+
+    fn because(cause: &str) -> Held {
+        Held { cause: cause.into(), detail: "held".into(), hint: "wait".into() }
+    }
 
     fn held() -> Held {
-        Held { cause: "lock_live".into(), detail: "held".into(), hint: "wait".into() }
+        because("lock_live")
     }
 
     fn at(machine: &mut Machine, ms: u64, event: Event) -> Vec<Effect> {
@@ -438,6 +471,53 @@ mod tests {
     }
 
     #[test]
+    fn probes_that_failed_before_ready_do_not_count_afterwards() {
+        let mut m = Machine::new();
+        at(&mut m, 0, Event::Timer);
+        at(&mut m, 1, Event::Judged(Ok(())));
+        at(&mut m, 2, Event::Spawned);
+        for ms in 3..9 {
+            at(&mut m, ms, Event::ProbeBad);
+            assert_eq!((m.state(), m.takes_calls()), (KuboState::Starting, false));
+        }
+        at(&mut m, 10, Event::Ready);
+        at(&mut m, 11, Event::ProbeBad);
+        assert_eq!((m.state(), m.takes_calls()), (KuboState::Running, true));
+    }
+
+    #[test]
+    fn a_start_that_takes_too_long_is_degraded_and_still_becomes_ready() {
+        let mut m = Machine::new();
+        at(&mut m, 0, Event::Timer);
+        at(&mut m, 1, Event::Judged(Ok(())));
+        at(&mut m, 2, Event::Spawned);
+        assert_eq!(at(&mut m, 600_001, Event::Timer), []);
+        assert_eq!(m.state(), KuboState::Starting);
+        assert_eq!(at(&mut m, 600_002, Event::Timer), []);
+        assert_eq!((m.state(), m.takes_calls()), (KuboState::Degraded, false));
+        assert_eq!(at(&mut m, 700_000, Event::Ready), []);
+        assert_eq!((m.state(), m.takes_calls()), (KuboState::Running, true));
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_is_tried_as_slowly_as_crashes() {
+        let mut m = Machine::new();
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            assert_eq!(at(&mut m, now, Event::Timer), [Effect::Judge]);
+            assert_eq!(at(&mut m, now, Event::Judged(Ok(()))), [Effect::Spawn]);
+            at(&mut m, now, Event::Spawned);
+            at(&mut m, now, Event::Exited { permanent: Some(because("binary_unusable")) });
+            assert_eq!(m.state(), KuboState::Held);
+            let next = m.next_try().expect("it is said when").as_millis() as u64;
+            waits.push(next - now);
+            now = next;
+        }
+        assert_eq!(waits, [200, 1000, 2000, 4000, 300_000, 300_000]);
+    }
+
+    #[test]
     fn a_restarted_actor_goes_on_with_the_child_that_is_there() {
         let mut m = running();
         assert_eq!(m.resume(Duration::from_secs(9), true, 0.5, LIMITS), []);
@@ -488,6 +568,8 @@ mod tests {
                 5 | 6 if self.spawning => Event::Spawned,
                 7 if self.child.is_some() => Event::Exited { permanent: None },
                 8 if self.child.is_some() => Event::Ready,
+                8 if self.spawning => Event::Spawned,
+                11 if self.child.is_some() => Event::Exited { permanent: Some(because("binary_unusable")) },
                 9 => Event::ProbeBad,
                 10 => Event::ProbeGood,
                 _ => Event::Timer,
