@@ -38,8 +38,6 @@ const PROBE: Duration = Duration::from_secs(2);
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long Kubo itself waits for a lock that is just being released.
 const WAIT_REPO_LOCK: &str = "10s";
-/// Lines of the log that an exit keeps.
-const LAST_WORDS: usize = 20;
 
 /// What the actor is made from.
 #[derive(Clone)]
@@ -365,20 +363,20 @@ impl Kubo {
         match child {
             ChildState::None => {}
             ChildState::Running { run, .. } => self.met(run),
-            ChildState::Exited { run, code, signal, asked, at } => {
+            ChildState::Exited { run, code, signal, asked, at, last_words } => {
                 self.met(run);
                 if !self.memory().machine.has_child() {
                     return;
                 }
-                let exit = self.exit(code, signal, asked, at);
-                let last_words = exit.log.last().cloned().unwrap_or_default();
+                let last_line = last_words.last().cloned().unwrap_or_default();
+                let exit = self.exit(code, signal, asked, at, last_words);
                 let program = {
                     let mut memory = self.memory();
                     memory.last_exit = Some(exit);
                     memory.repo.as_ref().map(|repo| repo.program.clone()).unwrap_or_default()
                 };
                 let event = match code {
-                    Some(NOT_LAUNCHED) => repo::not_launched(&program, &last_words),
+                    Some(NOT_LAUNCHED) => repo::not_launched(&program, &last_line),
                     _ => Event::Exited { permanent: None },
                 };
                 self.happened(event);
@@ -397,7 +395,7 @@ impl Kubo {
         }
     }
 
-    fn exit(&self, code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp) -> KuboExit {
+    fn exit(&self, code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp, log: Vec<String>) -> KuboExit {
         let cause = match (code, signal) {
             (Some(code), _) => format!("exit code {code}"),
             (None, Some(signal)) => {
@@ -407,7 +405,6 @@ impl Kubo {
             }
             (None, None) => "ended without a status".to_owned(),
         };
-        let log = self.args.spawner.logs(LAST_WORDS).lines.into_iter().map(|line| line.text).collect();
         if !asked {
             self.args.life.error(format!("Kubo ended by itself: {cause}"));
         }

@@ -10,10 +10,12 @@
 //!     Held ── judged again each second ──► (judge)
 //! ```
 //! `state` decides and does nothing, `restart` says when the next try is, `actor` acts. `process` holds the child on a thread as
-//! old as the process, `launch` is what runs between fork and exec, `repo` guards the repo's identity, `rpc` speaks to Kubo.
+//! old as the process and `output` what it writes, `launch` is what runs between fork and exec, `repo` guards the repo's
+//! identity, `rpc` speaks to Kubo.
 
 pub mod actor;
 pub mod launch;
+pub mod output;
 pub mod process;
 pub mod repo;
 pub mod restart;

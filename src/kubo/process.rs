@@ -2,29 +2,30 @@
 //!
 //! The thread and not the actor owns the child because the kernel's parent-death signal follows the thread that forked, and
 //! because a restarted actor must find the same child. It keeps two promises by itself: at most one child, and at most one
-//! stop signal to each. Signals go to a pidfd, so a recycled PID is never hit.
+//! stop signal to each. Signals go to a pidfd, so a recycled PID is never hit. What the child writes is in `output`.
 
 use super::launch;
+use super::output::{Output, Readers};
 use jiff::Timestamp;
-use proto_msgs::kubo::{KuboLogLine, KuboLogPage};
+use proto_msgs::kubo::KuboLogPage;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
-use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
-/// Lines of output that are kept.
-const KEPT_LINES: usize = 2000;
-/// A longer line is cut here and goes on as another one.
-const LINE: u64 = 64 << 10;
+/// After the end of the child, for the rest of what it wrote: longer only when somebody else holds its pipes.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// From SIGKILL to the end of the child; longer only when the kernel has it in uninterruptible sleep.
+const KILLED: Duration = Duration::from_secs(2);
 
 /// What to start.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub enum ChildState {
         asked: bool,
         /// When.
         at: Timestamp,
+        /// The end of what it wrote.
+        last_words: Vec<String>,
     },
 }
 
@@ -70,6 +73,7 @@ enum Order {
     Spawn(Launch, oneshot::Sender<io::Result<u32>>),
     Terminate,
     Kill,
+    Close(oneshot::Sender<()>),
 }
 
 /// A handle on the spawner thread.
@@ -78,13 +82,7 @@ pub struct Spawner {
     orders: mpsc::Sender<Order>,
     wake: Arc<UnixStream>,
     child: watch::Receiver<ChildState>,
-    log: Arc<Mutex<Log>>,
-}
-
-#[derive(Default)]
-struct Log {
-    lines: VecDeque<KuboLogLine>,
-    dropped: u64,
+    output: Output,
 }
 
 impl Spawner {
@@ -95,10 +93,11 @@ impl Spawner {
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
         let (publish, child) = watch::channel(ChildState::None);
-        let log = Arc::new(Mutex::default());
-        let thread = Thread { launcher, incoming, woken, publish, log: log.clone(), held: None, runs: 0 };
+        let output = Output::default();
+        let thread =
+            Thread { launcher, incoming, woken, publish, output: output.clone(), held: None, runs: 0, closed: false };
         thread::Builder::new().name("kubo-spawner".into()).spawn(move || thread.run())?;
-        Ok(Spawner { orders, wake: Arc::new(wake), child, log })
+        Ok(Spawner { orders, wake: Arc::new(wake), child, output })
     }
 
     /// Starts the child and answers with its PID; an error when there is one already.
@@ -118,6 +117,24 @@ impl Spawner {
         self.order(Order::Kill);
     }
 
+    /// For the end of the daemon, whoever is left to carry it out: starts nothing any more, and ends the child if there is
+    /// one: its one stop signal unless it had it, `grace`, SIGKILL. Returns when it has ended.
+    pub async fn end(&self, grace: Duration) {
+        let (done, closed) = oneshot::channel();
+        self.order(Order::Close(done));
+        if closed.await.is_err() {
+            return;
+        }
+        self.terminate();
+        let mut child = self.child();
+        let gone = |child: &ChildState| !matches!(child, ChildState::Running { .. });
+        if tokio::time::timeout(grace, child.wait_for(gone)).await.is_err() {
+            self.kill();
+            // What not even SIGKILL ends is left to the kernel.
+            let _ = tokio::time::timeout(KILLED, child.wait_for(gone)).await;
+        }
+    }
+
     /// The child as it changes.
     pub fn child(&self) -> watch::Receiver<ChildState> {
         self.child.clone()
@@ -125,9 +142,7 @@ impl Spawner {
 
     /// The newest lines of output of all children.
     pub fn logs(&self, lines: usize) -> KuboLogPage {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let skip = log.lines.len().saturating_sub(lines);
-        KuboLogPage { lines: log.lines.iter().skip(skip).cloned().collect(), dropped: log.dropped }
+        self.output.newest(lines)
     }
 
     fn order(&self, order: Order) {
@@ -142,7 +157,7 @@ struct Held {
     child: Child,
     pidfd: OwnedFd,
     asked: bool,
-    readers: Vec<thread::JoinHandle<()>>,
+    readers: Readers,
 }
 
 struct Thread {
@@ -150,9 +165,10 @@ struct Thread {
     incoming: mpsc::Receiver<Order>,
     woken: UnixStream,
     publish: watch::Sender<ChildState>,
-    log: Arc<Mutex<Log>>,
+    output: Output,
     held: Option<Held>,
     runs: u64,
+    closed: bool,
 }
 
 impl Thread {
@@ -166,8 +182,9 @@ impl Thread {
                 if let Err(error) = poll(&mut fds, None)
                     && error != rustix::io::Errno::INTR
                 {
+                    // The kernel is short of memory. The thread must not end: the child would be asked to end with it.
                     tracing::error!(%error, "the spawner thread cannot wait");
-                    return;
+                    thread::sleep(Duration::from_millis(100));
                 }
                 fds.get(1).is_some_and(|fd| !fd.revents().is_empty())
             };
@@ -210,63 +227,46 @@ impl Thread {
                     signal(&held.pidfd, Signal::KILL);
                 }
             }
+            Order::Close(done) => {
+                self.closed = true;
+                let _ = done.send(());
+            }
         }
     }
 
     fn spawn(&mut self, launch: Launch) -> io::Result<u32> {
+        if self.closed {
+            return Err(io::Error::other("the daemon is ending"));
+        }
         if self.held.is_some() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a child already"));
         }
         let mut command = Command::new(&self.launcher);
         command.arg(launch::MODE).arg(std::process::id().to_string()).arg(&launch.program).args(&launch.args);
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(ours) {
-                command.env_remove(name);
-            }
-        }
-        command.envs(launch.env).current_dir("/");
+        clean(&mut command).envs(launch.env).current_dir("/");
         command.stdin(Stdio::from(launch.listener)).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let pid = child.id();
-        let pidfd = Pid::from_raw(pid.cast_signed())
-            .ok_or(io::ErrorKind::InvalidData.into())
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from));
-        let pidfd = match pidfd {
-            Ok(pidfd) => pidfd,
+        match self.hold(&mut child) {
+            Ok((pidfd, readers)) => {
+                self.runs += 1;
+                self.held = Some(Held { child, pidfd, asked: false, readers });
+                self.publish.send_replace(ChildState::Running { pid, run: self.runs });
+                Ok(pid)
+            }
             Err(error) => {
-                // Without a pidfd it could not be supervised. It was not waited for, so its PID is still its own.
+                // It could not be supervised. It was not waited for, so its PID is still its own.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(error);
+                Err(error)
             }
-        };
-        let out = child.stdout.take().map(|pipe| self.drain("stdout", pipe));
-        let err = child.stderr.take().map(|pipe| self.drain("stderr", pipe));
-        let readers = [out, err].into_iter().flatten().collect::<io::Result<_>>();
-        self.runs += 1;
-        self.held = Some(Held { child, pidfd, asked: false, readers: readers.unwrap_or_default() });
-        self.publish.send_replace(ChildState::Running { pid, run: self.runs });
-        Ok(pid)
+        }
     }
 
-    /// Reads a pipe to its end, whatever comes: a full pipe would block Kubo.
-    fn drain(&self, stream: &'static str, pipe: impl Read + Send + 'static) -> io::Result<thread::JoinHandle<()>> {
-        let log = self.log.clone();
-        thread::Builder::new().name(format!("kubo-{stream}")).spawn(move || {
-            let mut pipe = BufReader::new(pipe);
-            let mut line = Vec::new();
-            while matches!(pipe.by_ref().take(LINE).read_until(b'\n', &mut line), Ok(n) if n > 0) {
-                let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-                line.clear();
-                tracing::info!(target: "kubo", stream, "{text}");
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                log.lines.push_back(KuboLogLine { at: crate::time::now(), stream: stream.to_owned(), text });
-                if log.lines.len() > KEPT_LINES {
-                    log.lines.pop_front();
-                    log.dropped += 1;
-                }
-            }
-        })
+    fn hold(&self, child: &mut Child) -> io::Result<(OwnedFd, Readers)> {
+        let pid = Pid::from_raw(child.id().cast_signed()).ok_or(io::ErrorKind::InvalidData)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok((pidfd, self.output.read(child.stdout.take(), child.stderr.take())?))
     }
 
     fn reap(&mut self) {
@@ -280,16 +280,14 @@ impl Thread {
             tracing::error!(%error, "cannot wait for Kubo");
             ExitStatus::from_raw(0xff00)
         });
-        // Their pipes end with the group, so the last words are in the log before the end is told.
-        for reader in held.readers {
-            let _ = reader.join();
-        }
+        let last_words = held.readers.last_words(LAST_WORDS);
         self.publish.send_replace(ChildState::Exited {
             run: self.runs,
             code: status.code(),
             signal: status.signal(),
             asked: held.asked,
             at: Timestamp::now(),
+            last_words,
         });
     }
 }
@@ -299,8 +297,151 @@ fn signal(pidfd: &OwnedFd, signal: Signal) {
     let _ = pidfd_send_signal(pidfd, signal);
 }
 
-/// Variables that speak to us and would mislead Kubo.
+/// Takes away the variables that speak to the daemon and would mislead Kubo.
+pub(super) fn clean(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(ours) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 fn ours(name: &str) -> bool {
     ["LISTEN_", "WATCHDOG_", "IPFS_KITD_"].iter().any(|prefix| name.starts_with(prefix))
         || ["NOTIFY_SOCKET", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::{Signal as Sig, kill};
+    use std::fs::File;
+    use std::path::Path;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::unix::pipe;
+    use tokio::time::timeout;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    /// A spawner whose launcher only execs, and a FIFO on which children say how far they are.
+    struct Place {
+        spawner: Spawner,
+        said: pipe::Receiver,
+        dir: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Place {
+            let dir = tempfile::tempdir().expect("a temp dir");
+            let fifo = dir.path().join("said");
+            nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+            let said = pipe::OpenOptions::new().read_write(true).open_receiver(fifo).expect("opened");
+            let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/launcher");
+            Place { spawner: Spawner::start(launcher).expect("a thread"), said, dir }
+        }
+
+        /// Starts a shell; in the script `$F` is the FIFO.
+        async fn sh(&self, script: &str) -> io::Result<u32> {
+            self.spawner.spawn(launch(script, &self.dir.path().join("said"))).await
+        }
+
+        /// Returns when the child has written `x` and a newline to the FIFO.
+        async fn said(&mut self) {
+            let mut word = [0; 2];
+            timeout(SOON, self.said.read_exact(&mut word)).await.expect("in time").expect("read");
+        }
+
+        /// How this child ended.
+        async fn end(&self, child: u64) -> (Option<i32>, Option<i32>, bool, Vec<String>) {
+            let mut state = self.spawner.child();
+            let ended = state.wait_for(|state| matches!(state, ChildState::Exited { run, .. } if *run == child));
+            match timeout(SOON, ended).await.expect("in time").expect("alive").clone() {
+                ChildState::Exited { code, signal, asked, last_words, .. } => (code, signal, asked, last_words),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn launch(script: &str, fifo: &Path) -> Launch {
+        Launch {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: vec![("F", fifo.into())],
+            listener: File::open("/dev/null").expect("opened").into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_child_is_told_with_its_code_and_its_own_last_words() {
+        let place = Place::new();
+        place.sh("echo first; exit 3").await.expect("started");
+        assert_eq!(place.end(1).await, (Some(3), None, false, vec!["first".to_owned()]));
+        place.sh("kill -9 $$").await.expect("started");
+        assert_eq!(place.end(2).await, (None, Some(9), false, vec![]));
+        assert_eq!(place.spawner.logs(10).lines.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn there_is_one_child_at_most_and_none_after_the_end() {
+        let place = Place::new();
+        place.sh("exec sleep 100").await.expect("started");
+        assert_eq!(place.sh("exit 0").await.expect_err("a second one").kind(), io::ErrorKind::AlreadyExists);
+        place.spawner.end(SOON).await;
+        assert_eq!(place.end(1).await, (None, Some(15), true, vec![]));
+        place.sh("exit 0").await.expect_err("the daemon is ending");
+    }
+
+    #[tokio::test]
+    async fn a_child_gets_one_stop_signal_however_often_it_is_asked_for() {
+        let mut place = Place::new();
+        let script = "sleep 100 & s=$!; trap 'echo term; echo x >$F' TERM; trap 'kill $s; exit 7' WINCH; \
+                      echo x >$F; while :; do wait $s; done";
+        let pid = place.sh(script).await.expect("started");
+        place.said().await;
+        place.spawner.terminate();
+        place.said().await;
+        place.spawner.terminate();
+        place.spawner.terminate();
+        // Orders are taken in turn, so when this one is answered the others have had their effect.
+        place.sh("exit 0").await.expect_err("a second one");
+        kill(nix::unistd::Pid::from_raw(pid.cast_signed()), Sig::SIGWINCH).expect("sent");
+        assert_eq!(place.end(1).await, (Some(7), None, true, vec!["term".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_ignores_its_stop_signal_is_killed_when_the_grace_is_over() {
+        let mut place = Place::new();
+        place.sh("trap '' TERM; echo x >$F; exec sleep 100").await.expect("started");
+        place.said().await;
+        place.spawner.end(Duration::from_millis(50)).await;
+        assert_eq!(place.end(1).await, (None, Some(9), true, vec![]));
+    }
+
+    #[tokio::test]
+    async fn everything_is_read_and_little_is_kept() {
+        let place = Place::new();
+        place
+            .sh("printf 'bad \\377\\n'; head -c 20000000 /dev/zero | tr '\\0' y; echo; echo end")
+            .await
+            .expect("started");
+        let (code, _, _, words) = place.end(1).await;
+        assert_eq!((code, words.last().map(String::as_str)), (Some(0), Some("end")));
+        let page = place.spawner.logs(2000);
+        assert!(page.lines.iter().all(|line| line.text.len() <= 64 << 10));
+        assert!(page.lines.iter().map(|line| line.text.len()).sum::<usize>() <= 1 << 20);
+        assert_eq!(page.dropped + page.lines.len() as u64, 2 + 20_000_000_u64.div_ceil(64 << 10));
+        place.sh("printf 'bad \\377\\n'").await.expect("started");
+        assert_eq!(place.end(2).await.3, ["bad \u{fffd}"]);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_a_child_leaves_behind_does_not_hold_up_its_end() {
+        let place = Place::new();
+        place.sh("(read x <$F; echo late) & echo bye; exit 0").await.expect("started");
+        assert_eq!(place.end(1).await, (Some(0), None, false, vec!["bye".to_owned()]));
+        // Lets the process go, so that nothing outlives the test.
+        let mut fifo = File::options().write(true).open(place.dir.path().join("said")).expect("opened");
+        fifo.write_all(b"x\n").expect("written");
+    }
 }

@@ -1,0 +1,113 @@
+//! What Kubo writes: two threads read stdout and stderr to their end, whatever comes, because a full pipe would block Kubo and
+//! a closed one would kill it. The newest lines are kept for `kubo logs`; all of them go to the log under the target `kubo`.
+//!
+//! Bounded three ways: a line is cut, the number of kept lines is limited, and so is their size together.
+
+use proto_msgs::kubo::{KuboLogLine, KuboLogPage};
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{ChildStderr, ChildStdout};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// Lines that are kept ...
+const KEPT_LINES: usize = 2000;
+/// ... unless they have more bytes than this together: a page of all of them must fit into one message to a client.
+const KEPT_BYTES: usize = 1 << 20;
+/// A longer line is cut here and goes on as another one.
+const LINE: u64 = 64 << 10;
+/// Lines that the end of a run keeps.
+const LAST_WORDS: usize = 20;
+
+/// The output of all children, shared by the threads that read it.
+#[derive(Clone, Default)]
+pub struct Output(Arc<Mutex<Ring>>);
+
+#[derive(Default)]
+struct Ring {
+    lines: VecDeque<KuboLogLine>,
+    bytes: usize,
+    dropped: u64,
+}
+
+/// The two threads that read one child's output.
+pub struct Readers {
+    output: Output,
+    /// Lines of earlier children.
+    before: u64,
+    /// Ends when both threads have ended.
+    reading: mpsc::Receiver<()>,
+}
+
+impl Output {
+    /// The newest lines of all children, oldest first.
+    pub fn newest(&self, lines: usize) -> KuboLogPage {
+        let ring = self.ring();
+        let skip = ring.lines.len().saturating_sub(lines);
+        KuboLogPage { lines: ring.lines.iter().skip(skip).cloned().collect(), dropped: ring.dropped }
+    }
+
+    /// Starts to read a child's pipes.
+    pub fn read(&self, stdout: Option<ChildStdout>, stderr: Option<ChildStderr>) -> io::Result<Readers> {
+        let (alive, reading) = mpsc::channel();
+        let before = self.ring().written();
+        if let Some(pipe) = stdout {
+            self.drain("stdout", pipe, alive.clone())?;
+        }
+        if let Some(pipe) = stderr {
+            self.drain("stderr", pipe, alive)?;
+        }
+        Ok(Readers { output: self.clone(), before, reading })
+    }
+
+    fn drain(&self, stream: &'static str, pipe: impl Read + Send + 'static, alive: mpsc::Sender<()>) -> io::Result<()> {
+        let output = self.clone();
+        let read = move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while matches!(pipe.by_ref().take(LINE).read_until(b'\n', &mut line), Ok(n) if n > 0) {
+                let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+                line.clear();
+                tracing::info!(target: "kubo", stream, "{text}");
+                output.ring().push(KuboLogLine { at: crate::time::now(), stream: stream.to_owned(), text });
+            }
+            drop(alive);
+        };
+        thread::Builder::new().name(format!("kubo-{stream}")).spawn(read).map(drop)
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Readers {
+    /// The last lines of this child, once its pipes are read to their end, or after `patience`: a process that it left behind
+    /// may hold them open for ever, and is then read on.
+    pub fn last_words(self, patience: Duration) -> Vec<String> {
+        // Nothing is ever sent: it ends when the threads have dropped their ends, or at the deadline.
+        let _ = self.reading.recv_timeout(patience);
+        let ring = self.output.ring();
+        let own = usize::try_from(ring.written() - self.before).unwrap_or(usize::MAX);
+        let skip = ring.lines.len().saturating_sub(own.min(LAST_WORDS));
+        ring.lines.iter().skip(skip).map(|line| line.text.clone()).collect()
+    }
+}
+
+impl Ring {
+    /// Lines of this daemon's life.
+    fn written(&self) -> u64 {
+        self.dropped + self.lines.len() as u64
+    }
+
+    fn push(&mut self, line: KuboLogLine) {
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        while self.lines.len() > KEPT_LINES || self.bytes > KEPT_BYTES {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= oldest.text.len();
+            self.dropped += 1;
+        }
+    }
+}
