@@ -8,10 +8,11 @@
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, dup2_stdin, getppid, setpgid};
+use nix::unistd::{Pid, close, dup2_stdin, getppid, setpgid};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -20,6 +21,9 @@ pub const MODE: &str = "__launch-kubo";
 
 /// Exit code when Kubo could not be started; Kubo itself uses 0, 1, 2 and 255.
 pub const NOT_LAUNCHED: i32 = 127;
+
+/// Where passed descriptors begin.
+const FIRST_PASSED: RawFd = 3;
 
 /// Becomes Kubo; returns only when that fails.
 pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -43,9 +47,11 @@ fn prepare(daemon: Pid) -> io::Result<()> {
         return Err(io::Error::other("the daemon that asked for the start is gone"));
     }
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    let listener = fcntl(io::stdin(), FcntlArg::F_DUPFD(3))?;
-    if listener != 3 {
-        return Err(io::Error::other(format!("descriptor 3 is taken, the listener came to {listener}")));
+    // Whoever started the daemon may have left it something there, as make does. That it is closed already is no error.
+    let _ = close(FIRST_PASSED);
+    let listener = fcntl(io::stdin(), FcntlArg::F_DUPFD(FIRST_PASSED))?;
+    if listener != FIRST_PASSED {
+        return Err(io::Error::other(format!("the listener came to descriptor {listener} and not {FIRST_PASSED}")));
     }
     dup2_stdin(File::open("/dev/null")?)?;
     Ok(())

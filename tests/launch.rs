@@ -1,0 +1,112 @@
+//! The launcher, as the built program runs it: what Kubo finds in its process, and what becomes of it when others end.
+//! `/bin/sh` plays Kubo.
+
+use ipfs_kitd::kubo::process::{ChildState, Launch, Spawner};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::time::timeout;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_ipfs-kitd").into()
+}
+
+fn launch(program: &str, script: &str, socket: &Path) -> Launch {
+    Launch {
+        program: program.into(),
+        args: vec!["-c".into(), script.into()],
+        env: vec![("LISTEN_FDS", "1".into()), ("SCRIPT", script.into())],
+        listener: UnixListener::bind(socket).expect("bound").into(),
+    }
+}
+
+/// Runs a script as Kubo to its end.
+async fn run(program: &str, script: &str) -> (Option<i32>, Option<i32>, Vec<String>) {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let spawner = Spawner::start(self::program()).expect("a thread");
+    spawner.spawn(launch(program, script, &dir.path().join("s"))).await.expect("started");
+    let mut child = spawner.child();
+    let ended = child.wait_for(|child| matches!(child, ChildState::Exited { .. }));
+    match timeout(SOON, ended).await.expect("in time").expect("alive").clone() {
+        ChildState::Exited { code, signal, last_words, .. } => (code, signal, last_words),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn kubo_finds_the_listener_at_descriptor_3_and_nothing_at_stdin() {
+    let script =
+        "readlink /proc/$$/fd/3; readlink /proc/$$/fd/0; echo $LISTEN_FDS; [ $LISTEN_PID = $$ ] && echo its own pid";
+    let (code, _, words) = run("/bin/sh", script).await;
+    assert_eq!(code, Some(0));
+    assert!(words[0].starts_with("socket:"), "{words:?}");
+    assert_eq!(words[1..], ["/dev/null", "1", "its own pid"]);
+}
+
+#[tokio::test]
+async fn kubo_leads_a_process_group_that_ends_with_it() {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let socket = dir.path().join("left");
+    let listener = UnixListener::bind(&socket).expect("bound");
+    // The descriptor of a connection that the child leaves to a process of its group: it closes when that is gone.
+    let stream = UnixStream::connect(&socket).expect("connected");
+    let (mut peer, _) = listener.accept().expect("accepted");
+    let spawner = Spawner::start(program()).expect("a thread");
+    let mut start = launch("/bin/sh", "sleep 100 <&3 & ps -o pgid= -p $$; echo $$; exit 0", &dir.path().join("s"));
+    start.listener = stream.into();
+    spawner.spawn(start).await.expect("started");
+    let read = tokio::task::spawn_blocking(move || peer.read(&mut [0; 1]));
+    assert_eq!(timeout(SOON, read).await.expect("in time").expect("no panic").expect("read"), 0);
+    let ended =
+        spawner.child().wait_for(|child| matches!(child, ChildState::Exited { .. })).await.expect("alive").clone();
+    let ChildState::Exited { last_words, .. } = ended else { panic!("{ended:?}") };
+    assert_eq!(last_words[0].trim(), last_words[1], "the group is named after the child");
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_executed_is_named() {
+    let (code, _, words) = run("/nonexistent/ipfs", "").await;
+    assert_eq!(code, Some(ipfs_kitd::kubo::launch::NOT_LAUNCHED));
+    assert_eq!(words, ["ipfs-kitd: cannot start /nonexistent/ipfs: No such file or directory (os error 2)"]);
+}
+
+#[test]
+fn a_launcher_whose_daemon_is_gone_starts_nothing() {
+    let mut command = Command::new(program());
+    let output = command.args(["__launch-kubo", "1", "/bin/echo", "started"]).stdin(Stdio::null()).output();
+    let output = output.expect("run");
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(127), &b""[..]));
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("the daemon that asked for the start is gone"), "{words}");
+}
+
+#[test]
+fn an_inherited_descriptor_3_is_not_in_the_way() {
+    let me = std::process::id().to_string();
+    let file = File::open("/dev/zero").expect("opened");
+    // A shell opens 3 before it becomes the launcher.
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "exec 3</dev/full; exec \"$@\"", "sh"]);
+    command.arg(program()).args(["__launch-kubo", &me, "/bin/sh", "-c", "readlink /proc/$$/fd/3"]);
+    let output = command.stdin(Stdio::from(file)).output().expect("run");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "/dev/zero\n", "{output:?}");
+}
+
+#[test]
+fn kubo_is_asked_to_end_when_the_daemon_dies() {
+    // A shell plays the daemon: it is the parent, and its end is told by the kernel.
+    let script = "\"$0\" __launch-kubo $$ /bin/sh -c 'sleep 100 & s=$!; trap \"echo asked to end; kill $s; exit\" TERM; echo up; wait' & read x; exit";
+    let mut daemon = Command::new("/bin/sh");
+    daemon.arg("-c").arg(script).arg(program()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut daemon = daemon.spawn().expect("started");
+    let mut lines = BufReader::new(daemon.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next().expect("a line").expect("read"), "up");
+    drop(daemon.stdin.take());
+    assert_eq!(lines.next().expect("a line").expect("read"), "asked to end");
+    daemon.wait().expect("waited");
+}
