@@ -1,4 +1,7 @@
 //! A blocking client. One connection, one call at a time.
+//!
+//! It never waits for ever on a daemon that has stopped answering: the hello has [`HELLO`] to come, and a call with a
+//! deadline is given up [`GRACE`] after the daemon should have said so itself.
 
 use crate::binary::{self, Hello};
 use crate::fault::Fault;
@@ -8,6 +11,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How long a daemon may take to say hello.
+const HELLO: Duration = Duration::from_secs(10);
+/// How long after a call's deadline the daemon's own word about it is waited for.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Why a call has no reply.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +34,12 @@ pub enum ClientError {
     /// The daemon closed the connection before the answer was whole.
     #[error("ipfs-kitd closed the connection before it had answered")]
     Closed,
+    /// The daemon is there and says nothing.
+    #[error("ipfs-kitd has said nothing for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// The caller's own closure refused a part.
+    #[error("a part of the answer could not be taken")]
+    Part(#[source] io::Error),
     /// The peer speaks something else.
     #[error("what answers is no ipfs-kitd of a known version: {0}")]
     Foreign(String),
@@ -53,13 +67,13 @@ impl Client {
         let mut stream = open(path)?;
         let mut hello = binary::PREAMBLE.to_vec();
         hello.extend_from_slice(&binary::frame(&Hello::of(program)));
-        let same = stream.get_mut().write_all(&hello).and_then(|()| same_schema(&mut stream));
-        match same {
+        stream.get_ref().set_read_timeout(Some(HELLO)).map_err(ClientError::Broken)?;
+        write(&mut stream, &hello)?;
+        match same_schema(&mut stream) {
             Ok(true) => Ok(Client { stream, form: Form::Binary, next_id: 0 }),
             Ok(false) => Client::connect_json(path),
             Err(e) if e.kind() == io::ErrorKind::InvalidData => Client::connect_json(path),
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(ClientError::Closed),
-            Err(e) => Err(ClientError::Broken(e)),
+            Err(e) => Err(ended(e, HELLO)),
         }
     }
 
@@ -83,15 +97,21 @@ impl Client {
     ) -> Result<V::Reply, ClientError> {
         self.next_id += 1;
         let id = self.next_id;
-        let deadline_ms = deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        // 2^53 - 1 is what every language's JSON keeps; it is 285,000 years.
+        let deadline_ms = deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).min((1 << 53) - 1));
+        let patience = deadline.map(|d| d.saturating_add(GRACE));
+        self.stream.get_ref().set_read_timeout(patience).map_err(ClientError::Broken)?;
         self.send(&Request { id, deadline_ms, call: verb.into() })?;
         loop {
-            let response = self.receive()?;
+            let response = self.receive().map_err(|error| match error {
+                ClientError::Broken(e) => ended(e, patience.unwrap_or_default()),
+                error => error,
+            })?;
             if response.id != id && response.id != 0 {
                 continue;
             }
             match response.body {
-                Body::Part(part) => on_part(part).map_err(ClientError::Broken)?,
+                Body::Part(part) => on_part(part).map_err(ClientError::Part)?,
                 Body::Fault(fault) => return Err(fault.into()),
                 Body::Done(done) => {
                     return V::reply(done)
@@ -101,10 +121,22 @@ impl Client {
         }
     }
 
-    /// Waits until the daemon closes the connection, which it does when it ends.
-    pub fn wait_for_end(mut self) {
+    /// Waits until the daemon closes the connection, which it does when it ends. `false` when it is still there after
+    /// `within`.
+    pub fn wait_for_end(mut self, within: Option<Duration>) -> bool {
+        // A limit that can't be set (zero) is one that has passed.
+        if self.stream.get_ref().set_read_timeout(within).is_err() {
+            return false;
+        }
         let mut rest = [0; 4096];
-        while matches!(self.stream.read(&mut rest), Ok(n) if n > 0) {}
+        loop {
+            match self.stream.read(&mut rest) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return !timed_out(&e),
+            }
+        }
     }
 
     fn send(&mut self, request: &Request) -> Result<(), ClientError> {
@@ -112,25 +144,24 @@ impl Client {
             Form::Binary => binary::frame(request),
             Form::Json => json::request_line(request),
         };
-        // A daemon that refuses the caller answers and closes without reading: its answer is worth more than our EPIPE.
-        match self.stream.get_mut().write_all(&bytes) {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(ClientError::Broken(e)),
-            _ => Ok(()),
-        }
+        write(&mut self.stream, &bytes)
     }
 
     fn receive(&mut self) -> Result<Response, ClientError> {
         match self.form {
             Form::Binary => {
-                let frame = binary::read_frame(&mut self.stream, crate::MAX_RESPONSE).map_err(closed)?;
+                let frame = binary::read_frame(&mut self.stream, crate::MAX_RESPONSE).map_err(ClientError::Broken)?;
                 binary::decode(&frame).map_err(|e| ClientError::Foreign(e.to_string()))
             }
             Form::Json => {
                 let mut line = Vec::new();
                 let limit = crate::MAX_RESPONSE as u64;
-                self.stream.by_ref().take(limit).read_until(b'\n', &mut line).map_err(closed)?;
-                if line.is_empty() {
-                    return Err(ClientError::Closed);
+                self.stream.by_ref().take(limit).read_until(b'\n', &mut line).map_err(ClientError::Broken)?;
+                if line.last() != Some(&b'\n') {
+                    return Err(match line.len() {
+                        crate::MAX_RESPONSE => ClientError::Foreign("a line without an end".to_owned()),
+                        _ => ClientError::Closed,
+                    });
                 }
                 json::parse_response(&line).map_err(ClientError::Foreign)
             }
@@ -144,11 +175,28 @@ fn open(path: &Path) -> Result<BufReader<UnixStream>, ClientError> {
         .map_err(|source| ClientError::Unreachable { path: path.to_owned(), source })
 }
 
-fn closed(error: io::Error) -> ClientError {
+/// Sends. A daemon that refuses the caller answers and closes without reading: its answer is worth more than our EPIPE.
+fn write(stream: &mut BufReader<UnixStream>, bytes: &[u8]) -> Result<(), ClientError> {
+    match stream.get_mut().write_all(bytes) {
+        Err(e) if !matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            Err(ClientError::Broken(e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a failed read means.
+fn ended(error: io::Error, patience: Duration) -> ClientError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => ClientError::Closed,
+        io::ErrorKind::InvalidData => ClientError::Foreign(error.to_string()),
+        _ if timed_out(&error) => ClientError::Silent(patience),
         _ => ClientError::Broken(error),
     }
+}
+
+fn timed_out(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 // `InvalidData`: the peer answers in another form (an older daemon, or one that refuses the caller in JSON).
