@@ -1,4 +1,5 @@
-//! The command line. The words here are the nouns and verbs of the protocol.
+//! The command line: nouns, verbs, options and their help. The words are those of the protocol; what a CID is the daemon
+//! judges, everything else is refused here, before anything is asked.
 
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
@@ -58,7 +59,7 @@ impl Global {
 pub(crate) enum Format {
     /// Aligned columns for people
     Table,
-    /// One document
+    /// One document; for several CIDs one a line
     Json,
     /// One JSON row a line
     Ndjson,
@@ -101,6 +102,17 @@ pub(crate) enum Command {
     Config(Config),
     /// Stop the daemon and its Kubo, in order
     Shutdown,
+}
+
+impl Command {
+    /// `csv` is for rows that are all alike, `cid` for what has CIDs.
+    pub(crate) fn has_format(&self, format: Format) -> bool {
+        match format {
+            Format::Table | Format::Json | Format::Ndjson => true,
+            Format::Csv => matches!(self, Command::Pin(_) | Command::Metrics),
+            Format::Cid => matches!(self, Command::Pin(_)),
+        }
+    }
 }
 
 #[derive(Subcommand, Debug)]

@@ -2,6 +2,7 @@
 
 use crate::args::Global;
 use crate::exit::Failure;
+use crate::output::span;
 use crate::socket;
 use proto_msgs::daemon::Status;
 use proto_msgs::verb::{Part, Verb};
@@ -51,17 +52,17 @@ impl Ask {
         match index.age_s {
             Some(age) if age <= most.as_secs_f64() => Ok(()),
             Some(age) => {
-                Err(Failure::Stale(format!("the index is {age:.0} s old, and --max-age is {} s", most.as_secs())))
+                let (age, most) = (span(age), span(most.as_secs_f64()));
+                Err(Failure::Stale(format!("the index is {age} old and --max-age is {most}")))
             }
             None => Err(Failure::Stale("the index has not been refreshed yet".to_owned())),
         }
     }
 
-    /// Waits for the end of the daemon.
-    pub(crate) fn wait_for_end(self) {
-        if let Some(client) = self.client {
-            client.wait_for_end();
-        }
+    /// Waits for the end of the daemon, for `--timeout` at most.
+    pub(crate) fn wait_for_end(self) -> Result<(), Failure> {
+        let ended = self.client.is_none_or(|client| client.wait_for_end(self.global.timeout));
+        if ended { Ok(()) } else { Err(Failure::StillThere) }
     }
 
     fn client(&mut self) -> Result<&mut Client, Failure> {

@@ -1,4 +1,5 @@
-//! `status`, `metrics`, `lock check`, `index refresh`, `wait`, `config show`, `shutdown`.
+//! `status`, `metrics`, `lock check`, `index refresh`, `wait`, `config show`, `shutdown`: one question each, and its answer as
+//! text for people. What machines read is the reply itself (`Out::answer`).
 
 use crate::args::Format;
 use crate::ask::Ask;
@@ -12,7 +13,6 @@ use proto_msgs::daemon::{
 use proto_msgs::kubo::KuboState;
 use proto_msgs::lock::{LockCheck, LockFile};
 use proto_msgs::pin::Source;
-use serde::Serialize;
 use std::io::{self, Write};
 
 pub(crate) fn status(ask: &mut Ask, out: &mut Out, check: bool) -> Result<u8, Failure> {
@@ -20,16 +20,32 @@ pub(crate) fn status(ask: &mut Ask, out: &mut Out, check: bool) -> Result<u8, Fa
     let report = ask.call(Status {})?;
     match out.format {
         Format::Table => status_screen(out, &report)?,
-        _ => document(out, &report, "status")?,
+        _ => out.answer(&report)?,
     }
-    let healthy =
-        report.index.complete && report.index.failed_refreshes == 0 && report.daemon.actors.iter().all(|a| a.running);
-    Ok(match report.kubo.state {
-        _ if !check => exit::OK,
-        KuboState::Running if healthy => exit::OK,
-        KuboState::Running => exit::FAILED,
-        _ => exit::KUBO_DOWN,
-    })
+    if !check {
+        return Ok(exit::OK);
+    }
+    let reasons = degraded(&report);
+    match report.kubo.state {
+        _ if reasons.is_empty() => Ok(exit::OK),
+        KuboState::Running => Err(Failure::Degraded(exit::FAILED, reasons)),
+        _ => Err(Failure::Degraded(exit::KUBO_DOWN, reasons)),
+    }
+}
+
+/// What is not as it should be, Kubo first.
+fn degraded(report: &StatusReport) -> Vec<String> {
+    let (kubo, index) = (&report.kubo, &report.index);
+    let mut reasons = Vec::new();
+    let mut add = |bad: bool, reason: String| reasons.extend(bad.then_some(reason));
+    add(kubo.state != KuboState::Running, format!("Kubo is {}", kubo.state.name().replace('_', " ")));
+    add(!index.complete, "the index is not complete yet".to_owned());
+    add(index.failed_refreshes > 0, format!("the last {} refreshes failed", index.failed_refreshes));
+    for actor in &report.daemon.actors {
+        add(!actor.running, format!("the {} is being restarted", actor.name));
+    }
+    add(report.daemon.stopping, "the daemon is stopping".to_owned());
+    reasons
 }
 
 fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
@@ -123,7 +139,7 @@ pub(crate) fn lock_check(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
             table.finish(out)?;
         }
         Format::Ndjson => report.locks.iter().try_for_each(|lock| out.json(lock))?,
-        _ => document(out, &report, "lock check")?,
+        _ => out.answer(&report)?,
     }
     Ok(exit::OK)
 }
@@ -136,7 +152,7 @@ pub(crate) fn index_refresh(ask: &mut Ask, out: &mut Out, wait: bool) -> Result<
             "refreshed: {} added, {} removed, {} changed; generation {}",
             refreshed.added, refreshed.removed, refreshed.changed, refreshed.generation
         ))?,
-        _ => document(out, &refreshed, "index refresh")?,
+        _ => out.answer(&refreshed)?,
     }
     Ok(exit::OK)
 }
@@ -154,7 +170,7 @@ pub(crate) fn metrics(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
                 }
             }
         }
-        _ => document(out, &report, "metrics")?,
+        _ => out.answer(&report)?,
     }
     Ok(exit::OK)
 }
@@ -182,8 +198,8 @@ pub(crate) fn wait(ask: &mut Ask, out: &mut Out, condition: Condition) -> Result
     let waited = ask.call(Wait { condition })?;
     match out.format {
         // It is so: the exit code says it.
-        Format::Table | Format::Csv | Format::Cid => {}
-        _ => document(out, &waited, "wait")?,
+        Format::Table => {}
+        _ => out.answer(&waited)?,
     }
     Ok(exit::OK)
 }
@@ -199,7 +215,7 @@ pub(crate) fn config_show(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
             table.finish(out)?;
         }
         Format::Ndjson => report.settings.iter().try_for_each(|setting| out.json(setting))?,
-        _ => document(out, &report, "config show")?,
+        _ => out.answer(&report)?,
     }
     Ok(exit::OK)
 }
@@ -210,19 +226,10 @@ pub(crate) fn shutdown(mut ask: Ask, out: &mut Out) -> Result<u8, Failure> {
         // Kubo may take its grace; whoever waits should know for what.
         let _ = writeln!(io::stderr(), "ipfs-kitd (PID {}) is stopping", ending.pid);
     }
-    ask.wait_for_end();
+    ask.wait_for_end()?;
     match out.format {
         Format::Table => out.line("stopped")?,
-        _ => document(out, &ending, "shutdown")?,
+        _ => out.answer(&ending)?,
     }
     Ok(exit::OK)
-}
-
-/// JSON in either form; the other formats have no meaning here.
-fn document<T: Serialize>(out: &mut Out, reply: &T, command: &str) -> Result<(), Failure> {
-    match out.format {
-        Format::Json => out.document(reply),
-        Format::Ndjson => out.json(reply),
-        Format::Table | Format::Csv | Format::Cid => Err(out.refuse(command)),
-    }
 }

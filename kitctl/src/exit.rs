@@ -1,10 +1,15 @@
-//! Exit codes, and how a failure is shown.
+//! Exit codes, and how a failure is shown: on stderr, as text or as one JSON document.
+//!
+//! SIGINT keeps its default action, so that the caller sees a death by signal (130 in a shell) and the daemon sees a client
+//! that hung up, which cancels the call.
 
+use crate::output::tame;
 use proto_msgs::{ClientError, Fault, FaultKind};
 use serde::Serialize;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 pub(crate) const OK: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
@@ -26,6 +31,10 @@ pub(crate) enum Failure {
     Usage(String),
     /// The answer is older than `--max-age`.
     Stale(String),
+    /// Something of what `status --check` looks at is not as it should be: which code, and what.
+    Degraded(u8, Vec<String>),
+    /// The daemon was asked to end and has not yet.
+    StillThere,
     /// Standard input cannot be read.
     Input(io::Error),
     /// Standard output cannot be written.
@@ -55,10 +64,16 @@ impl Failure {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
+            Failure::Unreachable(tried) if tried.iter().any(|(_, e)| e.kind() == io::ErrorKind::PermissionDenied) => {
+                DENIED
+            }
             Failure::Unreachable(_) => UNREACHABLE,
             Failure::Client(ClientError::Fault(fault)) => code_of(fault.kind),
-            Failure::Client(ClientError::Unreachable { .. }) => UNREACHABLE,
-            Failure::Client(_) | Failure::Input(_) | Failure::Output(_) => FAILED,
+            Failure::Client(ClientError::Unreachable { .. } | ClientError::Closed | ClientError::Silent(_)) => {
+                UNREACHABLE
+            }
+            Failure::Client(_) | Failure::StillThere | Failure::Input(_) | Failure::Output(_) => FAILED,
+            Failure::Degraded(code, _) => *code,
             Failure::Usage(_) => USAGE,
             Failure::Stale(_) => STALE,
         }
@@ -70,12 +85,14 @@ impl Failure {
         struct Document {
             error: Shown,
         }
-        let shown = self.shown();
+        let mut shown = self.shown();
         let text = if json {
+            shown.detail = shown.detail.replace("\n  ", "; ");
             serde_json::to_string(&Document { error: shown }).unwrap_or_default() + "\n"
         } else {
             let hint = shown.hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-            format!("error: {}\n{hint}", shown.detail)
+            let detail: Vec<_> = shown.detail.split('\n').map(tame).collect();
+            format!("error: {}\n{hint}", detail.join("\n"))
         };
         // Without a stderr there is nobody to tell.
         let _ = io::stderr().write_all(text.as_bytes());
@@ -85,28 +102,69 @@ impl Failure {
         let shown = |kind, detail: String, hint: Option<&str>| Shown { kind, detail, hint: hint.map(str::to_owned) };
         match self {
             Failure::Unreachable(tried) => {
-                let each = tried.iter().map(|(path, error)| format!("{} ({error})", path.display()));
-                let detail = format!("no ipfs-kitd answers; tried {}", each.collect::<Vec<_>>().join(", "));
-                shown(
-                    "unreachable",
-                    detail,
-                    Some("start it (`systemctl start ipfs-kitd`, or ipfs-kitd), or name its socket with --socket"),
-                )
+                let each = tried.iter().map(|(path, error)| format!("\n  tried {}: {}", path.display(), reason(error)));
+                let detail = format!("no ipfs-kitd answers{}", each.collect::<String>());
+                let (kind, hint) = match self.code() {
+                    DENIED => ("denied", "the socket is for the user who runs the daemon, and for root"),
+                    _ => (
+                        "unreachable",
+                        "start it (`systemctl start ipfs-kitd`, or `ipfs-kitd`), or name its socket with --socket",
+                    ),
+                };
+                shown(kind, detail, Some(hint))
             }
             Failure::Client(ClientError::Fault(Fault { kind, detail, hint })) => {
                 Shown { kind: kind.name(), detail: detail.clone(), hint: hint.clone() }
             }
             Failure::Client(error) => {
                 let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-                shown("broken", format!("{error}{why}"), Some("`ipfs-kitctl status` shows whether the daemon is there"))
+                let kind = if self.code() == UNREACHABLE { "unreachable" } else { "broken" };
+                shown(kind, format!("{error}{why}"), Some("`ipfs-kitctl status` shows whether the daemon is there"))
             }
             Failure::Usage(detail) => shown("usage", detail.clone(), Some("--help shows what goes")),
             Failure::Stale(detail) => {
                 shown("stale", detail.clone(), Some("`ipfs-kitctl index refresh --wait` renews the index"))
             }
+            Failure::Degraded(_, reasons) => shown("degraded", reasons.join("; "), None),
+            Failure::StillThere => shown(
+                "timeout",
+                "ipfs-kitd is stopping and has not ended yet".to_owned(),
+                Some("it waits for Kubo; `ipfs-kitctl status` shows how far it is"),
+            ),
             Failure::Input(error) => shown("input", format!("cannot read standard input: {error}"), None),
             Failure::Output(error) => shown("output", format!("cannot write standard output: {error}"), None),
         }
+    }
+}
+
+/// clap's own errors and its help, in the form that the arguments ask for as far as they can be read.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let mut args = std::env::args_os().skip(1).peekable();
+    let mut json = false;
+    while let Some(arg) = args.next() {
+        json |= arg == "--json" || arg == "-ojson" || arg == "--output=json";
+        json |= (arg == "-o" || arg == "--output") && args.peek().is_some_and(|next| next == "json");
+    }
+    if !json || !error.use_stderr() {
+        // Help or a message that nobody reads is no failure of its own.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { USAGE } else { OK });
+    }
+    let text = error.to_string();
+    let detail = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    Failure::Usage(detail.to_owned()).show(true);
+    ExitCode::from(USAGE)
+}
+
+/// Why nobody answers at a socket.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::ConnectionRefused => {
+            "nobody listens there; a daemon that was killed has left it behind".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

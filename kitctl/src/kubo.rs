@@ -3,7 +3,7 @@
 use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
-use crate::output::{Out, Table, ago};
+use crate::output::{Out, Table, ago, tame};
 use proto_msgs::kubo::{KuboLogs, KuboReport, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop};
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, Failure> {
@@ -26,15 +26,13 @@ fn changed(out: &mut Out, report: &KuboReport) -> Result<u8, Failure> {
             let pid = report.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
             out.line(format!("Kubo is {}{pid}", report.state.name()))?;
         }
-        _ => show(out, report)?,
+        _ => out.answer(report)?,
     }
     Ok(exit::OK)
 }
 
 fn show(out: &mut Out, report: &KuboReport) -> Result<(), Failure> {
     match out.format {
-        Format::Json => out.document(report),
-        Format::Ndjson => out.json(report),
         Format::Table => {
             let mut table = Table::new(None);
             for (key, value) in lines(report) {
@@ -45,11 +43,11 @@ fn show(out: &mut Out, report: &KuboReport) -> Result<(), Failure> {
                 report.last_exit.as_ref().filter(|exit| !exit.asked && report.state != KuboState::Running)
             {
                 out.line("last lines of output:")?;
-                exit.log.iter().try_for_each(|line| out.line(format!("  {line}")))?;
+                exit.log.iter().try_for_each(|line| out.line(format!("  {}", tame(line))))?;
             }
             Ok(())
         }
-        Format::Csv | Format::Cid => Err(out.refuse("kubo status")),
+        _ => out.answer(report),
     }
 }
 
@@ -86,10 +84,11 @@ pub(crate) fn last_exit(report: &KuboReport) -> Option<String> {
 fn logs(ask: &mut Ask, out: &mut Out, lines: u32) -> Result<u8, Failure> {
     let page = ask.call(KuboLogs { lines: Some(lines) })?;
     match out.format {
-        Format::Json => out.document(&page)?,
         Format::Ndjson => page.lines.iter().try_for_each(|line| out.json(line))?,
-        Format::Table => page.lines.iter().try_for_each(|line| out.line(format!("{} {}", line.at, line.text)))?,
-        Format::Csv | Format::Cid => return Err(out.refuse("kubo logs")),
+        Format::Table => {
+            page.lines.iter().try_for_each(|line| out.line(format!("{} {}", line.at, tame(&line.text))))?
+        }
+        _ => out.answer(&page)?,
     }
     Ok(exit::OK)
 }

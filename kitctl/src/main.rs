@@ -18,11 +18,16 @@ use output::Out;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return exit::usage(&error),
+    };
     let json_errors = args.global.format() == args::Format::Json;
     let mut out = Out::new(args.global.format());
-    let done = run(args, &mut out).and_then(|code| out.finish().map(|()| code));
-    match done {
+    let done = run(args, &mut out);
+    // What is known stands before what failed.
+    let written = out.finish();
+    match done.and_then(|code| written.map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         // Whoever reads our output has enough of it.
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
@@ -34,6 +39,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
+    // Before anything is asked: a command that can't show its answer must not have had its effect.
+    if !args.command.has_format(args.global.format()) {
+        return Err(Failure::Usage("this command has no such format; it has table, json and ndjson".to_owned()));
+    }
     let mut ask = Ask::new(args.global);
     match args.command {
         Command::Status { check } => daemon::status(&mut ask, out, check),

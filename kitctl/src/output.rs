@@ -5,6 +5,7 @@ use crate::exit::Failure;
 use jiff::Timestamp;
 use proto_msgs::SCHEMA_VERSION;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Stdout, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -64,16 +65,9 @@ impl Out {
         self.line(row.join(","))
     }
 
-    /// The format does not fit this command.
-    pub(crate) fn refuse(&self, command: &str) -> Failure {
-        let format = match self.format {
-            Format::Table => "table",
-            Format::Json => "json",
-            Format::Ndjson => "ndjson",
-            Format::Csv => "csv",
-            Format::Cid => "cid",
-        };
-        Failure::Usage(format!("{command} has no {format} format"))
+    /// A reply that is one thing: a document, or in `ndjson` a line with nothing around it.
+    pub(crate) fn answer<T: Serialize>(&mut self, reply: &T) -> Result<(), Failure> {
+        if self.format == Format::Json { self.document(reply) } else { self.json(reply) }
     }
 }
 
@@ -95,6 +89,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, out: &mut Out, cells: Vec<String>) -> Result<(), Failure> {
+        let cells: Vec<String> = cells.iter().map(|cell| tame(cell).into_owned()).collect();
         match &self.widths {
             Some(widths) => out.line(aligned(&cells, widths)),
             None => {
@@ -129,6 +124,15 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
         line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 2));
     }
     line.trim_end().to_owned()
+}
+
+/// What others named, without what a terminal would obey: control characters are shown as escapes.
+pub(crate) fn tame(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| c.is_control() && c != '\t') {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// `3m ago`, from an RFC 3339 time.
@@ -173,6 +177,12 @@ mod tests {
         );
         assert_eq!(size(Some(1_468_006)), "1.4 MiB");
         assert_eq!((size(Some(17)), size(None)), ("17 B".to_owned(), "-".to_owned()));
+    }
+
+    #[test]
+    fn a_name_cannot_give_orders_to_a_terminal() {
+        assert_eq!(tame("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(tame("Fotos – ünï 日本"), "Fotos – ünï 日本");
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! `pin ls`, `info`, `add`, `rm`.
+//! `pin ls`, `info`, `add`, `rm`: rows of pins in every format. A listing is written as its parts arrive and is never held
+//! whole; several CIDs are several calls on one connection.
 
 use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
 use crate::output::{Out, Table, ago, size};
-use proto_msgs::SCHEMA_VERSION;
 use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinInfo, PinLs, PinRm, SizeKind};
 use proto_msgs::verb::Part;
-use std::io::{self, BufRead, IsTerminal, Write};
+use proto_msgs::{ClientError, SCHEMA_VERSION};
+use std::io::{self, IsTerminal, Write};
 
 const COLUMNS: [&str; 14] = [
     "cid",
@@ -30,14 +31,18 @@ const TABLE: [&str; 6] = ["cid", "type", "codec", "size", "first_seen", "name"];
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, Failure> {
     match verb {
         args::Pin::Ls(options) => ls(ask, out, options),
-        args::Pin::Info { cids } => each(ask, out, cids, |ask, out, cid, state| {
-            let info = ask.call(PinInfo { cid })?;
-            match out.format {
-                Format::Json => out.document(&info),
-                _ => info.pins.iter().try_for_each(|pin| show(out, state, pin)),
-            }
-        }),
-        args::Pin::Add { cids, name, direct } => each(ask, out, cids, |ask, out, cid, state| {
+        args::Pin::Info { cids } => {
+            ask.check_age()?;
+            each(ask, out, &cids, |ask, out, cid, state| {
+                let info = ask.call(PinInfo { cid })?;
+                match out.format {
+                    Format::Json => out.document(&info),
+                    Format::Table => info.pins.iter().try_for_each(|pin| block(out, state, pin)),
+                    _ => info.pins.iter().try_for_each(|pin| show(out, state, pin)),
+                }
+            })
+        }
+        args::Pin::Add { cids, name, direct } => each(ask, out, &cids, |ask, out, cid, state| {
             let verb = PinAdd { cid: cid.clone(), name: name.clone(), direct };
             let mut bar = Progress::new(&cid);
             let added = ask.call_with(verb, |part| {
@@ -49,16 +54,25 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, F
             bar.clear();
             match (out.format, added?) {
                 (Format::Json, added) => out.document(&added),
+                (Format::Table, added) => {
+                    let name = added.pin.name.as_ref().map(|name| format!(" as {name:?}")).unwrap_or_default();
+                    out.line(format!("pinned {} {}{name}", added.pin.cid, added.pin.pin_type.name()))
+                }
                 (_, added) => show(out, state, &added.pin),
             }
         }),
-        args::Pin::Rm { cids } => each(ask, out, cids, |ask, out, cid, _| {
+        args::Pin::Rm { cids } => each(ask, out, &cids, |ask, out, cid, state| {
             let removed = ask.call(PinRm { cid })?;
             match out.format {
-                Format::Json => out.document(&removed),
-                Format::Ndjson => out.json(&removed),
+                Format::Json | Format::Ndjson => out.answer(&removed),
                 Format::Table => out.line(format!("unpinned {}", removed.cid)),
-                Format::Csv | Format::Cid => out.line(removed.cid),
+                Format::Cid => out.line(removed.cid),
+                Format::Csv => {
+                    if std::mem::take(&mut state.header) {
+                        out.line("cid,generation")?;
+                    }
+                    out.csv(&[removed.cid, removed.generation.to_string()])
+                }
             }
         }),
     }
@@ -103,6 +117,22 @@ fn show(out: &mut Out, state: &mut State, pin: &Pin) -> Result<(), Failure> {
     }
 }
 
+/// Everything that is known of one pin, a line each.
+fn block(out: &mut Out, state: &mut State, pin: &Pin) -> Result<(), Failure> {
+    if !std::mem::take(&mut state.header) {
+        out.line("")?;
+    }
+    let mut table = Table::new(None);
+    for column in COLUMNS {
+        let cell = match (column, pin.size) {
+            ("size", Some(bytes)) => format!("{} ({bytes} bytes)", size(pin.size)),
+            _ => readable(pin, column),
+        };
+        table.row(out, vec![column.replace('_', " "), cell])?;
+    }
+    table.finish(out)
+}
+
 fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure> {
     let mut state = State::new(out.format, options.columns, !options.no_header)?;
     ask.check_age()?;
@@ -115,74 +145,78 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
         sort,
         descending,
     };
-    // Nothing is printed before the daemon has answered: a refusal leaves stdout empty.
-    let head = format!("{{\"schema_version\":{SCHEMA_VERSION},\"pins\":[");
-    let mut first = true;
+    // Opens the document with the first part and not before: a call that fails leaves stdout empty.
+    let mut before = format!("{{\"schema_version\":{SCHEMA_VERSION},\"pins\":[");
     let page = ask.call_with(verb, |part| {
         let Part::PinLs(rows) = part else { return Ok(()) };
         for pin in &rows.pins {
             if out.format == Format::Json {
-                let comma = if std::mem::take(&mut first) { head.as_str() } else { "," };
-                out.raw(&format!("{comma}\n{}", serde_json::to_string(pin).unwrap_or_default()))?;
+                out.raw(&format!("{before}\n"))?;
+                out.raw(&serde_json::to_string(pin).unwrap_or_default())?;
+                ",".clone_into(&mut before);
             } else {
                 show(out, &mut state, pin)?;
             }
         }
-        Ok(())
+        out.finish()
     })?;
     if out.format == Format::Json {
         // The page's own fields, without the brace that opens them.
-        if first {
-            out.raw(&head)?;
-        }
         let page = serde_json::to_string(&page).unwrap_or_default();
-        out.raw(&format!("],{}\n", page.trim_start_matches('{')))?;
+        let opening = if before == "," { "" } else { &before };
+        out.raw(&format!("{opening}],{}\n", page.trim_start_matches('{')))?;
     } else if out.format == Format::Csv && std::mem::take(&mut state.header) {
         out.csv(&state.columns)?;
     }
     if let Some(mut table) = state.table {
         table.finish(out)?;
     }
-    if out.format == Format::Table && page.total == 0 {
-        let why = if page.complete { "no pins" } else { "no pins yet: the index is not complete" };
+    if out.format == Format::Table && (page.total == 0 || !page.complete) {
+        let which = if page.total == 0 { "no pins" } else { "these are the pins known so far" };
+        let why = if page.complete { "" } else { ": no whole listing of Kubo's pins has been applied yet" };
         // Not data, so not on stdout.
-        let _ = writeln!(io::stderr(), "{why}");
+        out.finish()?;
+        let _ = writeln!(io::stderr(), "{which}{why}");
     }
     Ok(exit::OK)
 }
 
-/// Does it for each CID. All are tried; the failures are named, and the first one's code is the exit code.
+/// Does it for each CID, as it comes. All are tried, every failure is named, and the highest of their codes is the exit code.
 fn each(
     ask: &mut Ask,
     out: &mut Out,
-    cids: Vec<String>,
+    cids: &[String],
     mut work: impl FnMut(&mut Ask, &mut Out, String, &mut State) -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
-    let cids = if cids == ["-"] { stdin()? } else { cids };
-    ask.check_age()?;
     let mut state = State::new(out.format, None, true)?;
-    let mut failed = None;
-    let only = cids.len() == 1;
-    for cid in cids {
-        match work(ask, out, cid, &mut state) {
-            Ok(()) => {}
-            Err(Failure::Client(proto_msgs::ClientError::Fault(fault))) if !only => {
+    let several = cids.len() > 1 || cids == ["-"];
+    let mut worst = exit::OK;
+    for cid in cids.iter().flat_map(|cid| expand(cid)) {
+        let cid = cid.map_err(Failure::Input)?;
+        match work(ask, out, cid.clone(), &mut state) {
+            // Whoever reads along sees each one when it is done.
+            Ok(()) => out.finish()?,
+            Err(Failure::Client(ClientError::Fault(mut fault))) if several => {
+                if !fault.detail.contains(&cid) {
+                    fault.detail = format!("{cid}: {}", fault.detail);
+                }
                 let failure = Failure::Client(fault.into());
                 failure.show(out.format == Format::Json);
-                failed.get_or_insert(failure.code());
+                worst = worst.max(failure.code());
             }
             Err(failure) => return Err(failure),
         }
     }
-    if let Some(mut table) = state.table {
-        table.finish(out)?;
-    }
-    Ok(failed.unwrap_or(exit::OK))
+    Ok(worst)
 }
 
-fn stdin() -> Result<Vec<String>, Failure> {
-    let lines = io::stdin().lock().lines().collect::<io::Result<Vec<String>>>().map_err(Failure::Input)?;
-    Ok(lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+/// `-` stands for the lines of standard input.
+fn expand(cid: &str) -> Box<dyn Iterator<Item = io::Result<String>>> {
+    if cid != "-" {
+        return Box::new(std::iter::once(Ok(cid.to_owned())));
+    }
+    let lines = io::stdin().lines().map(|line| line.map(|line| line.trim().to_owned()));
+    Box::new(lines.filter(|line| !matches!(line, Ok(line) if line.is_empty())))
 }
 
 /// A cell for machines; empty for `null`.

@@ -1,4 +1,5 @@
-//! Which socket: the one that was named, or the first of the usual places where somebody answers.
+//! Which socket: the one that was named (by flag or environment), or the first of the usual places where somebody answers:
+//! the user's runtime directory, the user's data directory, the system's. Refuses nothing; what failed is told path by path.
 
 use crate::exit::Failure;
 use proto_msgs::{Client, ClientError, SOCKET_NAME};
