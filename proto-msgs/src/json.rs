@@ -3,6 +3,7 @@
 use crate::fault::{Fault, FaultKind};
 use crate::verb::{Body, Call, Done, Part, Request, Response};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -64,12 +65,20 @@ pub fn parse_request(line: &[u8]) -> Result<Request, (u64, Fault)> {
         });
         let fault = match verb {
             Some(verb) if !Call::NAMES.contains(&verb.as_str()) => {
-                Fault::new(FaultKind::Invalid, format!("unknown verb {verb:?}"))
+                Fault::new(FaultKind::Invalid, format!("unknown verb {:?}", excerpt(&verb)))
                     .hint(format!("this daemon knows: {}", Call::NAMES.join(", ")))
             }
-            _ => Fault::new(FaultKind::Invalid, format!("not a request: {error}"))
+            _ => Fault::new(FaultKind::Invalid, format!("not a request: {}", excerpt(&error.to_string())))
                 .hint(r#"one request a line, such as {"id":1,"call":{"status":{}}}"#),
         };
         (id, fault)
     })
+}
+
+/// The beginning of what a caller sent: a fault does not echo a megabyte.
+fn excerpt(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }

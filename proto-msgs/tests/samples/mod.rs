@@ -1,0 +1,321 @@
+//! One sample of every message, made from a few varying values, for the tests of both forms.
+//!
+//! Each function walks its whole enum; `tests/forms.rs` holds them against the table of verbs, so a new verb can't be left
+//! out.
+
+use proto_msgs::daemon::*;
+use proto_msgs::fault::{Fault, FaultKind};
+use proto_msgs::kubo::*;
+use proto_msgs::lock::*;
+use proto_msgs::pin::*;
+use proto_msgs::verb::{Body, Call, Done, Part, Request, Response, Verb};
+
+/// What varies between samples.
+#[derive(Clone, Debug)]
+pub(crate) struct Seed {
+    /// Any text.
+    pub(crate) text: String,
+    /// Any text or none.
+    pub(crate) maybe: Option<String>,
+    /// An integer below 2^53.
+    pub(crate) number: u64,
+    /// Whether optional numbers are there.
+    pub(crate) flag: bool,
+    /// Rows in lists.
+    pub(crate) rows: usize,
+}
+
+impl Seed {
+    /// The values of the golden files.
+    pub(crate) fn golden() -> Seed {
+        Seed { text: "text".to_owned(), maybe: Some("some".to_owned()), number: 7, flag: true, rows: 1 }
+    }
+
+    /// The same with every optional value absent and every list empty.
+    pub(crate) fn bare() -> Seed {
+        Seed { maybe: None, flag: false, rows: 0, ..Seed::golden() }
+    }
+
+    fn t(&self) -> String {
+        self.text.clone()
+    }
+
+    fn m(&self) -> Option<String> {
+        self.maybe.clone()
+    }
+
+    fn n(&self) -> Option<u64> {
+        self.flag.then_some(self.number)
+    }
+
+    fn pid(&self) -> u32 {
+        self.number as u32
+    }
+
+    // Thousandths: what the daemon's clocks and counters give; every JSON reader gets these back exactly.
+    fn real(&self) -> f64 {
+        (self.number % 1_000_000_000_000) as f64 / 1000.0
+    }
+
+    fn reals(&self) -> Option<f64> {
+        self.flag.then_some(self.real())
+    }
+
+    fn list<T: Clone>(&self, row: T) -> Vec<T> {
+        vec![row; self.rows]
+    }
+
+    fn pick<T: Copy>(&self, of: &[T]) -> T {
+        of[(self.number % of.len() as u64) as usize]
+    }
+
+    fn source(&self) -> Source {
+        self.pick(&[Source::Live, Source::Index, Source::Snapshot])
+    }
+
+    fn condition(&self) -> Condition {
+        use Condition::*;
+        self.pick(&[KuboRunning, KuboStopped, IndexFresh, IndexComplete])
+    }
+}
+
+/// Every call.
+pub(crate) fn calls(s: &Seed) -> Vec<Call> {
+    use PinSort::*;
+    vec![
+        Status {}.into(),
+        PinLs {
+            pin_type: s.flag.then_some(s.pick(&[PinType::Recursive, PinType::Direct])),
+            name: s.m(),
+            limit: s.n(),
+            offset: s.number,
+            sort: s.flag.then_some(s.pick(&[Cid, Name, Type, Codec, Size, FirstSeen])),
+            descending: s.flag,
+        }
+        .into(),
+        PinInfo { cid: s.t() }.into(),
+        PinAdd { cid: s.t(), name: s.m(), direct: s.flag }.into(),
+        PinRm { cid: s.t() }.into(),
+        KuboStatus {}.into(),
+        KuboStart {}.into(),
+        KuboStop {}.into(),
+        KuboRestart {}.into(),
+        KuboLogs { lines: s.flag.then_some(s.pid()) }.into(),
+        LockCheck {}.into(),
+        IndexRefresh { wait: s.flag }.into(),
+        Metrics {}.into(),
+        Wait { condition: s.condition() }.into(),
+        ConfigShow {}.into(),
+        Shutdown {}.into(),
+        Cancel { id: s.number }.into(),
+    ]
+}
+
+/// Every reply, in the order of [`calls`].
+pub(crate) fn dones(s: &Seed) -> Vec<Done> {
+    vec![
+        Status::done(StatusReport {
+            daemon: daemon(s),
+            kubo: kubo(s),
+            index: index(s),
+            lock: s.flag.then(|| lock(s)),
+            last_error: s.flag.then(|| error(s)),
+        }),
+        PinLs::done(PinPage {
+            as_of: s.m(),
+            age_s: s.reals(),
+            generation: s.number,
+            complete: s.flag,
+            source: s.source(),
+            total: s.number,
+        }),
+        PinInfo::done(PinInfoReply {
+            as_of: s.m(),
+            age_s: s.reals(),
+            generation: s.number,
+            complete: s.flag,
+            source: s.source(),
+            pins: s.list(pin(s)),
+        }),
+        PinAdd::done(PinAdded { generation: s.number, pin: pin(s) }),
+        PinRm::done(PinRemoved { generation: s.number, cid: s.t() }),
+        KuboStatus::done(kubo(s)),
+        KuboStart::done(kubo(s)),
+        KuboStop::done(kubo(s)),
+        KuboRestart::done(kubo(s)),
+        KuboLogs::done(KuboLogPage {
+            lines: s.list(KuboLogLine { at: s.t(), stream: s.t(), text: s.t() }),
+            dropped: s.number,
+        }),
+        LockCheck::done(LockReport { as_of: s.t(), locks: s.list(lock(s)) }),
+        IndexRefresh::done(IndexRefreshed {
+            as_of: s.m(),
+            age_s: s.reals(),
+            generation: s.number,
+            complete: s.flag,
+            source: s.source(),
+            done: s.flag,
+            added: s.number,
+            removed: s.number,
+            changed: s.number,
+            missing: s.number,
+        }),
+        Metrics::done(MetricsReport {
+            as_of: s.m(),
+            age_s: s.reals(),
+            generation: s.number,
+            complete: s.flag,
+            source: s.source(),
+            pins: s.number,
+            named: s.number,
+            by_type: s.list(Count { key: s.t(), pins: s.number }),
+            by_codec: s.list(Count { key: s.t(), pins: s.number }),
+            by_age: s.list(Count { key: s.t(), pins: s.number }),
+            bytes: s.n(),
+        }),
+        Wait::done(Waited { condition: s.condition(), waited_s: s.real() }),
+        ConfigShow::done(ConfigReport { settings: s.list(Setting { key: s.t(), value: s.t(), source: s.t() }) }),
+        Shutdown::done(ShuttingDown { pid: s.pid() }),
+        Cancel::done(Cancelled { id: s.number, was_running: s.flag }),
+    ]
+}
+
+/// Every part.
+pub(crate) fn parts(s: &Seed) -> Vec<Part> {
+    vec![Part::PinLs(PinRows { pins: s.list(pin(s)) }), Part::Progress(Progress { blocks: s.number, bytes: s.n() })]
+}
+
+/// A fault of every kind.
+pub(crate) fn faults(s: &Seed) -> Vec<Fault> {
+    use FaultKind::*;
+    [
+        Invalid,
+        NotFound,
+        Conflict,
+        NotReady,
+        Busy,
+        Timeout,
+        KuboDown,
+        Kubo,
+        NotOurs,
+        Denied,
+        Interrupted,
+        Cancelled,
+        Internal,
+        Unknown,
+    ]
+    .map(|kind| Fault { kind, detail: s.t(), hint: s.m() })
+    .into()
+}
+
+/// Every request.
+pub(crate) fn requests(s: &Seed) -> Vec<Request> {
+    calls(s).into_iter().map(|call| Request { id: s.number, deadline_ms: s.n(), call }).collect()
+}
+
+/// Every response.
+pub(crate) fn responses(s: &Seed) -> Vec<Response> {
+    let dones = dones(s).into_iter().map(Body::Done);
+    let parts = parts(s).into_iter().map(Body::Part);
+    let faults = faults(s).into_iter().map(Body::Fault);
+    dones.chain(parts).chain(faults).map(|body| Response { id: s.number, body }).collect()
+}
+
+/// One row.
+pub(crate) fn pin(s: &Seed) -> Pin {
+    use ContentKind::*;
+    Pin {
+        cid: s.t(),
+        name: s.m(),
+        pin_type: s.pick(&[PinType::Recursive, PinType::Direct]),
+        size: s.n(),
+        size_kind: s.pick(&[SizeKind::Exact, SizeKind::Estimated, SizeKind::Unknown]),
+        codec: s.t(),
+        kind: s.flag.then_some(s.pick(&[File, Directory, Raw, Other])),
+        first_seen: s.t(),
+        access_count: s.n(),
+        last_access: s.m(),
+        hotness: s.reals(),
+        pattern: s.m(),
+        tier: s.m(),
+        tags: s.list(s.t()),
+    }
+}
+
+fn kubo(s: &Seed) -> KuboReport {
+    use KuboState::*;
+    let exit = KuboExit {
+        at: s.t(),
+        cause: s.t(),
+        code: s.flag.then_some(-1),
+        signal: s.flag.then_some(9),
+        asked: s.flag,
+        log: s.list(s.t()),
+    };
+    KuboReport {
+        state: s.pick(&[Held, Starting, Running, Degraded, Stopping, Stopped, Backoff, CrashLoop]),
+        since: s.t(),
+        held: s.flag.then(|| proto_msgs::kubo::Held { cause: s.t(), detail: s.t(), hint: s.t() }),
+        pid: s.flag.then_some(s.pid()),
+        peer_id: s.m(),
+        version: s.m(),
+        repo: s.t(),
+        binary: s.t(),
+        rpc: s.t(),
+        restarts: s.number,
+        last_exit: s.flag.then_some(exit),
+        next_retry: s.m(),
+    }
+}
+
+fn lock(s: &Seed) -> LockFile {
+    LockFile {
+        path: s.t(),
+        verdict: s.pick(&[Verdict::Live, Verdict::Idle, Verdict::Dead, Verdict::Unknown]),
+        holder_pid: s.flag.then_some(s.pid()),
+        holder: s.m(),
+        ours: s.flag,
+        evidence: s.list(s.t()),
+    }
+}
+
+fn error(s: &Seed) -> LastError {
+    LastError { at: s.t(), actor: s.t(), detail: s.t() }
+}
+
+fn daemon(s: &Seed) -> DaemonReport {
+    DaemonReport {
+        version: s.t(),
+        pid: s.pid(),
+        started: s.t(),
+        uptime_s: s.real(),
+        data_dir: s.t(),
+        socket: s.t(),
+        stopping: s.flag,
+        actors: s.list(ActorReport {
+            name: s.t(),
+            running: s.flag,
+            restarts: s.number,
+            last_failure: s.flag.then(|| error(s)),
+        }),
+    }
+}
+
+fn index(s: &Seed) -> IndexReport {
+    IndexReport {
+        as_of: s.m(),
+        age_s: s.reals(),
+        generation: s.number,
+        complete: s.flag,
+        source: s.source(),
+        pins: s.number,
+        recursive: s.number,
+        direct: s.number,
+        peer_id: s.m(),
+        interval_s: s.real(),
+        last_refresh_s: s.reals(),
+        failed_refreshes: s.number,
+        last_error: s.m(),
+        recovery: s.m(),
+    }
+}
