@@ -30,7 +30,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// For an actor's ordered end, Kubo's and the index's apart.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -185,7 +185,12 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
     let Parts { board, config, store, spawner, home, started } = parts;
     let life = |name| Life::new(name, &board);
     let index = child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store }).await;
-    let args = JanitorArgs { life: life("janitor"), board: board.clone(), config: config.clone() };
+    let args = JanitorArgs {
+        life: life("janitor"),
+        board: board.clone(),
+        config: config.clone(),
+        looking: Arc::new(Semaphore::new(1)),
+    };
     let janitor = child::<Janitor>(supervisor, args).await;
     let args = KuboArgs {
         life: life("kubo"),

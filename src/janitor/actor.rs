@@ -14,10 +14,13 @@ use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 const LOOK: Duration = Duration::from_secs(30);
+/// For one look; a file system that takes longer, such as a network one that is gone, may never answer.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the actor is made from.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ pub struct JanitorArgs {
     pub board: Arc<Board>,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
+    /// One look at a time: one that hangs keeps its thread, and must stay the only one.
+    pub looking: Arc<Semaphore>,
 }
 
 /// The actor.
@@ -60,12 +65,12 @@ impl Actor for Janitor {
 async fn look_now_and_then(args: JanitorArgs) {
     let mut kubo = args.board.kubo.subscribe();
     loop {
-        if look(&args).await.is_err() {
-            args.life.error("looking at the repo's locks failed");
+        if let Err(fault) = look(&args).await {
+            args.life.error(fault.detail);
         }
         tokio::select! {
             changed = kubo.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(LOOK) => {}
+            () = sleep(LOOK) => {}
         }
     }
 }
@@ -74,9 +79,22 @@ async fn look_now_and_then(args: JanitorArgs) {
 async fn look(args: &JanitorArgs) -> Result<LockReport, Fault> {
     let repo = args.config.borrow().ipfs_path.clone();
     let ours = args.board.kubo.borrow().pid;
-    let report = tokio::task::spawn_blocking(move || evidence::look(&repo, ours)).await;
-    let report =
-        report.map_err(|error| Fault::new(FaultKind::Internal, format!("looking at the locks failed: {error}")))?;
+    let slow = |_| {
+        let detail = format!("{} did not answer within {} s", repo.display(), DEADLINE.as_secs());
+        Fault::new(FaultKind::Timeout, detail).hint("see whether its file system is mounted and alive")
+    };
+    let failed = |error| Fault::new(FaultKind::Internal, format!("looking at the locks failed: {error}"));
+    let path = repo.clone();
+    let turn = args.looking.clone().acquire_owned();
+    let report = timeout(DEADLINE, async {
+        let turn = turn.await;
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            evidence::look(&path, ours)
+        })
+        .await
+    });
+    let report = report.await.map_err(slow)?.map_err(failed)?;
     args.board.lock.send_replace(report.locks.first().cloned());
     Ok(report)
 }

@@ -1,13 +1,13 @@
 //! Looks at lock files without touching them: opened read-only, never followed, never created, never locked.
 
 use super::verdict::{self, Evidence, Kernel, Kind};
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use nix::sys::statfs::{self, fstatfs};
+use nix::sys::statfs::{self, FsType, fstatfs};
 use proto_msgs::kubo::Held;
 use proto_msgs::lock::{LockFile, LockReport, Verdict};
 use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub fn look(repo: &Path, ours: Option<u32>) -> LockReport {
 }
 
 /// Why Kubo must not be started on this repo now; `None` when nothing is in the way. Called while there is no child, so
-/// whoever holds a lock is somebody else.
+/// whoever holds a lock is somebody else. What is unknown counts as live.
 pub fn start_is_blocked(repo: &Path) -> Option<Held> {
     let blocking = |lock: &LockFile| matches!(lock.verdict, Verdict::Live | Verdict::Unknown | Verdict::Dead);
     let lock = look(repo, None).locks.into_iter().find(blocking)?;
@@ -133,31 +133,40 @@ fn ask_flock(file: &File) -> Kernel {
         Ok(table) => table,
         Err(error) => return Kernel::Unknown(error.to_string()),
     };
-    let Ok(found) = file.metadata() else { return Kernel::Unknown(Errno::last().desc().to_owned()) };
-    let inode = format!(":{}", found.ino());
-    let device = format!("{:02x}:{:02x}", libc::major(found.dev()), libc::minor(found.dev()));
+    let place = match (file.metadata(), device(file)) {
+        (Ok(found), Some(device)) => format!("{device}:{}", found.ino()),
+        _ => return Kernel::Unknown("its device is not known".to_owned()),
+    };
     let holder = table.lines().find_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
-        let (place, pid) = (words.get(5)?, words.get(4)?);
-        (words.get(1) == Some(&"FLOCK") && **place == format!("{device}{inode}")).then(|| pid.parse().ok()).flatten()
+        let ours = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&place.as_str());
+        ours.then(|| words.get(4)?.parse().ok()).flatten()
     });
     holder.map_or(Kernel::Free, Kernel::Held)
 }
 
+/// The device of a file as the table of locks writes it. That is the mount's; `st_dev` differs on btrfs and overlays.
+fn device(file: &File) -> Option<String> {
+    let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    let mount = about.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let (major, minor) = lines.find(|words| words.first() == Some(&mount))?.get(2)?.split_once(':')?;
+    Some(format!("{:02x}:{:02x}", major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+}
+
 fn remote_fs(file: &File) -> Option<&'static str> {
-    const CIFS: nix::libc::c_long = 0xff53_4d42;
-    const SMB2: nix::libc::c_long = 0xfe53_4d42;
-    const NINE_P: nix::libc::c_long = 0x0102_1997;
+    const CIFS: FsType = FsType(0xff53_4d42);
+    const SMB2: FsType = FsType(0xfe53_4d42);
+    const NINE_P: FsType = FsType(0x0102_1997);
     let fs = fstatfs(file).ok()?.filesystem_type();
     match fs {
         statfs::NFS_SUPER_MAGIC => Some("NFS"),
         statfs::SMB_SUPER_MAGIC => Some("SMB"),
         statfs::FUSE_SUPER_MAGIC => Some("FUSE"),
-        other => match other.0 {
-            CIFS | SMB2 => Some("SMB"),
-            NINE_P => Some("9p"),
-            _ => None,
-        },
+        other if [CIFS, SMB2].contains(&other) => Some("SMB"),
+        NINE_P => Some("9p"),
+        _ => None,
     }
 }
 

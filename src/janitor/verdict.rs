@@ -80,9 +80,10 @@ pub fn judge(evidence: &Evidence) -> (Verdict, Vec<String>) {
         (Kind::File(size), Kernel::Free | Kernel::NotAsked) => {
             reasons.push("the kernel says that nobody holds it".to_owned());
             if let Some(fs) = evidence.remote_fs {
-                reasons.push(format!("it lies on {fs}, where another host may hold it"));
-                Verdict::Unknown
-            } else if *size == 0 || !evidence.empty_by_nature {
+                // Kubo's own lock is worth no more there, and holding every start would make such repos useless.
+                reasons.push(format!("it lies on {fs}, where this kernel may not see what another host holds"));
+            }
+            if *size == 0 || !evidence.empty_by_nature {
                 reasons.push("it is in nobody's way".to_owned());
                 Verdict::Idle
             } else {
@@ -119,13 +120,52 @@ mod tests {
         assert_eq!(verdict(Kind::Directory, Kernel::NotAsked), Verdict::Unknown);
         assert_eq!(verdict(Kind::Other("a symbolic link"), Kernel::NotAsked), Verdict::Unknown);
         assert_eq!(verdict(Kind::Unreadable("EACCES".into()), Kernel::NotAsked), Verdict::Unknown);
-        let nfs = Evidence { kind: Kind::File(0), kernel: Kernel::Free, empty_by_nature: true, remote_fs: Some("NFS") };
-        assert_eq!(judge(&nfs).0, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_repo_on_a_network_file_system_can_be_started_and_the_doubt_is_told() {
+        let nfs = |size| {
+            let kind = Kind::File(size);
+            judge(&Evidence { kind, kernel: Kernel::Free, empty_by_nature: true, remote_fs: Some("NFS") })
+        };
+        let (verdict, reasons) = nfs(0);
+        assert_eq!(verdict, Verdict::Idle);
+        assert!(reasons.iter().any(|reason| reason.contains("NFS")), "{reasons:?}");
+        assert_eq!(nfs(9).0, Verdict::Unknown);
     }
 
     #[test]
     fn the_content_of_a_datastore_lock_means_nothing() {
         let seen = Evidence { kind: Kind::File(9), kernel: Kernel::Free, empty_by_nature: false, remote_fs: None };
         assert_eq!(judge(&seen).0, Verdict::Idle);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn live_is_what_the_kernel_says_and_nothing_else(
+            kind in 0..5u8, size: u64, kernel in 0..4u8, pid: i32, empty_by_nature: bool, remote: bool,
+        ) {
+            let kind = match kind {
+                0 => Kind::Absent,
+                1 => Kind::File(size),
+                2 => Kind::Directory,
+                3 => Kind::Other("a pipe"),
+                _ => Kind::Unreadable("EACCES".into()),
+            };
+            let kernel = match kernel {
+                0 => Kernel::NotAsked,
+                1 => Kernel::Free,
+                2 => Kernel::Held(pid),
+                _ => Kernel::Unknown("ENOLCK".into()),
+            };
+            let held = matches!((&kind, &kernel), (Kind::File(_), Kernel::Held(_)));
+            let silent = matches!((&kind, &kernel), (Kind::File(_), Kernel::Unknown(_)));
+            let evidence = Evidence { kind, kernel, empty_by_nature, remote_fs: remote.then_some("NFS") };
+            let (verdict, reasons) = judge(&evidence);
+            proptest::prop_assert_eq!(verdict == Verdict::Live, held);
+            proptest::prop_assert!(!silent || verdict == Verdict::Unknown);
+            proptest::prop_assert_ne!(verdict, Verdict::Dead);
+            proptest::prop_assert!(!reasons.is_empty());
+        }
     }
 }

@@ -10,7 +10,6 @@ use super::rpc::Rpc;
 use super::state::{Effect, Event, Limits, Machine, Want};
 use crate::board::Board;
 use crate::config::Config;
-use crate::janitor::evidence;
 use crate::supervisor::{Life, Stop};
 use jiff::{SignedDuration, Timestamp};
 use kameo::actor::{ActorRef, WeakActorRef};
@@ -233,15 +232,6 @@ async fn listen(socket: UnixDatagram, me: ActorRef<Kubo>) {
     }
 }
 
-/// Looks at program, repo and lock. Blocks.
-fn judge(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> {
-    let repo = repo::prepare(config, index_peer)?;
-    match evidence::start_is_blocked(&config.ipfs_path) {
-        None => Ok(repo),
-        Some(held) => Err(held),
-    }
-}
-
 impl Kubo {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.args.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -289,7 +279,7 @@ impl Kubo {
         let index_peer = self.args.board.index.borrow().peer_id.clone();
         let me = self.me.clone();
         self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let judged = tokio::task::spawn_blocking(move || judge(&config, index_peer.as_deref())).await;
+            let judged = tokio::task::spawn_blocking(move || repo::prepare(&config, index_peer.as_deref())).await;
             let judged = judged.unwrap_or_else(|error| {
                 Err(repo::held("internal", format!("looking at the repo failed: {error}"), "see the log"))
             });

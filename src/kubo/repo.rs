@@ -1,17 +1,27 @@
 //! The repo and whose it is. A data dir belongs to one node: `node.json` in it says which, from before the first `ipfs init`.
 //!
 //! `ipfs init` runs only for a data dir that never saw a repo. A repo that has vanished (an unmounted disk looks like an empty
-//! directory) and a repo of another node are held, never initialised and never taken for "all pins removed".
+//! directory) and a repo of another node are held, never initialised and never taken for "all pins removed". A repo that was
+//! there before the daemon is never changed.
 
+use super::process::clean;
 use super::state::Event;
 use crate::config::Config;
+use crate::janitor::evidence;
 use crate::snapshot::atomic;
 use proto_msgs::kubo::Held;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// For `ipfs init`.
+const INIT_DEADLINE: Duration = Duration::from_secs(120);
 
 /// `node.json`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,41 +40,61 @@ pub struct Repo {
     pub program: PathBuf,
 }
 
-/// Checks program and repo, and makes the repo where that is allowed. Blocks: `ipfs init` takes a moment.
+/// Checks program, repo and lock, and makes the repo where that is allowed. Blocks: `ipfs init` takes a moment.
 /// `index_peer` is the node that the index remembers.
 pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> {
     let program = find_program(&config.kubo)?;
     let repo = config.ipfs_path.as_path();
-    let known = read_node(&config.node_file())?;
+    let node = read_node(&config.node_file())?;
     owned_by_us(repo)?;
     let present = read_peer(repo)?;
-    let remembered = known.as_ref().and_then(|node| node.peer_id.as_deref()).or(index_peer);
-    let peer_id = match (present, remembered) {
-        (Some(present), Some(remembered)) if present != remembered => {
-            return Err(changed(config, remembered, &present));
+    let known = node.as_ref().and_then(|node| node.peer_id.as_deref());
+    for remembered in [known, index_peer].into_iter().flatten() {
+        match &present {
+            None => return Err(missing(config, remembered)),
+            Some(present) if present != remembered => return Err(changed(config, remembered, present)),
+            Some(_) => {}
         }
-        (Some(present), _) => present,
-        (None, Some(remembered)) => return Err(missing(config, remembered)),
-        (None, None) => {
-            let empty = std::fs::read_dir(repo).map_or(true, |mut entries| entries.next().is_none());
-            // Half-made: our own init was cut short, so node.json is there without a PeerID.
-            if !empty && known.is_none() {
-                return Err(held(
-                    "repo_unknown",
-                    format!("{} is not empty and has no Kubo config", repo.display()),
-                    "name another --ipfs-path, or put the repo's config file back",
-                ));
-            }
+    }
+    if let Some(held) = evidence::start_is_blocked(repo) {
+        return Err(held);
+    }
+    // Our own init was cut short by the end of the daemon or of the machine.
+    let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none());
+    let peer_id = match present {
+        Some(_) if half_made && !is_complete(repo) => {
+            // Aside and not away: it holds a private key, though one that never was in use.
+            let aside = std::fs::rename(repo.join("config"), repo.join("config.unfinished"));
+            aside.map_err(|error| init_failed(repo, &format!("cannot set its unfinished config aside: {error}")))?;
             init(config, &program)?
         }
+        Some(_) if half_made => finish(config)?,
+        Some(peer_id) => peer_id,
+        None if half_made || is_empty(repo) => init(config, &program)?,
+        None => {
+            return Err(held(
+                "repo_unknown",
+                format!("{} is not empty and has no Kubo config", repo.display()),
+                "name another --ipfs-path, or put the repo's config file back",
+            ));
+        }
     };
-    if known.as_ref().is_none_or(|node| node.peer_id.as_deref() != Some(&peer_id) || node.repo != repo) {
+    if node.is_none_or(|node| node.peer_id.as_deref() != Some(&peer_id) || node.repo != repo) {
         write_node(config, Some(peer_id.clone()))?;
     }
-    if let Some(index) = index_peer.filter(|index| *index != peer_id) {
-        return Err(changed(config, index, &peer_id));
-    }
     Ok(Repo { peer_id, program })
+}
+
+fn is_empty(repo: &Path) -> bool {
+    match std::fs::read_dir(repo) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// `ipfs init` writes `version` last of what a start needs.
+fn is_complete(repo: &Path) -> bool {
+    std::fs::metadata(repo.join("version")).is_ok_and(|found| found.len() > 0)
 }
 
 /// What the end of a run means when Kubo could not even be launched.
@@ -195,28 +225,71 @@ fn changed(config: &Config, remembered: &str, present: &str) -> Held {
     )
 }
 
+fn init_failed(repo: &Path, why: &str) -> Held {
+    let detail = format!("`ipfs init` in {} failed: {why}", repo.display());
+    held("init_failed", detail, "mend what it says; the start is tried again by itself")
+}
+
 fn init(config: &Config, program: &Path) -> Result<String, Held> {
     let repo = config.ipfs_path.as_path();
     // First of all: from here on this data dir has seen a repo.
     write_node(config, None)?;
-    let failed = |why: String| {
-        let detail = format!("`ipfs init` in {} failed: {why}", repo.display());
-        held("init_failed", detail, "mend what it says; the start is tried again by itself")
-    };
     let mut command = Command::new(program);
-    command.arg("init").env("IPFS_PATH", repo).stdin(std::process::Stdio::null());
+    clean(&mut command).arg("init").env("IPFS_PATH", repo);
     if !config.init_profiles.is_empty() {
         command.arg("--profile").arg(config.init_profiles.join(","));
     }
     tracing::info!(repo = %repo.display(), profiles = config.init_profiles.join(","), "making a new repo");
-    let output = command.output().map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(words.trim().lines().last().unwrap_or("it said nothing").to_owned()));
+    if let Err(why) = run(command, INIT_DEADLINE) {
+        if is_empty(repo) {
+            // It made nothing, so this data dir has seen no repo after all. Where that can't be noted, the next try notes it.
+            let _ = std::fs::remove_file(config.node_file());
+        }
+        return Err(init_failed(repo, &why));
     }
+    finish(config)
+}
+
+/// The rest of the making of a repo, after `ipfs init` and again when the daemon was cut short there.
+fn finish(config: &Config) -> Result<String, Held> {
+    let repo = config.ipfs_path.as_path();
+    let failed = |what: &str, error: io::Error| init_failed(repo, &format!("cannot {what}: {error}"));
     // Our own socket serves the RPC; on TCP it would be open to every local user.
-    rpc_off_tcp(repo).map_err(|error| failed(format!("cannot adjust its config: {error}")))?;
-    read_peer(repo)?.ok_or_else(|| failed("it made no config".to_owned()))
+    rpc_off_tcp(repo).map_err(|error| failed("adjust its config", error))?;
+    // `node.json` must not outlive the repo that it speaks of in a power cut.
+    let synced = File::open(repo).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
+    synced.map_err(|error| failed("put it on disk", error))?;
+    read_peer(repo)?.ok_or_else(|| init_failed(repo, "it made no config"))
+}
+
+/// Runs a command to its end; otherwise says why not, in its own words where it has some.
+fn run(mut command: Command, deadline: Duration) -> Result<(), String> {
+    let words = |error: io::Error| error.to_string();
+    // A file and not a pipe: a pipe can be full, and can be held open by somebody else.
+    let mut said = tempfile::tempfile().map_err(words)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone().map_err(words)?);
+    let mut child = command.spawn().map_err(words)?;
+    let waited = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).and_then(|pidfd| {
+        let deadline = Timespec { tv_sec: deadline.as_secs().cast_signed(), tv_nsec: deadline.subsec_nanos().into() };
+        rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&deadline)))
+    });
+    if !matches!(waited, Ok(1)) {
+        // It was not waited for, so its PID is still its own.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(words)?;
+    match waited {
+        Ok(1) if status.success() => Ok(()),
+        Ok(1) => {
+            let mut text = Vec::new();
+            // What it said is an extra.
+            let _ = said.rewind().and_then(|()| said.take(1 << 16).read_to_end(&mut text));
+            let text = String::from_utf8_lossy(&text);
+            Err(text.trim().lines().last().map_or_else(|| status.to_string(), str::to_owned))
+        }
+        Ok(_) => Err(format!("it took longer than {} s", deadline.as_secs())),
+        Err(error) => Err(words(error.into())),
+    }
 }
 
 fn rpc_off_tcp(repo: &Path) -> io::Result<()> {
@@ -233,13 +306,10 @@ mod tests {
     use super::*;
     use clap::Parser;
 
-    /// A data dir, a repo path, and an `ipfs` whose `init` makes a node called `New`.
+    /// A data dir, a repo path, and the stand-in for Kubo, whose `init` makes a node called `New`.
     fn place() -> (tempfile::TempDir, Config) {
         let dir = tempfile::tempdir().expect("a temp dir");
-        let program = dir.path().join("ipfs");
-        let script = "#!/bin/sh\nmkdir -p \"$IPFS_PATH\"\nprintf '{\"Identity\":{\"PeerID\":\"New\"},\"Addresses\":{\"API\":\"x\"}}' > \"$IPFS_PATH/config\"\n";
-        std::fs::write(&program, script).expect("written");
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("chmod");
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/ipfs").display().to_string();
         let arg = |name: &str| dir.path().join(name).display().to_string();
         std::fs::create_dir(dir.path().join("data")).expect("made");
         let flags = [
@@ -251,7 +321,7 @@ mod tests {
             "--ipfs-path",
             &arg("repo"),
             "--kubo",
-            &arg("ipfs"),
+            &program,
         ];
         let config = Config::load(&crate::config::Flags::parse_from(flags)).expect("a configuration");
         (dir, config)
@@ -314,8 +384,61 @@ mod tests {
         let (_dir, config) = place();
         write_node(&config, None).expect("written");
         std::fs::create_dir(&config.ipfs_path).expect("made");
-        std::fs::write(config.ipfs_path.join("version"), "18").expect("written");
+        std::fs::write(config.ipfs_path.join("config123"), "{").expect("written");
         assert_eq!(prepare(&config, None).expect("made").peer_id, "New");
+    }
+
+    #[test]
+    fn an_init_that_was_cut_short_after_its_config_is_done_again_and_the_key_is_kept() {
+        let (_dir, config) = place();
+        write_node(&config, None).expect("written");
+        repo_of(&config, "Half");
+        assert_eq!(prepare(&config, None).expect("made").peer_id, "New");
+        let aside = std::fs::read_to_string(config.ipfs_path.join("config.unfinished")).expect("kept");
+        assert!(aside.contains("Half"));
+    }
+
+    #[test]
+    fn an_init_that_was_cut_short_at_its_very_end_is_finished() {
+        let (_dir, config) = place();
+        write_node(&config, None).expect("written");
+        let text = r#"{"Identity":{"PeerID":"Made"},"Addresses":{"API":"/ip4/127.0.0.1/tcp/5001"}}"#;
+        std::fs::create_dir(&config.ipfs_path).expect("made");
+        std::fs::write(config.ipfs_path.join("config"), text).expect("written");
+        std::fs::write(config.ipfs_path.join("version"), "18\n").expect("written");
+        assert_eq!(prepare(&config, None).expect("finished").peer_id, "Made");
+        let text = std::fs::read_to_string(config.ipfs_path.join("config")).expect("read");
+        assert!(!text.contains("5001"), "{text}");
+        assert_eq!(read_node(&config.node_file()).expect("read").expect("there").peer_id.as_deref(), Some("Made"));
+    }
+
+    #[test]
+    fn an_init_that_fails_is_told_in_its_words_and_leaves_the_data_dir_new() {
+        let (_dir, mut config) = place();
+        config.init_profiles = vec!["wrong".into()];
+        let held = prepare(&config, None).expect_err("held");
+        assert_eq!(held.cause, "init_failed");
+        assert!(held.detail.ends_with("failed: Error: invalid configuration profile: wrong"), "{}", held.detail);
+        repo_of(&config, "Theirs");
+        let before = std::fs::read(config.ipfs_path.join("config")).expect("read");
+        assert_eq!(prepare(&config, None).expect("taken").peer_id, "Theirs");
+        assert_eq!(std::fs::read(config.ipfs_path.join("config")).expect("read"), before);
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let mut command = Command::new("/bin/sleep");
+        command.arg("100");
+        assert_eq!(run(command, Duration::from_millis(20)), Err("it took longer than 0 s".to_owned()));
+    }
+
+    #[test]
+    fn a_lock_that_somebody_holds_comes_before_an_init() {
+        let (_dir, config) = place();
+        std::fs::create_dir(&config.ipfs_path).expect("made");
+        std::fs::write(config.ipfs_path.join("repo.lock"), "{\"OwnerPID\":1}\n").expect("written");
+        assert_eq!(cause(prepare(&config, None)), "lock_unknown");
+        assert_eq!(read_node(&config.node_file()).expect("read"), None);
     }
 
     #[test]
