@@ -38,7 +38,7 @@ fn degraded(report: &StatusReport) -> Vec<String> {
     let (kubo, index) = (&report.kubo, &report.index);
     let mut reasons = Vec::new();
     let mut add = |bad: bool, reason: String| reasons.extend(bad.then_some(reason));
-    add(kubo.state != KuboState::Running, format!("Kubo is {}", kubo.state.name().replace('_', " ")));
+    add(kubo.state != KuboState::Running, format!("Kubo is not running: {}", kubo::state(kubo)));
     add(!index.complete, "the index is not complete yet".to_owned());
     add(index.failed_refreshes > 0, format!("the last {} refreshes failed", index.failed_refreshes));
     for actor in &report.daemon.actors {
@@ -53,10 +53,14 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     let mut row = |out: &mut Out, key: &str, value: String| table.row(out, vec![key.to_owned(), value]);
     let daemon = &report.daemon;
     let stopping = if daemon.stopping { ", stopping" } else { "" };
-    row(out, "daemon", format!("{}, PID {}, up {}{stopping}", daemon.version, daemon.pid, span(daemon.uptime_s)))?;
+    row(
+        out,
+        "daemon",
+        format!("version {}, PID {}, up {}{stopping}", daemon.version, daemon.pid, span(daemon.uptime_s)),
+    )?;
     row(out, "", format!("data in {}", daemon.data_dir))?;
     let kubo = &report.kubo;
-    let version = kubo.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let version = kubo.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
     let pid = kubo.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
     row(out, "kubo", format!("{}{version}{pid}, {} restarts", kubo::state(kubo), kubo.restarts))?;
     if let Some(held) = &kubo.held {

@@ -70,8 +70,11 @@ fn lines(report: &KuboReport) -> Vec<(&'static str, String)> {
 
 /// `running for 3m`.
 pub(crate) fn state(report: &KuboReport) -> String {
-    let since = ago(&report.since);
-    format!("{}, since {since}", report.state.name().replace('_', " "))
+    let state = report.state.name().replace('_', " ");
+    match ago(&report.since).strip_suffix(" ago") {
+        Some(span) => format!("{state} for {span}"),
+        None => format!("{state} since {}", report.since),
+    }
 }
 
 /// `killed by SIGKILL, 3m ago`; what was asked for is no news.
