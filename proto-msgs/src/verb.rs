@@ -39,7 +39,6 @@ macro_rules! verbs {
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "snake_case")]
         #[expect(missing_docs, reason = "each variant is documented at its type")]
-        #[expect(clippy::large_enum_variant, reason = "a few exist at a time; a box would be one allocation a message")]
         pub enum Done { $($verb($reply)),* }
 
         impl Call {
@@ -129,7 +128,6 @@ pub struct Response {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a few exist at a time; a box would be one allocation a message")]
 pub enum Body {
     /// More follows.
     Part(Part),
