@@ -102,7 +102,8 @@ impl Failure {
         let shown = |kind, detail: String, hint: Option<&str>| Shown { kind, detail, hint: hint.map(str::to_owned) };
         match self {
             Failure::Unreachable(tried) => {
-                let each = tried.iter().map(|(path, error)| format!("\n  tried {}: {}", path.display(), reason(error)));
+                let each =
+                    tried.iter().map(|(path, error)| format!("\n  tried {} ({})", path.display(), reason(error)));
                 let detail = format!("no ipfs-kitd answers{}", each.collect::<String>());
                 let (kind, hint) = match self.code() {
                     DENIED => ("denied", "the socket is for the user who runs the daemon, and for root"),

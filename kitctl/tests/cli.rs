@@ -220,10 +220,10 @@ fn where_nobody_answers_every_path_is_named_with_its_reason() {
     assert_eq!(lines[0], "error: no ipfs-kitd answers");
     assert_eq!(
         lines[1],
-        format!("  tried {}: nobody listens there; a daemon that was killed has left it behind", dead.display())
+        format!("  tried {} (nobody listens there; a daemon that was killed has left it behind)", dead.display())
     );
-    assert_eq!(lines[2], format!("  tried {}/.ipfs_kit/run/ipfs-kitd.sock: no such file", home.display()));
-    assert!(lines[3].starts_with("  tried /run/ipfs-kitd/ipfs-kitd.sock: "), "{ran:?}");
+    assert_eq!(lines[2], format!("  tried {}/.ipfs_kit/run/ipfs-kitd.sock (no such file)", home.display()));
+    assert!(lines[3].starts_with("  tried /run/ipfs-kitd/ipfs-kitd.sock ("), "{ran:?}");
     assert!(lines[4].starts_with("hint: start it"), "{ran:?}");
 }
 
@@ -234,7 +234,7 @@ fn a_socket_that_was_named_is_the_only_one_tried() {
     let ran = stub.run(&["--socket", &nowhere.display().to_string(), "pin", "ls", "--json"]);
     assert_eq!(ran.code, Some(69));
     let error: Value = serde_json::from_str(&ran.stderr).expect("one document");
-    let detail = format!("no ipfs-kitd answers; tried {}: no such file", nowhere.display());
+    let detail = format!("no ipfs-kitd answers; tried {} (no such file)", nowhere.display());
     assert_eq!((&error["error"]["kind"], &error["error"]["detail"]), (&json!("unreachable"), &json!(detail)));
 }
 
