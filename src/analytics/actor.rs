@@ -31,8 +31,8 @@ pub struct AnalyticsArgs {
     pub index: ActorRef<Index>,
 }
 
-/// Totals, the generation that they are of, and when they were counted.
-type Counted = Option<(Totals, u64, Instant)>;
+/// Totals and when they were counted.
+type Counted = Option<(Totals, Instant)>;
 
 /// The actor.
 pub struct Analytics {
@@ -64,10 +64,10 @@ async fn totals(args: &AnalyticsArgs, counted: &Mutex<Counted>) -> Result<Totals
     let mut counted = counted.lock().await;
     let generation = args.board.index.borrow().generation;
     match &*counted {
-        Some((totals, of, at)) if *of == generation && at.elapsed() < FRESH => Ok(totals.clone()),
+        Some((totals, at)) if totals.generation == generation && at.elapsed() < FRESH => Ok(totals.clone()),
         _ => {
             let totals = ask(&args.index, AskTotals).await?;
-            *counted = Some((totals.clone(), generation, Instant::now()));
+            *counted = Some((totals.clone(), Instant::now()));
             Ok(totals)
         }
     }
@@ -80,12 +80,13 @@ impl Message<Metrics> for Analytics {
         self.args.life.fault_point("message");
         let (args, counted) = (self.args.clone(), self.counted.clone());
         ctx.spawn(async move {
+            // Before the count, which is at least so new.
             let dated = dated(&args.board);
             let totals = totals(&args, &counted).await?;
             Ok(MetricsReport {
                 as_of: dated.as_of,
                 age_s: dated.age_s,
-                generation: dated.generation,
+                generation: totals.generation,
                 complete: dated.complete,
                 source: dated.source,
                 pins: totals.pins,

@@ -1,17 +1,18 @@
 //! The index actor: a thin front before the store. Every message is handed on and answered when the store has done it, so the
 //! mailbox never waits; the writer's queue keeps the order of writes.
 
-use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, ListingChanges, Token, Unchanged};
+use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, ListingChanges, State, Token, Unchanged};
 use super::query::{self, Totals};
 use super::set::Keyed;
 use super::store::{IndexError, Store};
 use crate::board::{Board, StopReason};
 use crate::cid::{self, Key};
 use crate::supervisor::{Life, Stop};
+use duckdb::Connection;
 use jiff::Timestamp;
 use kameo::actor::{ActorRef, WeakActorRef};
-use kameo::error::{ActorStopReason, Infallible, PanicError};
-use kameo::message::{Context, Message};
+use kameo::error::{ActorStopReason, Infallible, PanicError, SendError};
+use kameo::message::{BoxReply, Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::kubo::KuboState;
@@ -99,44 +100,89 @@ impl Actor for Index {
     }
 }
 
-/// What DuckDB has given up on only a new process can open again.
-fn fault(args: &IndexArgs, error: IndexError) -> Fault {
-    if let IndexError::Fatal(why) = &error {
-        args.board.stop(StopReason::GaveUp(format!("DuckDB has given up on the index: {why}")));
+/// What a failure of the index means to whoever asked, and to the daemon: what only a new process can put right ends this one.
+fn fault(args: &IndexArgs, action: &str, error: &IndexError) -> Fault {
+    let (kind, hint) = match error {
+        IndexError::Busy => (FaultKind::Busy, "ask again in a moment"),
+        IndexError::Slow => (FaultKind::Timeout, "ask for less at a time, with `--limit` and `--offset`"),
+        IndexError::Closed => (FaultKind::NotReady, "the daemon is stopping; ask again when it is back"),
+        IndexError::StaleListing => (FaultKind::Conflict, "nothing to do: the newer listing decides"),
+        IndexError::OtherNode { .. } => {
+            (FaultKind::Conflict, "one data dir belongs to one node; give the other repo a data dir of its own")
+        }
+        IndexError::Fatal(why) => {
+            args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
+            (FaultKind::Interrupted, "the daemon ends so that a new process opens the index; ask again then")
+        }
+        IndexError::Duckdb(_) | IndexError::Panicked | IndexError::Twice => {
+            (FaultKind::Internal, "nothing was changed; the daemon's log says more")
+        }
+    };
+    let detail = format!("cannot {action}: {error}");
+    if matches!(kind, FaultKind::Internal | FaultKind::Interrupted) {
+        args.life.error(detail.clone());
     }
-    if matches!(error, IndexError::Duckdb(_) | IndexError::Fatal(_) | IndexError::Panicked) {
-        let text = match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-        args.life.error(text);
+    Fault::new(kind, detail).hint(hint)
+}
+
+/// Has the writer do it; in its queue before the next message is looked at, so that writes keep the order of the messages.
+fn write<M, R: Send + 'static>(
+    args: &IndexArgs,
+    ctx: &mut Context<Index, DelegatedReply<Result<R, Fault>>>,
+    action: &'static str,
+    message: M,
+    work: fn(&Connection, &mut State, M) -> Result<R, IndexError>,
+) -> DelegatedReply<Result<R, Fault>>
+where
+    M: Send + 'static,
+{
+    args.life.fault_point("message");
+    let done = args.store.write(move |connection, state| work(connection, state, message));
+    let args = args.clone();
+    // The task may outlive this incarnation: a write that is queued takes place, and its asker is to be told.
+    ctx.spawn(async move { done.await.map_err(|error| fault(&args, action, &error)) })
+}
+
+/// Answers when the work is done, and gives it up (and DuckDB's part of it) when nobody waits for it any more. The task may
+/// outlive this incarnation, since it touches none of its state.
+fn answer<A: Actor, R: Send + 'static>(
+    ctx: &mut Context<A, DelegatedReply<Result<R, Fault>>>,
+    work: impl Future<Output = Result<R, Fault>> + Send + 'static,
+) -> DelegatedReply<Result<R, Fault>> {
+    let (delegated, reply) = ctx.reply_sender();
+    if let Some(reply) = reply {
+        let mut reply = reply.boxed();
+        tokio::spawn(async move {
+            tokio::select! {
+                result = work => {
+                    let result = result.map(|value| Box::new(value) as BoxReply);
+                    let _ = reply.send(result.map_err(|fault| SendError::HandlerError(Box::new(fault) as _)));
+                }
+                () = reply.closed() => {}
+            }
+        });
     }
-    error.into()
+    delegated
 }
 
 /// A message that the writer answers.
 macro_rules! written {
-    ($message:ty => $reply:ty, |$connection:ident, $state:ident, $asked:ident| $work:expr) => {
+    ($message:ty => $reply:ty, $action:literal, $work:expr) => {
         impl Message<$message> for Index {
             type Reply = DelegatedReply<Result<$reply, Fault>>;
 
-            async fn handle(&mut self, $asked: $message, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
-                self.args.life.fault_point("message");
-                let args = self.args.clone();
-                ctx.spawn(async move {
-                    let done = args.store.write(move |$connection, $state| $work).await;
-                    done.map_err(|error| fault(&args, error))
-                })
+            async fn handle(&mut self, message: $message, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+                write(&self.args, ctx, $action, message, $work)
             }
         }
     };
 }
 
-written!(BeginListing => (Token, Keyed), |_connection, state, _asked| Ok(apply::begin_listing(state)));
-written!(Unchanged => (), |connection, state, asked| apply::unchanged(connection, state, &asked));
-written!(ListingChanges => Applied, |connection, state, asked| apply::listing(connection, state, asked));
-written!(ApplyAdded => (u64, Pin), |connection, state, asked| apply::added(connection, state, &asked));
-written!(ApplyRemoved => u64, |connection, state, asked| apply::removed(connection, state, &asked));
+written!(BeginListing => (Token, Keyed), "begin a listing", |_, state, _| Ok(apply::begin_listing(state)));
+written!(Unchanged => (), "note that nothing changed", apply::unchanged);
+written!(ListingChanges => Applied, "apply a listing", apply::listing);
+written!(ApplyAdded => (u64, Pin), "add a pin to the index", apply::added);
+written!(ApplyRemoved => u64, "remove a pin from the index", apply::removed);
 
 impl Message<PinLs> for Index {
     type Reply = DelegatedReply<Result<(PinPage, Rows), Fault>>;
@@ -144,26 +190,28 @@ impl Message<PinLs> for Index {
     async fn handle(&mut self, ask: PinLs, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move {
+        answer(ctx, async move {
+            // Before the rows are chosen: they are at least so new.
             let dated = dated(&args.board);
             let chosen = args.store.read(move |connection| query::choose(connection, &ask)).await;
-            let chosen = chosen.map_err(|error| fault(&args, error))?;
+            let chosen = chosen.map_err(|error| fault(&args, "list pins", &error))?;
             let page = PinPage {
                 as_of: dated.as_of,
                 age_s: dated.age_s,
-                generation: dated.generation,
+                generation: chosen.generation,
                 complete: dated.complete,
                 source: dated.source,
                 total: chosen.total,
             };
             let (send, rows) = mpsc::channel(AHEAD);
+            // It ends with its reader, and a listing that has begun need not fail with this incarnation.
             tokio::spawn(read_pages(args, chosen.ids, send));
             Ok((page, rows))
         })
     }
 }
 
-/// Ends when the rows are read or nobody wants them any more.
+/// Reads the rows page by page until all are sent or nobody wants them any more.
 async fn read_pages(args: IndexArgs, ids: Vec<u64>, send: mpsc::Sender<Result<PinRows, Fault>>) {
     for page in ids.chunks(PAGE) {
         let page = page.to_vec();
@@ -171,21 +219,17 @@ async fn read_pages(args: IndexArgs, ids: Vec<u64>, send: mpsc::Sender<Result<Pi
             read = args.store.read(move |connection| query::rows(connection, &page)) => read,
             () = send.closed() => return,
         };
-        let sent = match read {
-            Ok(pins) => {
-                let mut sent = Ok(());
-                for part in pins.chunks(PinRows::MAX) {
-                    sent = send.send(Ok(PinRows { pins: part.to_vec() })).await.map_err(drop);
-                }
-                sent
-            }
-            Err(error) => {
-                // Whether or not the client still listens, nothing more comes.
-                drop(send.send(Err(fault(&args, error))).await);
+        let failed = read.is_err();
+        let parts: Vec<_> = match read {
+            Ok(pins) => pins.chunks(PinRows::MAX).map(|pins| Ok(PinRows { pins: pins.to_vec() })).collect(),
+            Err(error) => vec![Err(fault(&args, "read the rows of a listing", &error))],
+        };
+        for part in parts {
+            if send.send(part).await.is_err() {
                 return;
             }
-        };
-        if sent.is_err() {
+        }
+        if failed {
             return;
         }
     }
@@ -197,7 +241,7 @@ impl Message<PinInfo> for Index {
     async fn handle(&mut self, ask: PinInfo, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move {
+        answer(ctx, async move {
             let cid = cid::parse(&ask.cid)?;
             let key = Key::of(&cid);
             let dated = dated(&args.board);
@@ -206,7 +250,7 @@ impl Message<PinInfo> for Index {
             found.sort_by_key(|entry| (entry.key() != key, entry.key()));
             let ids: Vec<u64> = found.iter().map(|entry| entry.id()).collect();
             let pins = args.store.read(move |connection| query::rows(connection, &ids)).await;
-            let pins = pins.map_err(|error| fault(&args, error))?;
+            let pins = pins.map_err(|error| fault(&args, "look a pin up", &error))?;
             if pins.is_empty() {
                 return Err(not_pinned(&cid, &dated));
             }
@@ -236,9 +280,9 @@ impl Message<AskTotals> for Index {
     async fn handle(&mut self, _: AskTotals, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move {
+        answer(ctx, async move {
             let totals = args.store.read(|connection| query::totals(connection, Timestamp::now())).await;
-            totals.map_err(|error| fault(&args, error))
+            totals.map_err(|error| fault(&args, "count pins", &error))
         })
     }
 }
@@ -249,5 +293,48 @@ impl Message<Stop> for Index {
     async fn handle(&mut self, _: Stop, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         let store = self.args.store.clone();
         ctx.spawn(async move { store.close(CLOSE).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kameo::actor::Spawn;
+    use std::time::Duration;
+    use tokio::sync::oneshot;
+
+    #[derive(Actor)]
+    struct Endless;
+
+    /// Reports through its end that the work was begun and given up.
+    struct Work(Option<oneshot::Sender<()>>, Option<oneshot::Sender<()>>);
+
+    impl Drop for Work {
+        fn drop(&mut self) {
+            let _ = self.1.take().map(|given_up| given_up.send(()));
+        }
+    }
+
+    impl Message<Work> for Endless {
+        type Reply = DelegatedReply<Result<(), Fault>>;
+
+        async fn handle(&mut self, mut work: Work, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+            answer(ctx, async move {
+                let _ = work.0.take().map(|begun| begun.send(()));
+                std::future::pending::<()>().await;
+                drop(work);
+                Ok(())
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_is_given_up() {
+        let actor = Endless::spawn(Endless);
+        let ((begin, begun), (give_up, given_up)) = (oneshot::channel(), oneshot::channel());
+        let asker = tokio::spawn(async move { actor.ask(Work(Some(begin), Some(give_up))).await.is_ok() });
+        begun.await.expect("it runs");
+        asker.abort();
+        tokio::time::timeout(Duration::from_secs(60), given_up).await.expect("in time").expect("given up");
     }
 }

@@ -1,30 +1,22 @@
 //! What changes the index: a listing that came whole, or one pin that was changed through the daemon. One transaction each;
-//! the set in memory follows only a commit that had no error on its way (DuckDB answers `Ok` to the COMMIT of a transaction
-//! that has failed, so no error may be passed over).
+//! the set in memory follows only a commit that stored something, with no error on its way.
 //!
 //! A listing never overrides a CID that was changed singly since the listing began: such CIDs are [`State::touched`].
 
 use super::query;
+use super::rows::{self, Row};
 use super::schema::{self, Meta};
 use super::set::{Entry, Keyed, PinSet, Sums};
-use super::store::{IndexError, pin_type, type_code};
+use super::store::IndexError;
 use crate::board::IndexState;
 use crate::cid::{self, Key};
 use ::cid::Cid;
-use duckdb::arrow::array::{
-    ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array,
-};
-use duckdb::{Connection, params};
-use jiff::{SignedDuration, Timestamp};
+use duckdb::Connection;
+use jiff::Timestamp;
 use proto_msgs::pin::{Pin, PinType};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// A pin that comes back so soon is the same one: Kubo renames by unpinning and pinning again.
-const SAME_PIN: SignedDuration = SignedDuration::from_hours(1);
-/// Rows that go to DuckDB at a time.
-const BATCH: usize = 10_000;
 
 /// Names one listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,25 +109,36 @@ pub struct Applied {
     pub removed: u64,
 }
 
-/// What the writer knows beside the file.
+/// What the writer knows beside the file. It changes only after a commit.
 pub struct State {
-    pub(super) keyed: Keyed,
-    pub(super) published: IndexState,
-    pub(super) publish: watch::Sender<IndexState>,
-    pub(super) next_id: u64,
-    pub(super) token: u64,
-    pub(super) touched: HashSet<Key>,
-}
-
-/// A pin as the index had it.
-struct Row {
-    id: u64,
-    cid: Cid,
-    pin_type: PinType,
-    name: Option<String>,
+    keyed: Keyed,
+    published: IndexState,
+    publish: watch::Sender<IndexState>,
+    next_id: u64,
+    token: u64,
+    touched: HashSet<Key>,
 }
 
 impl State {
+    /// The state of an index as it was read from the file.
+    pub(super) fn new(keyed: Keyed, set: PinSet, meta: &Meta, recovery: Option<String>) -> State {
+        let published = IndexState {
+            set: Arc::new(set),
+            as_of: meta.as_of_us.and_then(|us| Timestamp::from_microsecond(us).ok()),
+            generation: meta.generation,
+            complete: meta.complete,
+            peer_id: meta.peer_id.clone(),
+            recovery,
+        };
+        let publish = watch::Sender::new(published.clone());
+        State { keyed, published, publish, next_id: meta.next_id, token: 0, touched: HashSet::new() }
+    }
+
+    /// Where it is published.
+    pub(super) fn published(&self) -> watch::Sender<IndexState> {
+        self.publish.clone()
+    }
+
     /// What `meta` is to hold.
     pub(super) fn meta(&self) -> Meta {
         Meta {
@@ -151,6 +154,10 @@ impl State {
         &self.published.set
     }
 
+    fn entry(&self, key: Key, pin_type: PinType, id: u64, name: Option<&str>) -> Entry {
+        Entry::new(key, pin_type, id, self.keyed.name_hash(name))
+    }
+
     fn publish(&mut self, set: Arc<PinSet>, meta: &Meta) {
         self.next_id = meta.next_id;
         self.published.set = set;
@@ -161,7 +168,8 @@ impl State {
         self.publish.send_replace(self.published.clone());
     }
 
-    fn current(&self, token: Token, peer_id: &str) -> Result<(), IndexError> {
+    /// Refuses a listing that is not the last one begun, and one of another node.
+    fn admit(&self, token: Token, peer_id: &str) -> Result<(), IndexError> {
         if token.0 != self.token {
             return Err(IndexError::StaleListing);
         }
@@ -172,6 +180,83 @@ impl State {
             _ => Ok(()),
         }
     }
+
+    /// What of a listing changes anything: CIDs that were touched meanwhile are left out, and so is what is so already.
+    fn edit<'a>(&self, changes: &'a mut ListingChanges) -> Edit<'a> {
+        changes.added.retain(|pin| !self.touched.contains(&Key::of(&pin.cid)));
+        let at = changes.as_of;
+        changes.added.iter_mut().for_each(|pin| pin.name = pin.name.take().filter(|name| !name.is_empty()));
+        let entry = |key| self.set().get(key).filter(|_| !self.touched.contains(key));
+        let altered = changes.changed.iter().filter_map(|change| {
+            let (before, name) = (entry(&change.key)?, change.name.as_deref().filter(|name| !name.is_empty()));
+            let after = self.entry(change.key, change.pin_type, before.id(), name);
+            (before != after).then_some((before.id(), (change.pin_type, name)))
+        });
+        let removed = changes.removed.iter().filter_map(|key| Some(entry(key)?.id()));
+        Edit {
+            at,
+            first_id: self.next_id,
+            added: &changes.added,
+            altered: altered.collect(),
+            removed: removed.collect(),
+        }
+    }
+
+    /// The set after an edit, folded anew.
+    fn folded(&self, edit: &Edit<'_>, sums: Sums) -> Result<PinSet, IndexError> {
+        let kept = self.set().iter().filter(|entry| !edit.removed.contains(&entry.id()));
+        let kept = kept.map(|entry| match edit.altered.get(&entry.id()) {
+            Some((pin_type, name)) => self.entry(entry.key(), *pin_type, entry.id(), *name),
+            None => entry,
+        });
+        let new = (edit.first_id..)
+            .zip(edit.added)
+            .map(|(id, pin)| self.entry(Key::of(&pin.cid), pin.pin_type, id, pin.name.as_deref()));
+        let mut entries: Vec<Entry> = kept.chain(new).collect();
+        // Sorted runs, which the stable sort merges.
+        entries.sort_by_key(Entry::key);
+        if entries.windows(2).any(|pair| pair[0].key() == pair[1].key()) {
+            return Err(IndexError::Twice);
+        }
+        debug_assert_eq!(entries.len() as u64, sums.pins);
+        Ok(PinSet::from_sorted(entries, sums))
+    }
+}
+
+/// What one transaction does to the pins.
+struct Edit<'a> {
+    at: Timestamp,
+    /// The first new pin's id; the others follow.
+    first_id: u64,
+    added: &'a [NewPin],
+    altered: BTreeMap<u64, (PinType, Option<&'a str>)>,
+    removed: BTreeSet<u64>,
+}
+
+impl Edit<'_> {
+    /// Nothing yet.
+    fn at(at: Timestamp, first_id: u64) -> Self {
+        Edit { at, first_id, added: &[], altered: BTreeMap::new(), removed: BTreeSet::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.altered.is_empty() && self.removed.is_empty()
+    }
+
+    fn sums(&self, mut sums: Sums, keyed: &Keyed, removed: &[Row], altered: &[Row]) -> Sums {
+        for row in removed.iter().chain(altered) {
+            sums.remove(keyed, &cid::text(&row.cid), row.pin_type, row.name.as_deref());
+        }
+        for row in altered {
+            if let Some((pin_type, name)) = self.altered.get(&row.id) {
+                sums.add(keyed, &cid::text(&row.cid), *pin_type, *name);
+            }
+        }
+        for pin in self.added {
+            sums.add(keyed, &cid::text(&pin.cid), pin.pin_type, pin.name.as_deref());
+        }
+        sums
+    }
 }
 
 /// Begins a listing; every older one is void.
@@ -181,295 +266,154 @@ pub fn begin_listing(state: &mut State) -> (Token, Keyed) {
     (Token(state.token), state.keyed.clone())
 }
 
-/// Notes that the index equals Kubo. Only memory changes, but for the first time.
-pub fn unchanged(connection: &Connection, state: &mut State, listing: &Unchanged) -> Result<(), IndexError> {
-    state.current(listing.token, &listing.peer_id)?;
-    let mut meta = state.meta();
-    let first = !meta.complete || meta.peer_id.is_none();
-    meta.as_of_us = Some(listing.as_of.as_microsecond());
-    meta.complete = true;
-    meta.peer_id = Some(listing.peer_id.clone());
-    if first {
-        schema::write_meta(connection, &meta)?;
-    }
-    let set = state.published.set.clone();
-    state.publish(set, &meta);
-    Ok(())
+/// Notes that the index equals Kubo.
+pub fn unchanged(connection: &Connection, state: &mut State, listing: Unchanged) -> Result<(), IndexError> {
+    state.admit(listing.token, &listing.peer_id)?;
+    let meta = listed(state, listing.as_of, &listing.peer_id, true);
+    note(connection, state, &meta)
 }
 
 /// Applies a listing.
 pub fn listing(connection: &Connection, state: &mut State, mut changes: ListingChanges) -> Result<Applied, IndexError> {
-    state.current(changes.token, &changes.peer_id)?;
-    changes.added.retain(|pin| !state.touched.contains(&Key::of(&pin.cid)));
-    changes.changed.retain(|change| !state.touched.contains(&change.key));
-    changes.removed.retain(|key| !state.touched.contains(key));
-
-    let mut meta = state.meta();
-    let any = !(changes.added.is_empty() && changes.changed.is_empty() && changes.removed.is_empty());
-    meta.generation += u64::from(any);
-    if changes.whole {
-        meta.as_of_us = Some(changes.as_of.as_microsecond());
-        meta.complete = true;
+    state.admit(changes.token, &changes.peer_id)?;
+    let meta = listed(state, changes.as_of, &changes.peer_id, changes.whole);
+    let edit = state.edit(&mut changes);
+    if edit.is_empty() {
+        note(connection, state, &meta)?;
+        return Ok(Applied { generation: meta.generation, ..Applied::default() });
     }
-    meta.peer_id = Some(changes.peer_id.clone());
-    let first_id = meta.next_id;
-    meta.next_id += changes.added.len() as u64;
-
-    let ids = |keys: &mut dyn Iterator<Item = &Key>| -> Vec<u64> {
-        keys.filter_map(|key| state.set().get(key)).map(|entry| entry.id()).collect()
-    };
-    let removed_ids = ids(&mut changes.removed.iter());
-    let changed_ids = ids(&mut changes.changed.iter().map(|change| &change.key));
-    let rows = transaction(connection, || {
-        let removed = pick(connection, &removed_ids)?;
-        bury(connection, changes.as_of, meta.generation)?;
-        let changed = pick(connection, &changed_ids)?;
-        alter(connection, state.set(), &changes.changed)?;
-        insert(connection, first_id, changes.as_of, &changes.added)?;
-        restore_first_seen(connection, first_id, changes.as_of)?;
-        schema::write_meta(connection, &meta)?;
-        Ok((removed, changed))
-    })?;
-
-    let applied = Applied {
-        generation: meta.generation,
-        added: changes.added.len() as u64,
-        changed: rows.1.len() as u64,
-        removed: rows.0.len() as u64,
-    };
-    let set = if any { Arc::new(merge(state, &changes, first_id, &rows)) } else { state.published.set.clone() };
-    state.publish(set, &meta);
-    Ok(applied)
+    commit(connection, state, meta, &edit, |state, sums| state.folded(&edit, sums))
 }
 
-/// Applies one pin that Kubo has confirmed.
-pub fn added(connection: &Connection, state: &mut State, pin: &ApplyAdded) -> Result<(u64, Pin), IndexError> {
+/// Applies one pin that Kubo has confirmed; answers with the generation that has it, and its row.
+pub fn added(connection: &Connection, state: &mut State, pin: ApplyAdded) -> Result<(u64, Pin), IndexError> {
     let key = Key::of(&pin.cid);
     // A listing that is under way began before this, whether or not anything changes.
     state.touched.insert(key);
-    let name = pin.name.as_deref();
-    let wanted = |id| Entry::new(key, pin.pin_type, id, state.keyed.name_hash(name));
-    let mut meta = state.meta();
-    let mut sums = state.set().sums();
+    let name = pin.name.filter(|name| !name.is_empty());
     let before = state.set().get(&key);
-    let entry = match before {
-        Some(entry) if entry == wanted(entry.id()) => entry,
-        Some(entry) => {
-            let old = pick(connection, &[entry.id()])?;
-            meta.generation += 1;
-            transaction(connection, || {
-                let values = params![type_code(pin.pin_type), name, entry.id().cast_signed()];
-                connection.execute("UPDATE pins SET type = ?, name = ? WHERE id = ?", values)?;
-                schema::write_meta(connection, &meta)?;
-                Ok(())
-            })?;
-            old.iter().for_each(|row| forget(&mut sums, &state.keyed, row));
-            wanted(entry.id())
-        }
-        None => {
-            let (now, id) = (Timestamp::now(), meta.next_id);
-            meta.generation += 1;
-            meta.next_id += 1;
-            transaction(connection, || {
-                let new = NewPin { cid: pin.cid, pin_type: pin.pin_type, name: pin.name.clone() };
-                insert(connection, id, now, std::slice::from_ref(&new))?;
-                restore_first_seen(connection, id, now)?;
-                schema::write_meta(connection, &meta)?;
-                Ok(())
-            })?;
-            wanted(id)
-        }
-    };
+    let id = before.map_or(state.next_id, |entry| entry.id());
+    let entry = state.entry(key, pin.pin_type, id, name.as_deref());
     if before != Some(entry) {
-        sums.add(&state.keyed, &cid::text(&pin.cid), pin.pin_type, name);
-        let set = Arc::new(state.set().with(key, Some(entry), sums));
-        state.publish(set, &meta);
+        let mut edit = Edit::at(Timestamp::now(), state.next_id);
+        let new = [NewPin { cid: pin.cid, pin_type: pin.pin_type, name: name.clone() }];
+        match before {
+            Some(_) => drop(edit.altered.insert(id, (pin.pin_type, name.as_deref()))),
+            None => edit.added = &new,
+        }
+        let meta = state.meta();
+        commit(connection, state, meta, &edit, |state, sums| Ok(state.set().with(key, Some(entry), sums)))?;
     }
-    let row = query::by_id(connection, entry.id())?.ok_or(duckdb::Error::QueryReturnedNoRows)?;
-    Ok((meta.generation, row))
+    let row = query::by_id(connection, id)?.ok_or(duckdb::Error::QueryReturnedNoRows)?;
+    Ok((state.published.generation, row))
 }
 
-/// Applies that one pin is gone.
-pub fn removed(connection: &Connection, state: &mut State, pin: &ApplyRemoved) -> Result<u64, IndexError> {
+/// Applies that one pin is gone; answers with the generation without it.
+pub fn removed(connection: &Connection, state: &mut State, pin: ApplyRemoved) -> Result<u64, IndexError> {
     let key = Key::of(&pin.cid);
     state.touched.insert(key);
-    let Some(entry) = state.set().get(&key) else { return Ok(state.published.generation) };
+    if let Some(entry) = state.set().get(&key) {
+        let mut edit = Edit::at(Timestamp::now(), state.next_id);
+        edit.removed.insert(entry.id());
+        let meta = state.meta();
+        commit(connection, state, meta, &edit, |state, sums| Ok(state.set().with(key, None, sums)))?;
+    }
+    Ok(state.published.generation)
+}
+
+/// `meta` after a listing.
+fn listed(state: &State, as_of: Timestamp, peer_id: &str, whole: bool) -> Meta {
     let mut meta = state.meta();
+    meta.peer_id = Some(peer_id.to_owned());
+    if whole {
+        meta.as_of_us = Some(as_of.as_microsecond());
+        meta.complete = true;
+    }
+    meta
+}
+
+/// Publishes a listing that changes no pin. Its age alone is not worth a write: the file learns of it with the next change and
+/// at the end.
+fn note(connection: &Connection, state: &mut State, meta: &Meta) -> Result<(), IndexError> {
+    if meta.peer_id != state.published.peer_id || meta.complete != state.published.complete {
+        schema::write_meta(connection, meta)?;
+    }
+    let set = state.published.set.clone();
+    state.publish(set, meta);
+    Ok(())
+}
+
+/// One generation further: rows, `meta` and set.
+fn commit(
+    connection: &Connection,
+    state: &mut State,
+    mut meta: Meta,
+    edit: &Edit<'_>,
+    set: impl FnOnce(&State, Sums) -> Result<PinSet, IndexError>,
+) -> Result<Applied, IndexError> {
     meta.generation += 1;
-    let rows = transaction(connection, || {
-        let rows = pick(connection, &[entry.id()])?;
-        bury(connection, Timestamp::now(), meta.generation)?;
-        schema::write_meta(connection, &meta)?;
-        Ok(rows)
+    meta.next_id += edit.added.len() as u64;
+    // The set is made before the commit, so that nothing can fail between commit and publication.
+    let (set, removed, altered) = transaction(connection, &meta, || {
+        let removed = rows::bury(connection, &edit.removed, edit.at, meta.generation)?;
+        let altered = rows::alter(connection, &edit.altered)?;
+        rows::insert(connection, edit.first_id, edit.at, edit.added)?;
+        let set = set(state, edit.sums(state.set().sums(), &state.keyed, &removed, &altered))?;
+        let rows = rows::count(connection)?;
+        if rows != set.len() {
+            return Err(IndexError::Fatal(format!("the file has {rows} pins where {} were expected", set.len())));
+        }
+        Ok((set, removed.len(), altered.len()))
     })?;
-    let mut sums = state.set().sums();
-    rows.iter().for_each(|row| forget(&mut sums, &state.keyed, row));
-    let set = Arc::new(state.set().with(key, None, sums));
-    state.publish(set, &meta);
-    Ok(meta.generation)
-}
-
-/// All or nothing: after an error no COMMIT is tried, since DuckDB would answer `Ok` to it and store nothing.
-fn transaction<R>(connection: &Connection, work: impl FnOnce() -> Result<R, IndexError>) -> Result<R, IndexError> {
-    connection.execute_batch("BEGIN")?;
-    match work() {
-        Ok(result) => {
-            connection.execute_batch("COMMIT")?;
-            Ok(result)
-        }
-        Err(error) => {
-            connection.execute_batch("ROLLBACK")?;
-            Err(error)
-        }
-    }
-}
-
-/// Puts ids into the temporary table `picked` and reads their rows. The table is made anew each time: a refilled one keeps its
-/// dead rows in the planner's estimates, which turns joins round.
-fn pick(connection: &Connection, ids: &[u64]) -> Result<Vec<Row>, IndexError> {
-    connection.execute_batch("CREATE OR REPLACE TEMP TABLE picked(id BIGINT NOT NULL)")?;
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut appender = connection.appender("picked")?;
-    for chunk in ids.chunks(BATCH) {
-        let ids = Int64Array::from_iter_values(chunk.iter().map(|id| id.cast_signed()));
-        appender.append_record_batch(batch(vec![("id", Arc::new(ids))])?)?;
-    }
-    appender.flush()?;
-    drop(appender);
-    let mut statement = connection.prepare("SELECT p.id, p.cid, p.type, p.name FROM pins p JOIN picked USING (id)")?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::with_capacity(ids.len());
-    while let Some(row) = rows.next()? {
-        let id = row.get::<_, i64>(0)?.cast_unsigned();
-        let cid = Cid::try_from(row.get::<_, Vec<u8>>(1)?)
-            .map_err(|error| duckdb::Error::FromSqlConversionFailure(1, duckdb::types::Type::Blob, Box::new(error)))?;
-        found.push(Row { id, cid, pin_type: pin_type(row.get(2)?), name: row.get(3)? });
-    }
-    Ok(found)
-}
-
-/// Turns the picked pins into tombstones.
-fn bury(connection: &Connection, at: Timestamp, generation: u64) -> Result<(), IndexError> {
-    connection.execute(
-        "INSERT INTO gone SELECT p.id, p.cid, p.type, p.name, p.first_seen, make_timestamp(?), ? FROM pins p JOIN picked USING (id)",
-        params![at.as_microsecond(), generation.cast_signed()],
-    )?;
-    connection.execute_batch("DELETE FROM pins USING picked WHERE pins.id = picked.id")?;
-    Ok(())
-}
-
-fn alter(connection: &Connection, set: &PinSet, changes: &[Change]) -> Result<(), IndexError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    connection.execute_batch(
-        "CREATE OR REPLACE TEMP TABLE altered(id BIGINT NOT NULL, type UTINYINT NOT NULL, name VARCHAR)",
-    )?;
-    let mut appender = connection.appender("altered")?;
-    for chunk in changes.chunks(BATCH) {
-        let known: Vec<_> = chunk.iter().filter_map(|change| Some((set.get(&change.key)?.id(), change))).collect();
-        let ids = Int64Array::from_iter_values(known.iter().map(|(id, _)| id.cast_signed()));
-        let types = UInt8Array::from_iter_values(known.iter().map(|(_, change)| type_code(change.pin_type)));
-        let names: StringArray = known.iter().map(|(_, change)| change.name.as_deref()).collect();
-        appender.append_record_batch(batch(vec![
-            ("id", Arc::new(ids)),
-            ("type", Arc::new(types)),
-            ("name", Arc::new(names)),
-        ])?)?;
-    }
-    appender.flush()?;
-    drop(appender);
-    connection.execute_batch("UPDATE pins SET type = a.type, name = a.name FROM altered a WHERE pins.id = a.id")?;
-    Ok(())
-}
-
-fn insert(connection: &Connection, first_id: u64, seen: Timestamp, pins: &[NewPin]) -> Result<(), IndexError> {
-    if pins.is_empty() {
-        return Ok(());
-    }
-    let mut appender = connection.appender("pins")?;
-    for (number, chunk) in pins.chunks(BATCH).enumerate() {
-        let first = first_id.cast_signed() + (number * BATCH) as i64;
-        let ids = Int64Array::from_iter_values(first..first + chunk.len() as i64);
-        let cids = BinaryArray::from_iter_values(chunk.iter().map(|pin| pin.cid.to_bytes()));
-        let types = UInt8Array::from_iter_values(chunk.iter().map(|pin| type_code(pin.pin_type)));
-        let names: StringArray = chunk.iter().map(|pin| pin.name.as_deref()).collect();
-        let seen = TimestampMicrosecondArray::from_value(seen.as_microsecond(), chunk.len());
-        // By position: the appender ignores the names.
-        appender.append_record_batch(batch(vec![
-            ("id", Arc::new(ids)),
-            ("cid", Arc::new(cids)),
-            ("type", Arc::new(types)),
-            ("name", Arc::new(names)),
-            ("first_seen", Arc::new(seen)),
-        ])?)?;
-    }
-    appender.flush()?;
-    Ok(())
-}
-
-/// A pin that comes back soon keeps the time of its first sight.
-fn restore_first_seen(connection: &Connection, first_id: u64, now: Timestamp) -> Result<(), IndexError> {
-    let since = now.checked_sub(SAME_PIN).unwrap_or(now).as_microsecond();
-    connection.execute(
-        "UPDATE pins SET first_seen = g.first_seen FROM
-           (SELECT cid, min(first_seen) AS first_seen FROM gone WHERE gone_at >= make_timestamp(?) GROUP BY cid) g
-         WHERE pins.id >= ? AND pins.cid = g.cid",
-        params![since, first_id.cast_signed()],
-    )?;
-    Ok(())
-}
-
-fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, IndexError> {
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
-    batch.map_err(|error| {
-        IndexError::Duckdb(duckdb::Error::ArrowTypeToDuckdbType(
-            error.to_string(),
-            duckdb::arrow::datatypes::DataType::Null,
-        ))
+    state.publish(Arc::new(set), &meta);
+    Ok(Applied {
+        generation: meta.generation,
+        added: edit.added.len() as u64,
+        changed: altered as u64,
+        removed: removed as u64,
     })
 }
 
-fn forget(sums: &mut Sums, keyed: &Keyed, row: &Row) {
-    sums.remove(keyed, &cid::text(&row.cid), row.pin_type, row.name.as_deref());
+/// All or nothing. To the COMMIT of a transaction that has failed DuckDB answers `Ok` and stores nothing; so no COMMIT is tried
+/// after an error, and `meta` is written last, which a transaction that has failed refuses.
+fn transaction<R>(
+    connection: &Connection,
+    meta: &Meta,
+    work: impl FnOnce() -> Result<R, IndexError>,
+) -> Result<R, IndexError> {
+    connection.execute_batch("BEGIN")?;
+    // The store rolls back after every error.
+    let result = work()?;
+    schema::write_meta(connection, meta)?;
+    connection.execute_batch("COMMIT")?;
+    Ok(result)
 }
 
-/// The set after the listing.
-fn merge(state: &State, changes: &ListingChanges, first_id: u64, (removed, changed): &(Vec<Row>, Vec<Row>)) -> PinSet {
-    let keyed = &state.keyed;
-    let mut sums = state.set().sums();
-    removed.iter().chain(changed).for_each(|row| forget(&mut sums, keyed, row));
-    let cids: HashMap<Key, &Cid> = changed.iter().map(|row| (Key::of(&row.cid), &row.cid)).collect();
-    let removed: HashSet<u64> = removed.iter().map(|row| row.id).collect();
-    let altered: HashMap<Key, &Change> = changes
-        .changed
-        .iter()
-        .filter(|change| cids.contains_key(&change.key))
-        .map(|change| (change.key, change))
-        .collect();
-    for (key, change) in &altered {
-        if let Some(cid) = cids.get(key) {
-            sums.add(keyed, &cid::text(cid), change.pin_type, change.name.as_deref());
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_has_failed_is_not_taken_for_a_commit() {
+        let connection = Connection::open_in_memory().expect("in memory");
+        schema::create(&connection).expect("tables");
+        connection.execute_batch("CREATE TABLE once(n INTEGER PRIMARY KEY)").expect("a table with a key");
+        let rows = || connection.query_row("SELECT count(*) FROM once", [], |row| row.get::<_, i64>(0));
+
+        connection.execute_batch("BEGIN; INSERT INTO once VALUES (1)").expect("begun");
+        assert!(connection.execute_batch("INSERT INTO once VALUES (1)").is_err());
+        assert!(connection.execute_batch("COMMIT").is_ok(), "the trap: DuckDB says Ok");
+        assert_eq!(rows(), Ok(0), "and has stored nothing");
+
+        let meta = Meta { generation: 1, ..Meta::default() };
+        let swallowed = transaction(&connection, &meta, || {
+            connection.execute_batch("INSERT INTO once VALUES (1)")?;
+            // An error that somebody forgets.
+            let _ = connection.execute_batch("INSERT INTO once VALUES (1)");
+            Ok(())
+        });
+        assert!(swallowed.is_err());
+        connection.execute_batch("ROLLBACK").expect("still open");
+        assert_eq!((rows(), schema::read_meta(&connection).expect("meta").generation), (Ok(0), 0));
     }
-    let mut new: Vec<Entry> = Vec::with_capacity(changes.added.len());
-    for (id, pin) in (first_id..).zip(&changes.added) {
-        sums.add(keyed, &cid::text(&pin.cid), pin.pin_type, pin.name.as_deref());
-        new.push(Entry::new(Key::of(&pin.cid), pin.pin_type, id, keyed.name_hash(pin.name.as_deref())));
-    }
-    let kept = state.set().iter().filter(|entry| !removed.contains(&entry.id())).map(|entry| {
-        match altered.get(&entry.key()) {
-            Some(change) => {
-                Entry::new(entry.key(), change.pin_type, entry.id(), keyed.name_hash(change.name.as_deref()))
-            }
-            None => entry,
-        }
-    });
-    let mut entries: Vec<Entry> = kept.collect();
-    entries.extend(new);
-    // Two sorted runs at most, which the stable sort merges.
-    entries.sort_by_key(Entry::key);
-    PinSet::from_sorted(entries, sums)
 }

@@ -3,7 +3,9 @@
 //! ```text
 //! actor     the front: messages in, faults out; a restarted one attaches to the same store
 //! store     the threads that own the one open handle: one writer, two readers
+//! open      how the file is opened, and what happens to a damaged one
 //! apply     what the writer does: listings and single changes, one transaction each
+//! rows      the statements of such a transaction
 //! query     what the readers do
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
@@ -12,7 +14,9 @@
 
 pub mod actor;
 pub mod apply;
+pub mod open;
 pub mod query;
+mod rows;
 pub mod schema;
 pub mod set;
 pub mod store;

@@ -1,21 +1,24 @@
-//! What is asked of the index. Runs on reader threads.
+//! What is asked of the index. Runs on reader threads, each question in one transaction.
 //!
-//! A listing first reads the ids that it will show (8 bytes a pin) and then their rows in pages, each a query of its own, so a
-//! client that reads slowly never holds a DuckDB transaction. Pins that go away meanwhile are left out.
+//! A listing first chooses the ids that it will show (8 bytes a pin) and then reads their rows in pages, each a question of its
+//! own: a client that reads slowly holds neither a DuckDB transaction nor more than a page. So `generation` and `total` are
+//! those of the choice; a pin that goes away before its page is read is left out, and a row may be newer than the choice.
 
-use super::store::{IndexError, pin_type, type_code};
-use crate::cid;
-use ::cid::Cid;
+use super::rows::{cid, pin_type, type_code};
+use super::schema;
+use super::store::IndexError;
+use crate::cid::{codec_name, text};
 use duckdb::types::Value;
 use duckdb::{Connection, Row, params, params_from_iter};
 use jiff::Timestamp;
 use proto_msgs::daemon::Count;
 use proto_msgs::pin::{ContentKind, Pin, PinLs, PinSort, SizeKind};
-
-const COLUMNS: &str = "id, cid, type, name, epoch_us(first_seen)";
+use std::collections::HashMap;
 
 /// What a listing shows.
 pub struct Chosen {
+    /// The generation chosen from.
+    pub generation: u64,
     /// Pins that the filter lets through.
     pub total: u64,
     /// Those within offset and limit, in order.
@@ -31,6 +34,7 @@ pub fn choose(connection: &Connection, ask: &PinLs) -> Result<Chosen, IndexError
         values.push(Value::UTinyInt(type_code(pin_type)));
     }
     if let Some(name) = &ask.name {
+        // Not LIKE: nothing in a name is a pattern.
         conditions.push("contains(name, ?)");
         values.push(Value::Text(name.clone()));
     }
@@ -41,22 +45,24 @@ pub fn choose(connection: &Connection, ask: &PinLs) -> Result<Chosen, IndexError
         |row| row.get(0),
     )?;
     let way = if ask.descending { "DESC" } else { "ASC" };
-    let key = match ask.sort {
-        // Sizes and codecs by their own order; `id` is the order of the first sight.
-        None | Some(PinSort::Size) => String::new(),
-        Some(PinSort::Cid) => format!("cid {way}, "),
-        Some(PinSort::Name) => format!("name {way} NULLS LAST, "),
-        Some(PinSort::Type) => format!("type {way}, "),
-        Some(PinSort::Codec) => format!("cid[1:2] {way}, "),
-        Some(PinSort::FirstSeen) => format!("first_seen {way}, "),
+    let order = match ask.sort {
+        None => format!("id {way}"),
+        // All are unknown.
+        Some(PinSort::Size) => "id".to_owned(),
+        Some(PinSort::Cid) => format!("cid {way}, id"),
+        Some(PinSort::Name) => format!("name {way} NULLS LAST, id"),
+        Some(PinSort::Type) => format!("type {way}, id"),
+        Some(PinSort::Codec) => format!("codec {way}, id"),
+        Some(PinSort::FirstSeen) => format!("first_seen {way}, id"),
     };
-    let way = if ask.sort.is_none() { way } else { "ASC" };
-    let limit = ask.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-    let sql = format!("SELECT id FROM pins WHERE {filter} ORDER BY {key}id {way}{limit} OFFSET {}", ask.offset);
+    // DuckDB's limits are signed.
+    let most = |n: u64| n.min(i64::MAX.cast_unsigned());
+    let limit = ask.limit.map(|limit| format!("LIMIT {}", most(limit))).unwrap_or_default();
+    let sql = format!("SELECT id FROM pins WHERE {filter} ORDER BY {order} {limit} OFFSET {}", most(ask.offset));
     let mut statement = connection.prepare(&sql)?;
     let ids = statement.query_map(params_from_iter(&values), |row| row.get::<_, i64>(0))?;
     let ids = ids.map(|id| id.map(i64::cast_unsigned)).collect::<duckdb::Result<_>>()?;
-    Ok(Chosen { total: total.cast_unsigned(), ids })
+    Ok(Chosen { generation: schema::read_meta(connection)?.generation, total: total.cast_unsigned(), ids })
 }
 
 /// The rows of these ids, in their order; those that are gone are left out.
@@ -64,10 +70,14 @@ pub fn rows(connection: &Connection, ids: &[u64]) -> Result<Vec<Pin>, IndexError
     let (Some(least), Some(most)) = (ids.iter().min(), ids.iter().max()) else { return Ok(Vec::new()) };
     let list: Vec<String> = ids.iter().map(u64::to_string).collect();
     // Numbers of our own making: nothing to escape. The range lets DuckDB skip row groups.
-    let sql = format!("SELECT {COLUMNS} FROM pins WHERE id BETWEEN {least} AND {most} AND id IN ({})", list.join(","));
+    let sql = format!(
+        "SELECT id, cid, type, name, epoch_us(first_seen) FROM pins
+         WHERE id BETWEEN {least} AND {most} AND id IN ({})",
+        list.join(",")
+    );
     let mut statement = connection.prepare(&sql)?;
     let found = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), pin(row)?)))?;
-    let mut found = found.collect::<duckdb::Result<std::collections::HashMap<u64, Pin>>>()?;
+    let mut found = found.collect::<duckdb::Result<HashMap<u64, Pin>>>()?;
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
@@ -77,9 +87,7 @@ pub fn by_id(connection: &Connection, id: u64) -> Result<Option<Pin>, IndexError
 }
 
 fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
-    let bytes: Vec<u8> = row.get(1)?;
-    let cid = Cid::try_from(bytes)
-        .map_err(|error| duckdb::Error::FromSqlConversionFailure(1, duckdb::types::Type::Blob, Box::new(error)))?;
+    let cid = cid(row, 1)?;
     let seen = Timestamp::from_microsecond(row.get(4)?).unwrap_or(Timestamp::UNIX_EPOCH);
     let kind = match cid.codec() {
         0x55 => Some(ContentKind::Raw),
@@ -88,12 +96,12 @@ fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
         _ => Some(ContentKind::Other),
     };
     Ok(Pin {
-        cid: cid::text(&cid),
+        cid: text(&cid),
         name: row.get(3)?,
         pin_type: pin_type(row.get(2)?),
         size: None,
         size_kind: SizeKind::Unknown,
-        codec: cid::codec_name(cid.codec()),
+        codec: codec_name(cid.codec()),
         kind,
         first_seen: crate::time::text(seen),
         access_count: None,
@@ -108,6 +116,8 @@ fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
 /// Totals over all pins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// The generation counted.
+    pub generation: u64,
     /// Pins.
     pub pins: u64,
     /// Named ones.
@@ -116,61 +126,37 @@ pub struct Totals {
     pub by_type: Vec<Count>,
     /// By codec, most first.
     pub by_codec: Vec<Count>,
-    /// By time since the first sight.
+    /// By time since the first sight, youngest first.
     pub by_age: Vec<Count>,
 }
 
+const TYPES: [&str; 2] = ["recursive", "direct"];
+const AGES: [&str; 5] = ["<1h", "<1d", "<7d", "<30d", ">=30d"];
+
 /// Counts by type, codec and age as of `now`.
 pub fn totals(connection: &Connection, now: Timestamp) -> Result<Totals, IndexError> {
-    let (pins, named): (i64, i64) =
-        connection.query_row("SELECT count(*), count(name) FROM pins", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let by_type = counts(
-        connection,
-        "SELECT if(type = 0, 'recursive', 'direct'), count(*) FROM pins GROUP BY 1 ORDER BY 1 DESC",
-    )?;
-    let hours = |n: i64| now.as_microsecond() - n * 3_600_000_000;
-    let mut statement = connection.prepare(
-        "SELECT CASE WHEN seen > ? THEN '<1h' WHEN seen > ? THEN '<1d' WHEN seen > ? THEN '<7d' WHEN seen > ? THEN '<30d'
-                ELSE '>=30d' END, count(*), max(seen) AS newest
-         FROM (SELECT epoch_us(first_seen) AS seen FROM pins) GROUP BY 1 ORDER BY newest DESC",
-    )?;
-    let by_age = statement.query_map(params![hours(1), hours(24), hours(24 * 7), hours(24 * 30)], count)?;
-    let by_age = by_age.collect::<duckdb::Result<_>>()?;
-    // Codec and version are the CID's first bytes; the few distinct ones are parsed here.
-    let mut statement = connection.prepare("SELECT cid[1:6] AS head, count(*) FROM pins GROUP BY 1")?;
-    let heads = statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)))?;
-    let mut codecs = std::collections::BTreeMap::<String, u64>::new();
-    for head in heads {
-        let (head, pins) = head?;
-        *codecs.entry(cid::codec_name(codec_of(&head))).or_default() += pins.cast_unsigned();
-    }
-    let mut by_codec: Vec<Count> = codecs.into_iter().map(|(key, pins)| Count { key, pins }).collect();
-    by_codec.sort_by_key(|count| std::cmp::Reverse(count.pins));
-    Ok(Totals { pins: pins.cast_unsigned(), named: named.cast_unsigned(), by_type, by_codec, by_age })
-}
-
-fn counts(connection: &Connection, sql: &str) -> duckdb::Result<Vec<Count>> {
-    connection.prepare(sql)?.query_map([], count)?.collect()
-}
-
-fn count(row: &Row<'_>) -> duckdb::Result<Count> {
-    Ok(Count { key: row.get(0)?, pins: row.get::<_, i64>(1)?.cast_unsigned() })
-}
-
-/// The codec in a CID's first bytes: v0 is a bare sha2-256 multihash (0x12 0x20), v1 begins with 1 and the codec as a varint.
-fn codec_of(head: &[u8]) -> u64 {
-    match head {
-        [0x12, 0x20, ..] => 0x70,
-        [1, rest @ ..] => {
-            let mut codec = 0;
-            for (place, byte) in rest.iter().enumerate() {
-                codec |= u64::from(byte & 0x7f) << (7 * place);
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
-            codec
-        }
-        _ => 0,
-    }
+    let before = |hours: i64| now.as_microsecond() - hours * 3_600_000_000;
+    let sql = "SELECT count(*), count(name), count(*) FILTER (type = 0), count(*) FILTER (type = 1),
+            count(*) FILTER (seen > $1), count(*) FILTER (seen > $2 AND seen <= $1), count(*) FILTER (seen > $3 AND seen <= $2),
+            count(*) FILTER (seen > $4 AND seen <= $3), count(*) FILTER (seen <= $4)
+        FROM (SELECT name, type, epoch_us(first_seen) AS seen FROM pins)";
+    let edges = params![before(1), before(24), before(24 * 7), before(24 * 30)];
+    let counted = connection.query_row(sql, edges, |row| {
+        (0..9).map(|column| row.get::<_, i64>(column).map(i64::cast_unsigned)).collect::<duckdb::Result<Vec<u64>>>()
+    })?;
+    let counts = |keys: &[&str], first: usize| -> Vec<Count> {
+        keys.iter().zip(&counted[first..]).map(|(key, pins)| Count { key: (*key).to_owned(), pins: *pins }).collect()
+    };
+    let mut statement =
+        connection.prepare("SELECT codec, count(*) AS pins FROM pins GROUP BY 1 ORDER BY pins DESC, codec")?;
+    let by_codec = statement
+        .query_map([], |row| Ok(Count { key: codec_name(row.get(0)?), pins: row.get::<_, i64>(1)?.cast_unsigned() }))?;
+    Ok(Totals {
+        generation: schema::read_meta(connection)?.generation,
+        pins: counted[0],
+        named: counted[1],
+        by_type: counts(&TYPES, 2),
+        by_codec: by_codec.collect::<duckdb::Result<_>>()?,
+        by_age: counts(&AGES, 4),
+    })
 }

@@ -14,10 +14,11 @@ CREATE TABLE pins(
   id BIGINT NOT NULL,            -- given by the daemon, rising, never used again
   cid BLOB NOT NULL,
   type UTINYINT NOT NULL,        -- 0 recursive, 1 direct
-  name VARCHAR,
-  first_seen TIMESTAMP NOT NULL  -- UTC
+  name VARCHAR,                  -- NULL, never empty
+  first_seen TIMESTAMP NOT NULL, -- UTC
+  codec UBIGINT NOT NULL         -- the CID's, for sorting and counting
 );
-CREATE TABLE gone(               -- pins that were seen once
+CREATE TABLE gone(               -- tombstones
   id BIGINT NOT NULL, cid BLOB NOT NULL, type UTINYINT NOT NULL, name VARCHAR,
   first_seen TIMESTAMP NOT NULL, gone_at TIMESTAMP NOT NULL, generation BIGINT NOT NULL
 );
@@ -54,7 +55,6 @@ pub fn open(file: &Path, temp: &Path) -> duckdb::Result<Connection> {
         .with("max_temp_directory_size", "3GB")?
         .with("allocator_background_threads", "true")?;
     let connection = Connection::open_with_flags(file, config)?;
-    connection.execute_batch("SET TimeZone='UTC'").or_else(|_| connection.execute_batch("SELECT 1"))?;
     connection.execute_batch(
         "SET checkpoint_threshold='32MB'; SET enable_external_access=false; SET lock_configuration=true;",
     )?;

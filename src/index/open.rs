@@ -1,0 +1,209 @@
+//! How the index file is opened: once, under a claim on its directory that lasts as long as the handle. A damaged file is
+//! moved aside, never deleted, and a new one made; a file that is in use, newer than this program, or merely out of reach is
+//! left as it is.
+
+use super::apply::State;
+use super::rows::{cid, pin_type};
+use super::schema;
+use super::set::{Entry, Keyed, PinSet, Sums};
+use crate::cid::{Key, text};
+use crate::instance::{self, Claim, InstanceError};
+use duckdb::Connection;
+use jiff::Timestamp;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "pins.duckdb";
+
+/// Why the index cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its directory is in use, perhaps by this very process, or not safe to use.
+    #[error("cannot claim the directory of the index")]
+    Claim(#[from] InstanceError),
+    /// Another process has it open.
+    #[error("the index {path} is open in another process: {detail}")]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// DuckDB's words, which name the process.
+        detail: String,
+    },
+    /// Made by a newer version; nothing was changed.
+    #[error(
+        "the index {path} was made by a newer version: {detail}; use that version, or give this one another data dir"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// What is newer.
+        detail: String,
+    },
+    /// The file system or the machine refuses; the file may be sound.
+    #[error("cannot open the index {path}: {detail}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// DuckDB's words.
+        detail: String,
+    },
+    /// The file is damaged. [`open`] moves it aside; this shows when even a new one is.
+    #[error("the index {path} is damaged: {detail}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Something else failed.
+    #[error("cannot {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// Whether a restart of this version cannot help.
+    pub fn needs_newer_version(&self) -> bool {
+        matches!(self, OpenError::Newer { .. })
+    }
+}
+
+/// An open index, and the claim that is to be held until the last connection is closed.
+pub(super) fn open(dir: &Path) -> Result<(Connection, State, Claim), OpenError> {
+    let claim = instance::claim(dir)?;
+    let path = dir.join(FILE);
+    match open_file(&path, None) {
+        Err(OpenError::Damaged { detail, .. }) => {
+            let aside = move_aside(dir)?;
+            let text = format!(
+                "the index was damaged ({}); it was moved to {} and is rebuilt from Kubo",
+                detail.lines().next().unwrap_or_default(),
+                aside.display()
+            );
+            tracing::error!("{text}");
+            open_file(&path, Some(text))
+        }
+        opened => opened,
+    }
+    .map(|(connection, state)| (connection, state, claim))
+}
+
+fn open_file(path: &Path, recovery: Option<String>) -> Result<(Connection, State), OpenError> {
+    let named = |error: duckdb::Error| classify(path, &error.to_string());
+    let damaged = |detail| OpenError::Damaged { path: path.to_owned(), detail };
+    if path.is_dir() {
+        return Err(damaged("it is a directory".to_owned()));
+    }
+    let connection = schema::open(path, &path.with_file_name("tmp")).map_err(named)?;
+    match schema::version(&connection).map_err(named)? {
+        None => schema::create(&connection).map_err(named)?,
+        Some(schema::VERSION) => {}
+        Some(version) if version > schema::VERSION => {
+            let detail = format!("its tables have version {version}, this program knows {}", schema::VERSION);
+            return Err(OpenError::Newer { path: path.to_owned(), detail });
+        }
+        Some(version) => return Err(damaged(format!("its tables have the unknown version {version}"))),
+    }
+    let meta = schema::read_meta(&connection).map_err(named)?;
+    let keyed = Keyed::random();
+    let set = load(&connection, &keyed).map_err(named)?.map_err(damaged)?;
+    Ok((connection, State::new(keyed, set, &meta, recovery)))
+}
+
+/// Tells the kinds of refusal apart by DuckDB's own words, which is all that it gives. What it says nothing special about is
+/// damage: then the daemon starts, and the file is kept for whoever knows better.
+fn classify(path: &Path, detail: &str) -> OpenError {
+    const NEWER: &[&str] = &["we can only read versions", "newer version of DuckDB"];
+    const REFUSED: &[&str] = &[
+        "Cannot open file",
+        "Cannot open directory",
+        "No space left",
+        "Disk quota",
+        "Permission denied",
+        "Too many open files",
+        "Read-only file system",
+        "Input/output error",
+        "Out of Memory",
+        "Cannot allocate memory",
+    ];
+    let says = |words: &[&str]| words.iter().any(|word| detail.contains(word));
+    let (path, detail) = (path.to_owned(), detail.to_owned());
+    if says(&["Conflicting lock"]) {
+        OpenError::Locked { path, detail }
+    } else if says(NEWER) {
+        OpenError::Newer { path, detail }
+    } else if says(REFUSED) {
+        OpenError::Unreadable { path, detail }
+    } else {
+        OpenError::Damaged { path, detail }
+    }
+}
+
+/// Reads the set; the inner error says what no sound index has.
+fn load(connection: &Connection, keyed: &Keyed) -> duckdb::Result<Result<PinSet, String>> {
+    let mut entries = Vec::new();
+    let mut sums = Sums::default();
+    let mut statement = connection.prepare("SELECT id, cid, type, name FROM pins")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get::<_, i64>(0)?.cast_unsigned();
+        let Ok(cid) = cid(row, 1) else { return Ok(Err(format!("row {id} has no CID"))) };
+        let pin_type = pin_type(row.get(2)?);
+        let name: Option<String> = row.get(3)?;
+        sums.add(keyed, &text(&cid), pin_type, name.as_deref());
+        entries.push(Entry::new(Key::of(&cid), pin_type, id, keyed.name_hash(name.as_deref())));
+    }
+    entries.sort_unstable_by_key(Entry::key);
+    if let Some(twice) = entries.windows(2).find(|pair| pair[0].key() == pair[1].key()) {
+        return Ok(Err(format!("rows {} and {} have the same CID", twice[0].id(), twice[1].id())));
+    }
+    Ok(Ok(PinSet::from_sorted(entries, sums)))
+}
+
+/// Moves the file and what DuckDB keeps beside it into a directory of their own.
+fn move_aside(dir: &Path) -> Result<PathBuf, OpenError> {
+    let io = |action| move |source| OpenError::Io { action, source };
+    let aside = dir.join(format!("damaged-{}", Timestamp::now().as_microsecond()));
+    std::fs::create_dir(&aside).map_err(io("make a place for the damaged index"))?;
+    for entry in std::fs::read_dir(dir).map_err(io("list the index directory"))? {
+        let entry = entry.map_err(io("list the index directory"))?;
+        if entry.file_name().to_string_lossy().starts_with(FILE) {
+            std::fs::rename(entry.path(), aside.join(entry.file_name())).map_err(io("move the damaged index aside"))?;
+        }
+    }
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_apart_by_duckdbs_words() {
+        let kind = |detail| match classify(Path::new("x"), detail) {
+            OpenError::Locked { .. } => "locked",
+            OpenError::Newer { .. } => "newer",
+            OpenError::Unreadable { .. } => "unreadable",
+            OpenError::Damaged { .. } => "damaged",
+            _ => "other",
+        };
+        let cases = [
+            ("IO Error: Could not set lock on file \"x\": Conflicting lock is held in /bin/duckdb (PID 7)", "locked"),
+            (
+                "IO Error: Trying to read a database file with version number 69, but we can only read versions between 64 and 68",
+                "newer",
+            ),
+            ("IO Error: Cannot open file \"x\": Permission denied", "unreadable"),
+            ("IO Error: Could not write file \"x\": No space left on device", "unreadable"),
+            ("Out of Memory Error: could not allocate block", "unreadable"),
+            ("IO Error: Corrupt database file: computed checksum 1 does not match stored checksum 2", "damaged"),
+        ];
+        for (detail, expected) in cases {
+            assert_eq!(kind(detail), expected, "{detail}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The statements of one transaction of the writer. Rows are found by `id`, which the set knows, so that DuckDB reads only the
+//! row groups concerned; there is no index on the CID.
+
+use super::apply::NewPin;
+use ::cid::Cid;
+use duckdb::arrow::array::{
+    ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
+};
+use duckdb::arrow::datatypes::DataType;
+use duckdb::{Appender, Connection, params};
+use jiff::{SignedDuration, Timestamp};
+use proto_msgs::pin::PinType;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A pin that comes back so soon is the same one: Kubo renames by unpinning and pinning again.
+const SAME_PIN: SignedDuration = SignedDuration::from_hours(1);
+/// Rows that go to DuckDB at a time.
+const BATCH: usize = 10_000;
+
+/// A pin as the table has it.
+pub(super) struct Row {
+    /// Its row.
+    pub(super) id: u64,
+    /// What is pinned.
+    pub(super) cid: Cid,
+    /// How.
+    pub(super) pin_type: PinType,
+    /// Its name.
+    pub(super) name: Option<String>,
+}
+
+/// The type as the file has it.
+pub(super) fn pin_type(code: u8) -> PinType {
+    if code == 0 { PinType::Recursive } else { PinType::Direct }
+}
+
+/// The file's code of a type.
+pub(super) fn type_code(pin_type: PinType) -> u8 {
+    match pin_type {
+        PinType::Recursive => 0,
+        PinType::Direct => 1,
+    }
+}
+
+/// A CID out of the column with this number.
+pub(super) fn cid(row: &duckdb::Row<'_>, column: usize) -> duckdb::Result<Cid> {
+    let blob = row.get_ref(column)?.as_blob()?;
+    Cid::try_from(blob)
+        .map_err(|error| duckdb::Error::FromSqlConversionFailure(column, duckdb::types::Type::Blob, Box::new(error)))
+}
+
+/// Turns pins into tombstones; answers what they were.
+pub(super) fn bury(
+    connection: &Connection,
+    ids: &BTreeSet<u64>,
+    at: Timestamp,
+    generation: u64,
+) -> duckdb::Result<Vec<Row>> {
+    let rows = pick(connection, ids.iter().copied())?;
+    if !rows.is_empty() {
+        connection.execute(
+            "INSERT INTO gone SELECT p.id, p.cid, p.type, p.name, p.first_seen, make_timestamp(?), ?
+             FROM pins p JOIN picked USING (id)",
+            params![at.as_microsecond(), generation.cast_signed()],
+        )?;
+        connection.execute_batch("DELETE FROM pins USING picked WHERE pins.id = picked.id")?;
+    }
+    Ok(rows)
+}
+
+/// Gives pins another type and name; answers what they were.
+pub(super) fn alter(
+    connection: &Connection,
+    changes: &BTreeMap<u64, (PinType, Option<&str>)>,
+) -> duckdb::Result<Vec<Row>> {
+    let rows = pick(connection, changes.keys().copied())?;
+    if !rows.is_empty() {
+        connection.execute_batch(
+            "CREATE OR REPLACE TEMP TABLE altered(id BIGINT NOT NULL, type UTINYINT NOT NULL, name VARCHAR)",
+        )?;
+        let mut appender = connection.appender("altered")?;
+        let changes: Vec<_> = changes.iter().collect();
+        for chunk in changes.chunks(BATCH) {
+            append(
+                &mut appender,
+                vec![
+                    Arc::new(Int64Array::from_iter_values(chunk.iter().map(|(id, _)| id.cast_signed()))),
+                    Arc::new(UInt8Array::from_iter_values(chunk.iter().map(|(_, (pin_type, _))| type_code(*pin_type)))),
+                    Arc::new(chunk.iter().map(|(_, (_, name))| *name).collect::<StringArray>()),
+                ],
+            )?;
+        }
+        appender.flush()?;
+        drop(appender);
+        connection.execute_batch("UPDATE pins SET type = a.type, name = a.name FROM altered a WHERE pins.id = a.id")?;
+    }
+    Ok(rows)
+}
+
+/// Adds pins with rising ids. One that comes back soon keeps the time of its first sight.
+pub(super) fn insert(connection: &Connection, first_id: u64, seen: Timestamp, pins: &[NewPin]) -> duckdb::Result<()> {
+    if pins.is_empty() {
+        return Ok(());
+    }
+    let mut appender = connection.appender("pins")?;
+    for (chunk, first) in pins.chunks(BATCH).zip((first_id.cast_signed()..).step_by(BATCH)) {
+        append(
+            &mut appender,
+            vec![
+                Arc::new(Int64Array::from_iter_values(first..first + chunk.len() as i64)),
+                Arc::new(BinaryArray::from_iter_values(chunk.iter().map(|pin| pin.cid.to_bytes()))),
+                Arc::new(UInt8Array::from_iter_values(chunk.iter().map(|pin| type_code(pin.pin_type)))),
+                Arc::new(chunk.iter().map(|pin| pin.name.as_deref()).collect::<StringArray>()),
+                Arc::new(TimestampMicrosecondArray::from_value(seen.as_microsecond(), chunk.len())),
+                Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|pin| pin.cid.codec()))),
+            ],
+        )?;
+    }
+    appender.flush()?;
+    drop(appender);
+    let since = seen.checked_sub(SAME_PIN).unwrap_or(seen).as_microsecond();
+    connection.execute(
+        "UPDATE pins SET first_seen = g.first_seen FROM
+           (SELECT cid, min(first_seen) AS first_seen FROM gone WHERE gone_at >= make_timestamp(?) GROUP BY cid) g
+         WHERE pins.id >= ? AND pins.cid = g.cid",
+        params![since, first_id.cast_signed()],
+    )?;
+    Ok(())
+}
+
+/// Pins in the table.
+pub(super) fn count(connection: &Connection) -> duckdb::Result<u64> {
+    connection.query_row("SELECT count(*) FROM pins", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+}
+
+/// Puts ids into the temporary table `picked` and reads their rows. The table is made anew each time: a refilled one keeps its
+/// dead rows in the planner's estimates, which turns joins round.
+fn pick(connection: &Connection, ids: impl ExactSizeIterator<Item = u64>) -> duckdb::Result<Vec<Row>> {
+    let mut found = Vec::with_capacity(ids.len());
+    if ids.len() == 0 {
+        return Ok(found);
+    }
+    connection.execute_batch("CREATE OR REPLACE TEMP TABLE picked(id BIGINT NOT NULL)")?;
+    let mut appender = connection.appender("picked")?;
+    append(&mut appender, vec![Arc::new(Int64Array::from_iter_values(ids.map(u64::cast_signed)))])?;
+    appender.flush()?;
+    drop(appender);
+    let mut statement = connection.prepare("SELECT p.id, p.cid, p.type, p.name FROM pins p JOIN picked USING (id)")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get::<_, i64>(0)?.cast_unsigned();
+        found.push(Row { id, cid: cid(row, 1)?, pin_type: pin_type(row.get(2)?), name: row.get(3)? });
+    }
+    Ok(found)
+}
+
+/// Appends columns by position; an appender does not look at names.
+fn append(appender: &mut Appender<'_>, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
+    let columns = columns.into_iter().map(|column| ("", column, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns)
+        .map_err(|error| duckdb::Error::ArrowTypeToDuckdbType(error.to_string(), DataType::Null))?;
+    appender.append_record_batch(batch)
+}
