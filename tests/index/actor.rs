@@ -1,0 +1,180 @@
+//! The index and analytics actors as the rest of the daemon asks them.
+
+use crate::place::*;
+use cid::Cid;
+use futures_util::future::join_all;
+use ipfs_kitd::analytics::actor::{Analytics, AnalyticsArgs};
+use ipfs_kitd::board::{Board, StopReason};
+use ipfs_kitd::cid::text;
+use ipfs_kitd::fault::ask;
+use ipfs_kitd::index::actor::{Index, IndexArgs};
+use ipfs_kitd::index::apply::{ApplyAdded, ApplyRemoved, BeginListing};
+use ipfs_kitd::supervisor::{Life, Stop};
+use kameo::actor::{ActorRef, Spawn};
+use proto_msgs::FaultKind;
+use proto_msgs::daemon::Metrics;
+use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::pin::{PinInfo, PinLs, PinRows, Source};
+use std::sync::Arc;
+
+struct Actors {
+    board: Arc<Board>,
+    index: ActorRef<Index>,
+    args: IndexArgs,
+}
+
+fn actors(place: &Place) -> Actors {
+    let kubo = KuboReport {
+        state: KuboState::Stopped,
+        since: ipfs_kitd::time::now(),
+        held: None,
+        pid: None,
+        peer_id: None,
+        version: None,
+        repo: String::new(),
+        binary: String::new(),
+        rpc: String::new(),
+        restarts: 0,
+        last_exit: None,
+        next_retry: None,
+    };
+    let board = Arc::new(Board::new(kubo, place.store.state()));
+    let args = IndexArgs { life: Life::new("index", &board), board: board.clone(), store: place.store.clone() };
+    Actors { board, index: Index::spawn(args.clone()), args }
+}
+
+fn added(cid: Cid) -> ApplyAdded {
+    ApplyAdded { cid, pin_type: RECURSIVE, name: None }
+}
+
+async fn with_pins(count: u64) -> Place {
+    let place = Place::new();
+    place.list(minute(0), |l| l.added = (0..count).map(|n| pin(raw(n), RECURSIVE, "")).collect()).await;
+    place
+}
+
+#[tokio::test]
+async fn a_listing_comes_in_parts_and_holds_nobody_up_while_nobody_reads_it() {
+    let place = with_pins(5_200).await;
+    let Actors { board, index, .. } = actors(&place);
+    let (page, mut rows) = ask(&index, PinLs::default()).await.expect("a listing");
+    assert_eq!((page.total, page.generation, page.complete, page.source), (5_200, 1, true, Source::Index));
+    assert_eq!(page.as_of, Some(ipfs_kitd::time::text(minute(0))));
+    // A client that reads slowly: writes, checkpoints and other listings go on.
+    let (generation, _) = ask(&index, added(raw(9_999))).await.expect("added");
+    ask(&index, ApplyRemoved { cid: raw(5_199) }).await.expect("removed");
+    let checkpoint = || place.store.write(|connection, _| Ok(connection.execute_batch("CHECKPOINT")?));
+    // Refused while a page is being read, and only then.
+    let checkpointed = async { while checkpoint().await.is_err() {} };
+    tokio::time::timeout(LONG, checkpointed).await.expect("no transaction waits for the client");
+    board.kubo.send_modify(|kubo| kubo.state = KuboState::Running);
+    let (other, _dropped) = ask(&index, PinLs::default()).await.expect("a listing");
+    assert_eq!((other.total, other.generation, other.source), (5_200, generation + 1, Source::Live));
+    let mut cids = Vec::new();
+    while let Some(part) = rows.recv().await {
+        let pins = part.expect("rows").pins;
+        assert!(!pins.is_empty() && pins.len() <= PinRows::MAX);
+        cids.extend(pins.into_iter().map(|pin| pin.cid));
+    }
+    let expected: Vec<_> = (0..5_199).map(|n| text(&raw(n))).collect();
+    assert!(cids == expected, "as chosen, without the pin that went away");
+}
+
+#[tokio::test]
+async fn a_pin_is_found_by_any_form_of_its_cid() {
+    let place = Place::new();
+    let Actors { index, .. } = actors(&place);
+    let (v0, v1, raw) = (Cid::new_v0(sha(1)).expect("sha2-256"), Cid::new_v1(0x70, sha(1)), raw(1));
+    let info = async |cid: String| ask(&index, PinInfo { cid }).await;
+    let fault = info(v0.to_string()).await.expect_err("nothing yet");
+    assert_eq!(fault.kind, FaultKind::NotFound);
+    for cid in [v0, v1] {
+        ask(&index, added(cid)).await.expect("added");
+    }
+    let cids = |reply: proto_msgs::pin::PinInfoReply| reply.pins.into_iter().map(|pin| pin.cid).collect::<Vec<_>>();
+    let base58 = v1.to_string_of_base(cid::multibase::Base::Base58Btc).expect("base58");
+    assert_eq!(cids(info(base58).await.expect("pinned")), [text(&v1), text(&v0)], "exactly this one first");
+    assert_eq!(cids(info(v0.to_string()).await.expect("pinned")), [text(&v0), text(&v1)]);
+    assert_eq!(cids(info(text(&raw)).await.expect("the block is pinned")).len(), 2);
+    assert_eq!(info(text(&crate::place::raw(2))).await.expect_err("not pinned").kind, FaultKind::NotFound);
+    assert_eq!(info("hello".to_owned()).await.expect_err("no CID").kind, FaultKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn single_changes_take_place_in_the_order_of_the_messages() {
+    let place = Place::new();
+    let Actors { index, .. } = actors(&place);
+    let change = async |n: u64| match n % 2 {
+        0 => ask(&index, added(raw(1))).await.map(|(generation, _)| generation),
+        _ => ask(&index, ApplyRemoved { cid: raw(1) }).await,
+    };
+    let done = join_all((0..40).map(change)).await;
+    let generations: Vec<_> = done.into_iter().map(|done| done.expect("applied")).collect();
+    assert_eq!(generations, (1..=40).collect::<Vec<_>>());
+    assert_eq!(place.pins().await, []);
+}
+
+#[tokio::test]
+async fn another_incarnation_finds_everything_where_it_was() {
+    let place = with_pins(3).await;
+    let Actors { index, args, .. } = actors(&place);
+    let (token, _) = ask(&index, BeginListing).await.expect("begun");
+    ask(&index, ApplyRemoved { cid: raw(1) }).await.expect("removed");
+    index.kill();
+    index.wait_for_shutdown().await;
+    let index = Index::spawn(args);
+    let mut stale = listing(token, minute(1));
+    stale.added = vec![pin(raw(1), RECURSIVE, ""), pin(raw(7), RECURSIVE, "")];
+    ask(&index, stale).await.expect("the listing goes on");
+    let cids: Vec<_> = place.pins().await.into_iter().map(|pin| pin.0).collect();
+    assert_eq!(cids, [text(&raw(0)), text(&raw(2)), text(&raw(7))], "what was touched is still known");
+}
+
+#[tokio::test]
+async fn a_stop_closes_the_file_and_later_calls_are_told_so() {
+    let place = with_pins(3).await;
+    let Actors { index, .. } = actors(&place);
+    let last = ask(&index, added(raw(9)));
+    let (last, stopped) = tokio::join!(last, index.ask(Stop).into_future());
+    assert_eq!(last.expect("queued before the stop").0, 2);
+    stopped.expect("stopped");
+    assert!(!place.wal().exists());
+    assert_eq!(ask(&index, added(raw(10))).await.expect_err("closed").kind, FaultKind::NotReady);
+    assert_eq!(ask(&index, PinLs::default()).await.map(drop).expect_err("closed").kind, FaultKind::NotReady);
+}
+
+#[tokio::test]
+async fn file_and_set_that_have_drifted_apart_end_the_daemon() {
+    let place = with_pins(3).await;
+    let Actors { board, index, .. } = actors(&place);
+    place
+        .store
+        .write(|connection, _| Ok(connection.execute_batch("DELETE FROM pins WHERE id = 2")?))
+        .await
+        .expect("gone");
+    let fault = ask(&index, added(raw(9))).await.expect_err("noticed");
+    assert_eq!(fault.kind, FaultKind::Interrupted, "{fault}");
+    assert!(matches!(&*board.stopping.borrow(), Some(StopReason::GaveUp(_))));
+    assert_eq!(place.number("SELECT count(*) FROM pins").await, 2, "nothing more was stored");
+    assert_eq!(place.state().generation, 1);
+}
+
+#[tokio::test]
+async fn metrics_are_counted_once_for_each_generation() {
+    let place = with_pins(3).await;
+    let Actors { board, index, .. } = actors(&place);
+    let life = Life::new("analytics", &board);
+    let analytics = Analytics::spawn(AnalyticsArgs { life, board: board.clone(), index: index.clone() });
+    let report = ask(&analytics, Metrics {}).await.expect("a report");
+    assert_eq!((report.pins, report.named, report.generation, report.bytes), (3, 0, 1, None));
+    assert_eq!((report.by_codec.len(), report.by_codec[0].pins), (1, 3));
+    place
+        .store
+        .write(|connection, _| Ok(connection.execute_batch("UPDATE pins SET name = 'x'")?))
+        .await
+        .expect("renamed");
+    assert_eq!(ask(&analytics, Metrics {}).await.expect("a report").named, 0, "the same generation");
+    ask(&index, added(raw(9))).await.expect("added");
+    let report = ask(&analytics, Metrics {}).await.expect("a report");
+    assert_eq!((report.pins, report.named, report.generation), (4, 3, 2));
+}
