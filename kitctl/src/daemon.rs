@@ -62,7 +62,7 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     let kubo = &report.kubo;
     let version = kubo.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
     let pid = kubo.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
-    row(out, "kubo", format!("{}{version}{pid}, {} restarts", kubo::state(kubo), kubo.restarts))?;
+    row(out, "kubo", format!("{}{version}{pid}, {}", kubo::state(kubo), counted(kubo.restarts, "restart")))?;
     if let Some(held) = &kubo.held {
         row(out, "", format!("held: {}", held.detail))?;
         row(out, "", format!("to do: {}", held.hint))?;
@@ -96,12 +96,17 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     for actor in daemon.actors.iter().filter(|actor| actor.restarts > 0 || !actor.running) {
         let state = if actor.running { "running" } else { "being restarted" };
         let why = actor.last_failure.as_ref().map(|f| format!(": {}, {}", f.detail, ago(&f.at))).unwrap_or_default();
-        row(out, "actor", format!("{} {state}, restarted {} times{why}", actor.name, actor.restarts))?;
+        row(out, "actor", format!("{} {state}, {}{why}", actor.name, counted(actor.restarts, "restart")))?;
     }
     if let Some(error) = &report.last_error {
         row(out, "error", format!("{}, {}", error.detail, ago(&error.at)))?;
     }
     table.finish(out)
+}
+
+/// `1 restart`, `2 restarts`.
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn age(index: &IndexReport) -> String {
