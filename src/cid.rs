@@ -1,6 +1,6 @@
 //! CIDs: any form in, Kubo's own form out, and the key under which the index holds one.
 
-use ::cid::{Cid, Version, multibase::Base};
+use ::cid::{CidGeneric, Version, multibase::Base};
 use proto_msgs::{Fault, FaultKind};
 use sha2::{Digest, Sha256};
 
@@ -9,6 +9,9 @@ const HASHED: u32 = 1;
 const V1: u32 = 2;
 const CODEC_SHIFT: u32 = 2;
 const CODEC_LIMIT: u64 = (1 << 28) - 1;
+
+/// A CID whose digest has at most 128 bytes: Kubo pins identity CIDs of that length, which the crate's own type cannot hold.
+pub type Cid = CidGeneric<128>;
 
 /// Identifies a CID in memory, 36 bytes whatever the CID's length, ordered by the digest of its block: v0 and v1 of one
 /// block are neighbours.
@@ -96,6 +99,13 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_identity_cid_that_kubo_pins_is_read() {
+        let longest = Cid::new_v1(0x55, ::cid::multihash::Multihash::wrap(0, &[b'a'; 128]).expect("128 bytes"));
+        assert_eq!(parse(&text(&longest)).expect("a CID"), longest);
+        assert_eq!(Cid::try_from(longest.to_bytes()).expect("a CID"), longest);
+    }
+
+    #[test]
     fn v0_and_v1_of_one_block_are_neighbours_and_differ() {
         let v0 = parse("QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG").expect("a CID");
         let v1 = Cid::new_v1(0x70, *v0.hash());
@@ -107,10 +117,10 @@ mod tests {
 
     #[test]
     fn a_block_whose_digest_is_the_key_of_a_foreign_multihash_has_another_key() {
-        let identity = ::cid::multihash::Multihash::<64>::wrap(0, b"hello").expect("short");
+        let identity = ::cid::multihash::Multihash::<128>::wrap(0, b"hello").expect("short");
         let foreign = Cid::new_v1(0x55, identity);
         let digest: [u8; 32] = Sha256::digest(identity.to_bytes()).into();
-        let block = Cid::new_v1(0x55, ::cid::multihash::Multihash::<64>::wrap(SHA2_256, &digest).expect("32 bytes"));
+        let block = Cid::new_v1(0x55, ::cid::multihash::Multihash::<128>::wrap(SHA2_256, &digest).expect("32 bytes"));
         assert_eq!(Key::of(&foreign).digest, Key::of(&block).digest);
         assert_ne!(Key::of(&foreign), Key::of(&block));
     }

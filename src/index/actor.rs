@@ -266,7 +266,7 @@ impl Message<PinInfo> for Index {
     }
 }
 
-fn not_pinned(cid: &::cid::Cid, dated: &Dated) -> Fault {
+fn not_pinned(cid: &cid::Cid, dated: &Dated) -> Fault {
     let detail = match (&dated.as_of, dated.complete) {
         (Some(as_of), true) => format!("{} is not pinned, as of {as_of}", cid::text(cid)),
         _ => format!("{} is not in the index, which is not complete yet", cid::text(cid)),

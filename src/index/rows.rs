@@ -2,7 +2,7 @@
 //! row groups concerned; there is no index on the CID.
 
 use super::apply::NewPin;
-use ::cid::Cid;
+use crate::cid::Cid;
 use duckdb::arrow::array::{
     ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
 };

@@ -103,8 +103,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn listed(n: u8, name: u8, direct: bool) -> Listed {
-        let hash = ::cid::multihash::Multihash::<64>::wrap(0x12, &[n; 32]).expect("32 bytes");
-        let cid = ::cid::Cid::new_v1(0x55, hash);
+        let hash = ::cid::multihash::Multihash::<128>::wrap(0x12, &[n; 32]).expect("32 bytes");
+        let cid = cid::Cid::new_v1(0x55, hash);
         let pin_type = if direct { PinType::Direct } else { PinType::Recursive };
         let name = (name > 0).then(|| name.to_string());
         Listed { key: Key::of(&cid), cid, pin_type, name }

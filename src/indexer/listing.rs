@@ -5,9 +5,8 @@
 //! exception is a CID that cannot be parsed. It is left out and named, since a pin made by a newer or an odd program must not
 //! stop the index from following all the others.
 
-use crate::cid::Key;
+use crate::cid::{Cid, Key};
 use crate::index::set::{Keyed, Sums};
-use ::cid::Cid;
 use proto_msgs::pin::PinType;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};

@@ -1,10 +1,10 @@
 //! The index and analytics actors as the rest of the daemon asks them.
 
 use crate::place::*;
-use cid::Cid;
 use futures_util::future::join_all;
 use ipfs_kitd::analytics::actor::{Analytics, AnalyticsArgs};
 use ipfs_kitd::board::{Board, StopReason};
+use ipfs_kitd::cid::Cid;
 use ipfs_kitd::cid::text;
 use ipfs_kitd::fault::ask;
 use ipfs_kitd::index::actor::{Index, IndexArgs};

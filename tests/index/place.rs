@@ -1,7 +1,7 @@
 //! An index in a directory of its own, and the shortest ways to say what is put into it.
 
-use cid::Cid;
 use ipfs_kitd::board::IndexState;
+use ipfs_kitd::cid::Cid;
 use ipfs_kitd::cid::{Key, text};
 use ipfs_kitd::index::apply::{
     self, Applied, ApplyAdded, ApplyRemoved, Change, ListingChanges, NewPin, Token, Unchanged,
@@ -27,7 +27,7 @@ pub(crate) fn raw(n: u64) -> Cid {
 }
 
 /// The multihash of the n-th block.
-pub(crate) fn sha(n: u64) -> cid::multihash::Multihash<64> {
+pub(crate) fn sha(n: u64) -> cid::multihash::Multihash<128> {
     let mut digest = [0; 32];
     // Spread over all keys, so that rising numbers are not rising keys.
     digest[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());

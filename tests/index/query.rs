@@ -1,6 +1,7 @@
 //! What is asked of the index.
 
 use crate::place::*;
+use ipfs_kitd::cid::Cid;
 use ipfs_kitd::index::query;
 use jiff::SignedDuration;
 use proto_msgs::pin::{ContentKind, PinLs, PinSort, SizeKind};
@@ -16,17 +17,17 @@ async fn six() -> Place {
         .list(minute(0), |l| {
             l.added = vec![
                 pin(raw(1), RECURSIVE, "100% sure"),
-                pin(cid::Cid::new_v0(sha(2)).expect("sha2-256"), RECURSIVE, "under_score"),
-                pin(cid::Cid::new_v1(0x71, sha(3)), DIRECT, ""),
+                pin(Cid::new_v0(sha(2)).expect("sha2-256"), RECURSIVE, "under_score"),
+                pin(Cid::new_v1(0x71, sha(3)), DIRECT, ""),
             ];
         })
         .await;
     place
         .list(minute(1), |l| {
             l.added = vec![
-                pin(cid::Cid::new_v1(0x70, sha(4)), DIRECT, "it's; DROP TABLE pins"),
+                pin(Cid::new_v1(0x70, sha(4)), DIRECT, "it's; DROP TABLE pins"),
                 pin(raw(5), RECURSIVE, "back\\slash"),
-                pin(cid::Cid::new_v1(0x0129, sha(6)), RECURSIVE, "100 percent"),
+                pin(Cid::new_v1(0x0129, sha(6)), RECURSIVE, "100 percent"),
             ];
         })
         .await;

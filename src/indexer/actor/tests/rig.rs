@@ -22,8 +22,8 @@ pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
 }
 
 /// The CID of the raw block whose digest is all `n`.
-pub(super) fn cid_of(n: u8) -> ::cid::Cid {
-    ::cid::Cid::new_v1(0x55, ::cid::multihash::Multihash::<64>::wrap(0x12, &[n; 32]).expect("32 bytes"))
+pub(super) fn cid_of(n: u8) -> cid::Cid {
+    cid::Cid::new_v1(0x55, ::cid::multihash::Multihash::<128>::wrap(0x12, &[n; 32]).expect("32 bytes"))
 }
 
 #[derive(Clone, Default)]
