@@ -12,7 +12,8 @@ use crate::index::store::Store;
 use crate::indexer::actor::{Indexer, IndexerArgs};
 use crate::instance::{self, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
-use crate::kubo::actor::{Kubo, KuboArgs, Memory};
+use crate::kubo::actor::{Kubo, KuboArgs};
+use crate::kubo::memory::{self, Memory};
 use crate::kubo::process::Spawner;
 use crate::server::Routes;
 use crate::server::actor::{Home, Server, ServerArgs};
@@ -123,10 +124,10 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
     let signals = SignalsInfo::<signal_hook::iterator::exfiltrator::WithOrigin>::new([SIGTERM, SIGINT, SIGHUP]);
     let mut signals = signals.map_err(|source| AppError::Io { action: "listen for signals", source })?;
     let started = (Instant::now(), jiff::Timestamp::now());
-    let board = Arc::new(Board::new(crate::kubo::actor::before_start(&config), store.state()));
+    let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
     let home = Home::bind(&config.socket())?;
     let (configs, config) = watch::channel(config);
-    let parts = Parts { board: board.clone(), config, store: store.clone(), spawner, home, started };
+    let parts = Parts { board: board.clone(), config, store: store.clone(), spawner: spawner.clone(), home, started };
 
     let (send, actors) = oneshot::channel();
     let life = Life::new("supervisor", &board);
@@ -167,7 +168,7 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
     tracing::info!(?reason, "stopping");
     systemd::stopping();
     let config = configs.borrow().clone();
-    stop(&board, actors, &config, &store).await;
+    stop(&board, actors, &config, &spawner, &store).await;
     tracing::info!("stopped");
     match reason {
         StopReason::GaveUp(why) => Err(AppError::GaveUp(why)),
@@ -234,16 +235,22 @@ where
         .await
 }
 
-async fn stop(board: &Board, actors: Actors, config: &Config, store: &Store) {
+async fn stop(board: &Board, actors: Actors, config: &Config, spawner: &Spawner, store: &Store) {
     // No descendant of a stop may wait for a restart's backoff for ever: each has its deadline.
     end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
     end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;
-    end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE).await;
+    let mut states = board.actors.subscribe();
+    tokio::select! {
+        () = end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE) => {}
+        // It may be the one that failed too often, which takes no message any more; the spawner ends Kubo without it.
+        _ = states.wait_for(|actors| actors.iter().any(|actor| actor.name == "kubo" && !actor.running)) => {}
+    }
+    spawner.end(config.stop_grace).await;
     end(board, &actors.janitor, "janitor", STOP_DEADLINE).await;
     end(board, &actors.index, "index", CLOSE_DEADLINE).await;
     store.close(CLOSE_DEADLINE).await;
     end(board, &actors.server, "server", STOP_DEADLINE).await;
-    for socket in crate::kubo::actor::sockets(config) {
+    for socket in memory::sockets(config) {
         // Kubo may never have been started.
         let _ = std::fs::remove_file(socket);
     }

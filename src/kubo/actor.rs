@@ -1,17 +1,19 @@
 //! The kubo actor: feeds the state machine, does what it says, publishes what it is.
 //!
-//! The machine and what else must survive a restart of the actor is in [`Memory`], as old as the process; the child is with the
-//! spawner thread. A new incarnation rebinds the notify socket, compares the machine with the child that is there, and goes on.
+//! The machine and what else must survive a restart of the actor is in `memory`, as old as the process; the child is with the
+//! spawner thread, and `signs` tells of it. A new incarnation rebinds the notify socket, compares the machine with the child that is there, and goes on.
 
 use super::launch::NOT_LAUNCHED;
+use super::memory::{Memory, notify_socket, rpc_socket};
 use super::process::{ChildState, Launch, Spawner};
 use super::repo::{self, Repo};
 use super::rpc::Rpc;
-use super::state::{Effect, Event, Limits, Machine, Want};
+use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_child};
+use super::state::{Effect, Event, Limits, Want};
 use crate::board::Board;
 use crate::config::Config;
 use crate::supervisor::{Life, Stop};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
@@ -24,17 +26,11 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::net::UnixDatagram;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Between two looks at Kubo's API.
-const PROBE: Duration = Duration::from_secs(2);
-/// For its answer.
-const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long Kubo itself waits for a lock that is just being released.
 const WAIT_REPO_LOCK: &str = "10s";
 
@@ -51,73 +47,6 @@ pub struct KuboArgs {
     pub spawner: Spawner,
     /// What survives a restart of the actor.
     pub memory: Arc<Mutex<Memory>>,
-}
-
-/// What survives a restart of the actor.
-pub struct Memory {
-    began: (Instant, Timestamp),
-    machine: Machine,
-    repo: Option<Repo>,
-    version: Option<String>,
-    /// The newest child that the machine knows of.
-    run: u64,
-    last_exit: Option<KuboExit>,
-    listener: Option<UnixListener>,
-}
-
-impl Memory {
-    /// Before the first start.
-    pub fn new() -> Arc<Mutex<Memory>> {
-        Arc::new(Mutex::new(Memory {
-            began: (Instant::now(), Timestamp::now()),
-            machine: Machine::new(),
-            repo: None,
-            version: None,
-            run: 0,
-            last_exit: None,
-            listener: None,
-        }))
-    }
-
-    fn now(&self) -> Duration {
-        self.began.0.elapsed()
-    }
-
-    fn wall(&self, at: Duration) -> String {
-        let at = SignedDuration::try_from(at).ok().and_then(|at| self.began.1.checked_add(at).ok());
-        crate::time::text(at.unwrap_or(self.began.1))
-    }
-}
-
-/// The report before the actor has run.
-pub fn before_start(config: &Config) -> KuboReport {
-    KuboReport {
-        state: KuboState::Backoff,
-        since: crate::time::now(),
-        held: None,
-        pid: None,
-        peer_id: None,
-        version: None,
-        repo: config.ipfs_path.display().to_string(),
-        binary: config.kubo.display().to_string(),
-        rpc: rpc_socket(config).display().to_string(),
-        restarts: 0,
-        last_exit: None,
-        next_retry: None,
-    }
-}
-
-fn rpc_socket(config: &Config) -> PathBuf {
-    config.private_dir().join("kubo-rpc.sock")
-}
-
-fn notify_socket(config: &Config) -> PathBuf {
-    config.private_dir().join("kubo-notify.sock")
-}
-
-/// What is left to remove when everything has ended.
-pub fn sockets(config: &Config) -> [PathBuf; 2] {
-    [rpc_socket(config), notify_socket(config)]
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,10 +67,10 @@ pub struct Kubo {
     _watching: Vec<AbortOnDropHandle<()>>,
 }
 
-struct Happened(Event);
-struct ChildChanged;
+pub(super) struct Happened(pub(super) Event);
+pub(super) struct ChildChanged;
 struct Judged(Result<Repo, Held>);
-struct Probed(Result<String, String>);
+pub(super) struct Probed(pub(super) Result<String, String>);
 struct Version(String);
 
 impl Actor for Kubo {
@@ -188,48 +117,6 @@ impl Actor for Kubo {
 
 fn rpc_of(args: &KuboArgs) -> Rpc {
     Rpc::new(rpc_socket(&args.config.borrow()))
-}
-
-async fn watch_child(mut child: watch::Receiver<ChildState>, me: ActorRef<Kubo>) {
-    while child.changed().await.is_ok() {
-        if me.tell(ChildChanged).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn probe(board: Arc<Board>, rpc: Rpc, me: ActorRef<Kubo>) {
-    let mut tick = tokio::time::interval(PROBE);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let state = board.kubo.borrow().state;
-        if !matches!(state, KuboState::Starting | KuboState::Running | KuboState::Degraded) {
-            continue;
-        }
-        let answer = rpc.id(PROBE_DEADLINE).await.map(|id| id.peer_id).map_err(|error| error.to_string());
-        if me.tell(Probed(answer)).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => UnixDatagram::bind(path),
-    }
-}
-
-/// The child speaks the service manager's protocol; only its readiness matters here.
-async fn listen(socket: UnixDatagram, me: ActorRef<Kubo>) {
-    let mut datagram = [0; 4096];
-    while let Ok(length) = socket.recv(&mut datagram).await {
-        let ready = datagram[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1");
-        if ready && me.tell(Happened(Event::Ready)).await.is_err() {
-            return;
-        }
-    }
 }
 
 impl Kubo {
@@ -418,26 +305,8 @@ impl Kubo {
 
     fn report(&self) -> KuboReport {
         let config = self.args.config.borrow().clone();
-        let pid = match *self.args.spawner.child().borrow() {
-            ChildState::Running { pid, .. } => Some(pid),
-            _ => None,
-        };
-        let memory = self.memory();
-        let machine = &memory.machine;
-        KuboReport {
-            state: machine.state(),
-            since: memory.wall(machine.since()),
-            held: machine.held().cloned(),
-            pid,
-            peer_id: memory.repo.as_ref().map(|repo| repo.peer_id.clone()),
-            version: memory.version.clone(),
-            repo: config.ipfs_path.display().to_string(),
-            binary: memory.repo.as_ref().map_or(&config.kubo, |repo| &repo.program).display().to_string(),
-            rpc: rpc_socket(&config).display().to_string(),
-            restarts: memory.run.saturating_sub(1),
-            last_exit: memory.last_exit.clone(),
-            next_retry: machine.next_try().map(|at| memory.wall(at)),
-        }
+        let child = self.args.spawner.child().borrow().clone();
+        self.memory().report(&config, &child)
     }
 
     fn publish(&self) {

@@ -15,9 +15,11 @@
 
 pub mod actor;
 pub mod launch;
+pub mod memory;
 pub mod output;
 pub mod process;
 pub mod repo;
 pub mod restart;
 pub mod rpc;
+mod signs;
 pub mod state;

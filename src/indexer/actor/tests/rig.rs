@@ -148,7 +148,7 @@ impl Rig {
             settings: Vec::new(),
         }));
         let store = Store::open(dir.path()).expect("an index");
-        let report = crate::kubo::actor::before_start(&config.borrow());
+        let report = crate::kubo::memory::before_start(&config.borrow());
         let board = Arc::new(Board::new(report, store.state()));
         let index =
             Index::spawn(IndexArgs { life: Life::new("index", &board), board: board.clone(), store: store.clone() });

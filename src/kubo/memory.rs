@@ -1,0 +1,102 @@
+//! What of Kubo survives a restart of the actor, as old as the process: the state machine, what is known of the repo and of the
+//! children so far, the RPC listener. Also what is reported of it.
+
+use super::process::ChildState;
+use super::repo::Repo;
+use super::state::Machine;
+use crate::config::Config;
+use jiff::{SignedDuration, Timestamp};
+use proto_msgs::kubo::{KuboExit, KuboReport, KuboState};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What survives a restart of the actor.
+pub struct Memory {
+    began: (Instant, Timestamp),
+    pub(super) machine: Machine,
+    pub(super) repo: Option<Repo>,
+    pub(super) version: Option<String>,
+    /// The newest child that the machine knows of.
+    pub(super) run: u64,
+    pub(super) last_exit: Option<KuboExit>,
+    pub(super) listener: Option<UnixListener>,
+}
+
+impl Memory {
+    /// Before the first start.
+    pub fn new() -> Arc<Mutex<Memory>> {
+        Arc::new(Mutex::new(Memory {
+            began: (Instant::now(), Timestamp::now()),
+            machine: Machine::new(),
+            repo: None,
+            version: None,
+            run: 0,
+            last_exit: None,
+            listener: None,
+        }))
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.began.0.elapsed()
+    }
+
+    fn wall(&self, at: Duration) -> String {
+        let at = SignedDuration::try_from(at).ok().and_then(|at| self.began.1.checked_add(at).ok());
+        crate::time::text(at.unwrap_or(self.began.1))
+    }
+
+    /// For `kubo status`.
+    pub(super) fn report(&self, config: &Config, child: &ChildState) -> KuboReport {
+        let machine = &self.machine;
+        let pid = match child {
+            ChildState::Running { pid, .. } => Some(*pid),
+            _ => None,
+        };
+        KuboReport {
+            state: machine.state(),
+            since: self.wall(machine.since()),
+            held: machine.held().cloned(),
+            pid,
+            peer_id: self.repo.as_ref().map(|repo| repo.peer_id.clone()),
+            version: self.version.clone(),
+            binary: self.repo.as_ref().map_or(&config.kubo, |repo| &repo.program).display().to_string(),
+            restarts: self.run.saturating_sub(1),
+            last_exit: self.last_exit.clone(),
+            next_retry: machine.next_try().map(|at| self.wall(at)),
+            ..before_start(config)
+        }
+    }
+}
+
+/// The report before the actor has run.
+pub fn before_start(config: &Config) -> KuboReport {
+    KuboReport {
+        state: KuboState::Backoff,
+        since: crate::time::now(),
+        held: None,
+        pid: None,
+        peer_id: None,
+        version: None,
+        repo: config.ipfs_path.display().to_string(),
+        binary: config.kubo.display().to_string(),
+        rpc: rpc_socket(config).display().to_string(),
+        restarts: 0,
+        last_exit: None,
+        next_retry: None,
+    }
+}
+
+pub(super) fn rpc_socket(config: &Config) -> PathBuf {
+    config.private_dir().join("kubo-rpc.sock")
+}
+
+pub(super) fn notify_socket(config: &Config) -> PathBuf {
+    config.private_dir().join("kubo-notify.sock")
+}
+
+/// What is left to remove when everything has ended.
+pub fn sockets(config: &Config) -> [PathBuf; 2] {
+    [rpc_socket(config), notify_socket(config)]
+}
