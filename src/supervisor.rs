@@ -14,6 +14,7 @@ use proto_msgs::daemon::{ActorReport, LastError};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub struct Life {
     name: &'static str,
     board: Arc<Board>,
     failures: Mutex<VecDeque<Instant>>,
+    /// Starts that no failure accounts for yet: 1 while the actor runs.
+    starts: AtomicI64,
     faults: Option<std::path::PathBuf>,
 }
 
@@ -47,7 +50,13 @@ impl Life {
         let entry = ActorReport { name: name.to_owned(), running: false, restarts: 0, last_failure: None };
         board.actors.send_modify(|actors| actors.push(entry));
         let faults = if cfg!(debug_assertions) { std::env::var_os("IPFS_KITD_TEST_FAULTS") } else { None };
-        Arc::new(Life { name, board: board.clone(), failures: Mutex::default(), faults: faults.map(Into::into) })
+        Arc::new(Life {
+            name,
+            board: board.clone(),
+            failures: Mutex::default(),
+            starts: AtomicI64::new(0),
+            faults: faults.map(Into::into),
+        })
     }
 
     /// The actor's name.
@@ -57,6 +66,10 @@ impl Life {
 
     /// To be awaited first in `on_start`: waits out the backoff, and for ever once the supervisor has given up.
     pub async fn begin(&self) {
+        // kameo tells nobody of a panic in `on_start`; the start after it does.
+        if self.starts.fetch_add(1, Ordering::Relaxed) > 0 {
+            self.failed_because("it failed while it was starting");
+        }
         let recent = self.recent();
         if recent > RESTARTS_ALLOWED {
             std::future::pending::<()>().await;
@@ -73,6 +86,7 @@ impl Life {
     }
 
     fn failed_because(&self, text: &str) {
+        self.starts.fetch_sub(1, Ordering::Relaxed);
         let now = Instant::now();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.push_back(now);

@@ -112,6 +112,22 @@ fn s22_a_panic_of_the_server_is_survived() {
 }
 
 #[test]
+fn s22_a_panic_in_the_start_of_an_actor_is_counted_and_survived() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.panic_at("janitor.start");
+    kit.panic_at("janitor.message");
+    let fault = kit.fault(LockCheck {});
+    assert_eq!(fault.kind, FaultKind::Interrupted);
+    let status =
+        kit.until("restarted", |s| s.daemon.actors.iter().any(|a| a.name == "janitor" && a.restarts == 2 && a.running));
+    let janitor = status.daemon.actors.into_iter().find(|a| a.name == "janitor").and_then(|a| a.last_failure);
+    assert_eq!(janitor.expect("a failure").detail, "it failed while it was starting");
+    kit.call(LockCheck {});
+    assert_eq!(kit.stop().code(), Some(0));
+}
+
+#[test]
 fn s22_more_panics_than_allowed_end_in_an_ordered_stop_and_exit_1() {
     let mut kit = Kit::fake();
     kit.start_whole();
