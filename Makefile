@@ -8,7 +8,7 @@ CARGO ?= cargo
 dist := .deps/dist
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test run demo lint dist install clean
+.PHONY: help setup ours build test run demo lint dist install clean
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -20,10 +20,18 @@ setup: ## Fetch what the build and the tests need: DuckDB's library and Kubo (on
 	@tools/libduckdb/fetch >/dev/null
 	@tools/kubo/fetch >/dev/null
 
-build: setup ## Build ipfs-kitd and ipfs-kitctl (5 minutes the first time)
+# Cargo tells checkouts that share a build directory apart by the times of their files alone: what another one left of our own
+# packages is dropped, what it built of all others stays.
+ours: setup
+	@if [ -d "$(CARGO_TARGET_DIR)" ] && [ "$$(cat "$(CARGO_TARGET_DIR)/checkout" 2>&1)" != "$(CURDIR)" ]; then \
+	  for profile in dev dist; do \
+	    $(CARGO) clean --quiet --locked --profile $$profile -p ipfs-kitd -p ipfs-kitctl -p proto-msgs -p fake-kubo || exit 1; done; fi
+	@mkdir -p "$(CARGO_TARGET_DIR)" && printf '%s' "$(CURDIR)" >"$(CARGO_TARGET_DIR)/checkout"
+
+build: ours ## Build ipfs-kitd and ipfs-kitctl (5 minutes the first time)
 	$(CARGO) build --workspace --locked
 
-test: setup ## Run all tests, with a real Kubo among them
+test: ours ## Run all tests, with a real Kubo among them
 	$(CARGO) test --workspace --locked
 
 run: build ## Run a daemon with a Kubo of its own and a few real pins, in the foreground
@@ -32,7 +40,7 @@ run: build ## Run a daemon with a Kubo of its own and a few real pins, in the fo
 demo: build ## Tour the main commands in a throw-away place
 	@tools/demo
 
-lint: setup ## Check formatting, clippy, and licences where cargo-deny is installed
+lint: ours ## Check formatting, clippy, and licences where cargo-deny is installed
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if ! $(CARGO) deny --version >/dev/null 2>&1; then \
@@ -43,7 +51,7 @@ lint: setup ## Check formatting, clippy, and licences where cargo-deny is instal
 	  else echo "lint: advisories were NOT checked: their database can't be reached"; fi; \
 	fi
 
-dist: setup ## Build optimised binaries and gather what `make install` copies
+dist: ours ## Build optimised binaries and gather what `make install` copies
 	IPFS_KITD_DIST=1 $(CARGO) build --profile dist --locked -p ipfs-kitd -p ipfs-kitctl
 	@mkdir -p $(dist)
 	cp "$(CARGO_TARGET_DIR)/dist/ipfs-kitd" "$(CARGO_TARGET_DIR)/dist/ipfs-kitctl" .deps/duckdb/libduckdb.so $(dist)/
