@@ -99,7 +99,7 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         row(out, "actor", format!("{} {state}, {}{why}", actor.name, counted(actor.restarts, "restart")))?;
     }
     if let Some(error) = &report.last_error {
-        row(out, "error", format!("{}, {}", error.detail, ago(&error.at)))?;
+        row(out, "last error", format!("{}, {}", error.detail, ago(&error.at)))?;
     }
     table.finish(out)
 }
@@ -114,7 +114,7 @@ fn age(index: &IndexReport) -> String {
     let age = index.age_s.map_or_else(|| "never refreshed".to_owned(), |age| format!("as of {} ago", span(age)));
     let source = match index.source {
         Source::Live => "",
-        Source::Index => ", Kubo is not asked",
+        Source::Index => ", from the index alone",
         Source::Snapshot => ", from a snapshot",
     };
     format!("{age}, {complete}{source}, refreshed every {}", span(index.interval_s))

@@ -120,7 +120,7 @@ impl Failure {
             Failure::Client(error) => {
                 let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
                 let kind = if self.code() == UNREACHABLE { "unreachable" } else { "broken" };
-                shown(kind, format!("{error}{why}"), Some("`ipfs-kitctl status` shows whether the daemon is there"))
+                shown(kind, format!("{error}{why}"), Some("the daemon may have ended; its log says why"))
             }
             Failure::Usage(detail) => shown("usage", detail.clone(), Some("--help shows what goes")),
             Failure::Stale(detail) => {

@@ -6,18 +6,20 @@ use jiff::Timestamp;
 use proto_msgs::SCHEMA_VERSION;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use unicode_width::UnicodeWidthStr;
 
 /// Standard output in one format.
 pub(crate) struct Out {
     pub(crate) format: Format,
     stdout: BufWriter<Stdout>,
+    terminal: bool,
 }
 
 impl Out {
     pub(crate) fn new(format: Format) -> Out {
-        Out { format, stdout: BufWriter::with_capacity(64 << 10, io::stdout()) }
+        let terminal = io::stdout().is_terminal();
+        Out { format, stdout: BufWriter::with_capacity(64 << 10, io::stdout()), terminal }
     }
 
     /// Writes everything out.
@@ -52,13 +54,15 @@ impl Out {
         self.line("")
     }
 
-    /// One row of comma-separated values (RFC 4180).
+    /// One row of comma-separated values (RFC 4180); on a terminal without what would steer it.
     pub(crate) fn csv(&mut self, cells: &[String]) -> Result<(), Failure> {
+        let terminal = self.terminal;
         let quoted = |cell: &String| {
+            let cell = if terminal { tame(cell) } else { Cow::Borrowed(cell.as_str()) };
             if cell.contains([',', '"', '\n', '\r']) {
                 format!("\"{}\"", cell.replace('"', "\"\""))
             } else {
-                cell.clone()
+                cell.into_owned()
             }
         };
         let row: Vec<String> = cells.iter().map(quoted).collect();

@@ -271,14 +271,20 @@ struct Progress<'a> {
 
 impl Progress<'_> {
     fn new(cid: &str) -> Progress<'_> {
-        Progress { cid, shown: false }
+        let mut progress = Progress { cid, shown: false };
+        progress.write("…");
+        progress
     }
 
     fn show(&mut self, progress: &proto_msgs::pin::Progress) {
+        let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
+        self.write(&format!("{} blocks{bytes}", progress.blocks));
+    }
+
+    fn write(&mut self, text: &str) {
         if io::stderr().is_terminal() {
-            let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
             // A progress line that can't be written is not worth a failure.
-            let _ = write!(io::stderr(), "\r\x1b[Kpinning {}: {} blocks{bytes}", self.cid, progress.blocks);
+            let _ = write!(io::stderr(), "\r\x1b[Kpinning {}: {text}", self.cid);
             self.shown = true;
         }
     }
