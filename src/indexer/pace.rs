@@ -11,12 +11,13 @@ pub fn after_success(interval: Duration, took: Duration, busy_share: f64) -> Dur
     interval.max(took.div_f64(busy_share.clamp(0.01, 1.0)))
 }
 
-/// From the start of a failed refresh to the next try: the interval, doubled for each failure in a row up to five minutes (or
-/// the interval, if that is longer), and never sooner than after a success.
+/// From the start of a failed refresh to the next try: the interval, doubled for each failure in a row, or as after a success,
+/// whichever is longer; but never more than five minutes, or the interval if that is longer. A listing that hung until its
+/// deadline is no reason to stay away for the time that its busy share would ask for.
 pub fn after_failure(interval: Duration, took: Duration, busy_share: f64, failures: u64) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1).min(10)).unwrap_or(10);
-    let wait = interval.saturating_mul(1 << doublings).min(LONGEST.max(interval));
-    wait.max(after_success(interval, took, busy_share))
+    let doubled = interval.saturating_mul(1 << doublings);
+    doubled.max(after_success(interval, took, busy_share)).min(LONGEST.max(interval))
 }
 
 #[cfg(test)]
@@ -39,5 +40,7 @@ mod tests {
         let waits: Vec<_> = (1..7).map(|n| after_failure(s(30), s(0), 0.2, n).as_secs()).collect();
         assert_eq!(waits, [30, 60, 120, 240, 300, 300]);
         assert_eq!(after_failure(s(900), s(0), 0.2, 9), s(900));
+        assert_eq!(after_failure(s(30), s(31), 0.2, 1), s(155), "never sooner than after a success");
+        assert_eq!(after_failure(s(30), s(600), 0.2, 1), s(300), "a listing that hung");
     }
 }
