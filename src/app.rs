@@ -15,8 +15,8 @@ use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
 use crate::kubo::memory::{self, Memory};
 use crate::kubo::process::Spawner;
-use crate::server::Routes;
 use crate::server::actor::{Home, Server, ServerArgs};
+use crate::server::{Changes, LISTINGS, Routes};
 use crate::supervisor::{Life, Stop, Supervisor};
 use crate::{exit, systemd};
 use futures_util::StreamExt;
@@ -107,7 +107,6 @@ struct Actors {
     kubo: ActorRef<Kubo>,
     indexer: ActorRef<Indexer>,
     analytics: ActorRef<Analytics>,
-    server: ActorRef<Server>,
 }
 
 /// What the actors are made from.
@@ -117,6 +116,7 @@ struct Parts {
     store: Store,
     spawner: Spawner,
     home: Home,
+    changes: Changes,
     started: (Instant, jiff::Timestamp),
 }
 
@@ -127,7 +127,16 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
     let home = Home::bind(&config.socket())?;
     let (configs, config) = watch::channel(config);
-    let parts = Parts { board: board.clone(), config, store: store.clone(), spawner: spawner.clone(), home, started };
+    let changes = Changes::default();
+    let parts = Parts {
+        board: board.clone(),
+        config,
+        store: store.clone(),
+        spawner: spawner.clone(),
+        home: home.clone(),
+        changes: changes.clone(),
+        started,
+    };
 
     let (send, actors) = oneshot::channel();
     let life = Life::new("supervisor", &board);
@@ -138,14 +147,9 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
     let gone = |_| AppError::GaveUp("the supervisor ended before it had started the actors".to_owned());
     let actors = actors.await.map_err(gone)?;
 
-    // The socket has been there since `bind`; everybody takes work now, so it answers.
-    let up = board.actors.subscribe().wait_for(|actors| actors.iter().all(|a| a.running)).await.is_ok();
-    if up {
-        systemd::ready();
-        tracing::info!(socket = %configs.borrow().socket().display(), pid = std::process::id(), "ready");
-    }
-
+    let mut states = board.actors.subscribe();
     let mut stopping = board.stopping.subscribe();
+    let mut up = false;
     let reason = loop {
         tokio::select! {
             Ok(()) = stopping.changed() => {
@@ -154,12 +158,18 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
             Some(signal) = signals.next() => {
                 // On a terminal a hang-up means that the terminal is gone.
                 if signal.signal == SIGHUP && !nix::unistd::isatty(io::stdin().as_fd()).unwrap_or(false) {
-                    reload(flags, &configs);
+                    reload(flags, &configs, up);
                 } else {
                     let sender = signal.process.map(|p| format!(" from PID {}, uid {}", p.pid, p.uid));
                     let name = signal_hook::low_level::signal_name(signal.signal).unwrap_or("a signal");
                     board.stop(StopReason::Signal(format!("{name}{}", sender.unwrap_or_default())));
                 }
+            }
+            // The socket has been there since `bind`; everybody takes work now, so it answers.
+            Ok(_) = states.wait_for(|actors| actors.iter().all(|actor| actor.running)), if !up => {
+                up = true;
+                systemd::ready();
+                tracing::info!(socket = %configs.borrow().socket().display(), pid = std::process::id(), "ready");
             }
             // A supervisor that hangs is found out here, and its restarts are its own.
             () = probe(&supervisor) => {}
@@ -168,7 +178,8 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
     tracing::info!(?reason, "stopping");
     systemd::stopping();
     let config = configs.borrow().clone();
-    stop(&board, actors, &config, &spawner, &store).await;
+    stop(&board, actors, &changes, &config, &spawner, &store).await;
+    home.close();
     tracing::info!("stopped");
     match reason {
         StopReason::GaveUp(why) => Err(AppError::GaveUp(why)),
@@ -184,7 +195,7 @@ async fn probe(supervisor: &ActorRef<Supervisor>) {
 
 /// The recipe: from the bottom up, each with the references that it may ask.
 async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
-    let Parts { board, config, store, spawner, home, started } = parts;
+    let Parts { board, config, store, spawner, home, changes, started } = parts;
     let life = |name| Life::new(name, &board);
     let index = child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store }).await;
     let args = JanitorArgs {
@@ -213,13 +224,15 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         started,
         index: index.clone(),
         indexer: indexer.clone(),
+        listings: Semaphore::new(LISTINGS),
         kubo: kubo.clone(),
         spawner,
+        changes,
         janitor: janitor.clone(),
         analytics: analytics.clone(),
     });
-    let server = child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
-    Actors { index, janitor, kubo, indexer, analytics, server }
+    child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
+    Actors { index, janitor, kubo, indexer, analytics }
 }
 
 async fn child<A>(supervisor: &ActorRef<Supervisor>, args: A::Args) -> ActorRef<A>
@@ -235,41 +248,46 @@ where
         .await
 }
 
-async fn stop(board: &Board, actors: Actors, config: &Config, spawner: &Spawner, store: &Store) {
-    // No descendant of a stop may wait for a restart's backoff for ever: each has its deadline.
+async fn stop(board: &Board, actors: Actors, changes: &Changes, config: &Config, spawner: &Spawner, store: &Store) {
+    if tokio::time::timeout(STOP_DEADLINE, changes.done()).await.is_err() {
+        tracing::warn!("Kubo does not say how changes of pins have ended; the next listing does");
+    }
     end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
     end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;
-    let mut states = board.actors.subscribe();
-    tokio::select! {
-        () = end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE) => {}
-        // It may be the one that failed too often, which takes no message any more; the spawner ends Kubo without it.
-        _ = states.wait_for(|actors| actors.iter().any(|actor| actor.name == "kubo" && !actor.running)) => {}
-    }
+    end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE).await;
+    // For the case that the actor is gone.
     spawner.end(config.stop_grace).await;
     end(board, &actors.janitor, "janitor", STOP_DEADLINE).await;
     end(board, &actors.index, "index", CLOSE_DEADLINE).await;
     store.close(CLOSE_DEADLINE).await;
-    end(board, &actors.server, "server", STOP_DEADLINE).await;
     for socket in memory::sockets(config) {
         // Kubo may never have been started.
         let _ = std::fs::remove_file(socket);
     }
 }
 
+/// Has an actor end in order. One that is not running, because it failed and the daemon stops, has nothing left to end:
+/// its tasks ended with it, and what outlives it has another owner.
 async fn end<A>(board: &Board, actor: &ActorRef<A>, name: &str, deadline: Duration)
 where
     A: Actor + Message<Stop>,
     <A as Message<Stop>>::Reply: Reply<Ok = (), Error = Infallible>,
 {
-    match tokio::time::timeout(deadline, actor.ask(Stop)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => board.error(name, format!("the {name} actor did not stop in order: {error}")),
-        Err(_) => board.error(name, format!("the {name} actor did not stop within {} s", deadline.as_secs())),
+    let mut states = board.actors.subscribe();
+    tokio::select! {
+        answer = tokio::time::timeout(deadline, actor.ask(Stop)) => match answer {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => board.error(name, format!("the {name} actor did not stop in order: {error}")),
+            Err(_) => board.error(name, format!("the {name} actor did not stop within {} s", deadline.as_secs())),
+        },
+        _ = states.wait_for(|actors| actors.iter().any(|actor| actor.name == name && !actor.running)) => {}
     }
 }
 
-fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>) {
-    systemd::reloading();
+fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>, up: bool) {
+    if up {
+        systemd::reloading();
+    }
     match Config::load(flags) {
         Ok(new) => {
             let later = configs.borrow().needs_restart(&new);
@@ -282,5 +300,7 @@ fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>) {
         }
         Err(error) => tracing::error!("the configuration stays as it is: {error}"),
     }
-    systemd::ready();
+    if up {
+        systemd::ready();
+    }
 }

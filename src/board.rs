@@ -5,7 +5,7 @@ use crate::index::set::PinSet;
 use crate::kubo::rpc::Rpc;
 use jiff::Timestamp;
 use proto_msgs::daemon::{ActorReport, LastError};
-use proto_msgs::kubo::KuboReport;
+use proto_msgs::kubo::{KuboReport, KuboState};
 use proto_msgs::lock::LockFile;
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub struct RefreshState {
 pub struct Board {
     /// By kubo.
     pub kubo: watch::Sender<KuboReport>,
-    /// By kubo: there exactly while Kubo is ready.
+    /// By kubo: there from Kubo's readiness to its end, or to the request to stop.
     pub rpc: watch::Sender<Option<Rpc>>,
     /// By index.
     pub index: watch::Sender<IndexState>,
@@ -110,7 +110,11 @@ impl Board {
             Some(held) => held.hint.as_str(),
             None => "`ipfs-kitctl wait --for=kubo=running` waits for it, `ipfs-kitctl kubo start` starts it",
         };
-        Err(Fault::new(FaultKind::KuboDown, format!("Kubo is not running ({}){why}", kubo.state.name())).hint(hint))
+        let what = match kubo.state {
+            KuboState::Starting | KuboState::Degraded => "ready",
+            _ => "running",
+        };
+        Err(Fault::new(FaultKind::KuboDown, format!("Kubo is not {what} ({}){why}", kubo.state.name())).hint(hint))
     }
 
     /// Records an error for `status` and the log.

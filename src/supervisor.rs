@@ -2,7 +2,8 @@
 //! too often. It does no other work, so it is always there to restart somebody.
 //!
 //! kameo restarts without delay and counts without a sliding window, so both are done here: every actor owns a [`Life`], which
-//! it [begins](Life::begin) at the head of `on_start` (waiting out the backoff there) and tells of its panics. A restarted actor
+//! it [begins](Life::begin) at the head of `on_start` (waiting out the backoff there), says at its end that it [runs](Life::runs),
+//! and tells of its panics. A restarted actor
 //! keeps its `ActorRef` and its mailbox. An actor's ordered end is the [`Stop`] message, never kameo's own stop, after which a
 //! permanent child would be started again.
 
@@ -64,19 +65,23 @@ impl Life {
         self.name
     }
 
-    /// To be awaited first in `on_start`: waits out the backoff, and for ever once the supervisor has given up.
+    /// To be awaited first in `on_start`: waits out the backoff, and for ever once the daemon is stopping, so that nobody comes
+    /// back into what is being taken down.
     pub async fn begin(&self) {
         // kameo tells nobody of a panic in `on_start`; the start after it does.
         if self.starts.fetch_add(1, Ordering::Relaxed) > 0 {
             self.failed_because("it failed while it was starting");
         }
-        let recent = self.recent();
-        if recent > RESTARTS_ALLOWED {
+        tokio::time::sleep(backoff(self.recent())).await;
+        if self.board.stopping.borrow().is_some() {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(backoff(recent)).await;
-        self.publish(|actor| actor.running = true);
         self.fault_point("start");
+    }
+
+    /// To be called last in `on_start`.
+    pub fn runs(&self) {
+        self.publish(|actor| actor.running = true);
     }
 
     /// To be called from `on_panic`.
@@ -116,12 +121,12 @@ impl Life {
         self.board.error(self.name, detail);
     }
 
-    /// In test builds, panics when the file `<actor>.<point>` lies in `$IPFS_KITD_TEST_FAULTS`, which it removes. Release
-    /// builds have no fault points.
+    /// In test builds, panics when the file `<actor>.<point>` lies in `$IPFS_KITD_TEST_FAULTS`, which it removes, and again
+    /// and again when `<actor>.<point>.always` lies there. Release builds have no fault points.
     pub fn fault_point(&self, point: &str) {
-        if let Some(dir) = &self.faults
-            && std::fs::remove_file(dir.join(format!("{}.{point}", self.name))).is_ok()
-        {
+        let Some(dir) = &self.faults else { return };
+        let once = dir.join(format!("{}.{point}", self.name));
+        if std::fs::remove_file(&once).is_ok() || once.with_added_extension("always").exists() {
             panic!("fault point {}.{point}", self.name);
         }
     }
@@ -165,6 +170,7 @@ impl Actor for Supervisor {
     async fn on_start((life, recipe): Self::Args, me: ActorRef<Self>) -> Result<Self, Infallible> {
         life.begin().await;
         recipe(me).await;
+        life.runs();
         Ok(Supervisor { life })
     }
 
@@ -175,7 +181,7 @@ impl Actor for Supervisor {
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
         self.life.failed(&error);
-        self.life.publish(|actor| actor.running = true);
+        self.life.runs();
         Ok(ControlFlow::Continue(()))
     }
 

@@ -46,6 +46,7 @@ impl Actor for Analytics {
 
     async fn on_start(args: AnalyticsArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
+        args.life.runs();
         Ok(Analytics { args, counted: Arc::default() })
     }
 

@@ -61,11 +61,17 @@ pub struct Dated {
     pub source: Source,
 }
 
-/// The age of an answer that is given now.
+/// The age of an answer that is given now. It is live when Kubo runs and the newest refresh has found the index equal to it,
+/// or made it so, since Kubo runs.
 pub fn dated(board: &Board) -> Dated {
-    let kubo = board.kubo.borrow().state;
+    let since = {
+        let kubo = board.kubo.borrow();
+        let since = kubo.since.parse::<Timestamp>().ok();
+        since.filter(|_| kubo.state == KuboState::Running)
+    };
+    let refreshed = board.refresh.borrow().failed == 0;
     let index = board.index.borrow();
-    let live = index.complete && matches!(kubo, KuboState::Running | KuboState::Degraded);
+    let live = index.complete && refreshed && since.is_some_and(|since| index.as_of.is_some_and(|at| at >= since));
     Dated {
         as_of: index.as_of.map(crate::time::text),
         age_s: index.as_of.map(crate::time::age_s),
@@ -87,6 +93,7 @@ impl Actor for Index {
 
     async fn on_start(args: IndexArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
+        args.life.runs();
         Ok(Index { args })
     }
 

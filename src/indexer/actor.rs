@@ -22,6 +22,7 @@ use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::{DelegatedReply, ReplySender};
 use proto_msgs::daemon::{IndexRefresh, IndexRefreshed};
+use proto_msgs::kubo::{KuboReport, KuboState};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -95,7 +96,8 @@ impl Actor for Indexer {
 
     async fn on_start(args: IndexerArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let (rpc, config) = (args.board.rpc.subscribe(), args.config.clone());
+        let (board, config) = (args.board.clone(), args.config.clone());
+        let (rpc, kubo) = (board.rpc.subscribe(), board.kubo.subscribe());
         let interval = args.config.borrow().interval;
         args.board.refresh.send_modify(|refresh| refresh.interval = interval);
         let mut indexer = Indexer {
@@ -112,7 +114,8 @@ impl Actor for Indexer {
         };
         // Subscribed before the first look, so that no change falls between the two.
         indexer.begin();
-        indexer.watching = Some(AbortOnDropHandle::new(tokio::spawn(watch_others(rpc, config, me))));
+        indexer.watching = Some(AbortOnDropHandle::new(tokio::spawn(watch_others(rpc, kubo, config, me))));
+        indexer.args.life.runs();
         Ok(indexer)
     }
 
@@ -129,11 +132,24 @@ impl Actor for Indexer {
     }
 }
 
-async fn watch_others<R>(mut rpc: watch::Receiver<R>, mut config: watch::Receiver<Arc<Config>>, me: ActorRef<Indexer>) {
+async fn watch_others<R>(
+    mut rpc: watch::Receiver<R>,
+    mut kubo: watch::Receiver<KuboReport>,
+    mut config: watch::Receiver<Arc<Config>>,
+    me: ActorRef<Indexer>,
+) {
+    let mut state = kubo.borrow_and_update().state;
     loop {
         // The board is as old as the process; the configuration may be fixed.
         tokio::select! {
             changed = rpc.changed() => if changed.is_err() { return },
+            Ok(()) = kubo.changed() => {
+                let before = std::mem::replace(&mut state, kubo.borrow_and_update().state);
+                // It has recovered; its start shows in `rpc`.
+                if !(before == KuboState::Degraded && state == KuboState::Running) {
+                    continue;
+                }
+            }
             Ok(()) = config.changed() => {}
         }
         if me.tell(Changed).await.is_err() {

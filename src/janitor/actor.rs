@@ -48,6 +48,7 @@ impl Actor for Janitor {
     async fn on_start(args: JanitorArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
         let looking = tokio::spawn(look_now_and_then(args.clone()));
+        args.life.runs();
         Ok(Janitor { args, looking: Some(AbortOnDropHandle::new(looking)) })
     }
 

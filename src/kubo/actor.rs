@@ -5,7 +5,7 @@
 
 use super::launch::NOT_LAUNCHED;
 use super::memory::{Memory, notify_socket, rpc_socket};
-use super::process::{ChildState, Launch, Spawner};
+use super::process::{ChildState, Spawner};
 use super::repo::{self, Repo};
 use super::rpc::Rpc;
 use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_child};
@@ -21,18 +21,12 @@ use kameo::prelude::Actor;
 use kameo::reply::{DelegatedReply, ReplySender};
 use proto_msgs::kubo::{Held, KuboExit, KuboReport, KuboRestart, KuboStart, KuboState, KuboStop};
 use proto_msgs::{Fault, FaultKind};
-use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
-
-/// How long Kubo itself waits for a lock that is just being released.
-const WAIT_REPO_LOCK: &str = "10s";
 
 /// What the actor is made from.
 #[derive(Clone)]
@@ -90,8 +84,11 @@ impl Actor for Kubo {
         }
         let mut kubo =
             Kubo { args, me, waiting: Vec::new(), stopping: Vec::new(), timer: None, work: None, _watching: watching };
-        kubo.child_changed();
-        let alive = matches!(*kubo.args.spawner.child().borrow(), ChildState::Running { .. });
+        // One look for both: an exit between two would be taken for one without a cause. What comes after it, `watch_child`
+        // tells.
+        let child = kubo.args.spawner.child().borrow().clone();
+        let alive = matches!(child, ChildState::Running { .. });
+        kubo.child_is(child);
         let effects = {
             let limits = kubo.limits();
             let mut memory = kubo.memory();
@@ -99,6 +96,7 @@ impl Actor for Kubo {
             memory.machine.resume(now, alive, rand::random(), limits)
         };
         kubo.act(effects);
+        kubo.args.life.runs();
         Ok(kubo)
     }
 
@@ -176,7 +174,8 @@ impl Kubo {
     }
 
     fn spawn(&mut self) {
-        let launch = self.launch();
+        let config = self.args.config.borrow().clone();
+        let launch = self.memory().launch(&config);
         let (spawner, me) = (self.args.spawner.clone(), self.me.clone());
         self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let error = match launch {
@@ -194,37 +193,6 @@ impl Kubo {
         })));
     }
 
-    fn launch(&self) -> io::Result<Launch> {
-        let config = self.args.config.borrow().clone();
-        let mut memory = self.memory();
-        let repo = memory.repo.clone().ok_or_else(|| io::Error::other("the repo was not looked at"))?;
-        let listener = match &memory.listener {
-            Some(listener) => listener.try_clone()?,
-            None => {
-                let path = rpc_socket(&config);
-                // The runtime dir is locked by us, so a socket that is there is a dead daemon's.
-                match std::fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-                let listener = UnixListener::bind(&path)?;
-                let clone = listener.try_clone()?;
-                memory.listener = Some(listener);
-                clone
-            }
-        };
-        let mut args: Vec<OsString> = vec!["daemon".into(), "--migrate=true".into()];
-        args.extend(config.kubo_args.iter().map(OsString::from));
-        let env = vec![
-            ("IPFS_PATH", config.ipfs_path.clone().into()),
-            ("NOTIFY_SOCKET", notify_socket(&config).into()),
-            ("LISTEN_FDS", "1".into()),
-            ("LISTEN_FDNAMES", "io.ipfs.api".into()),
-            ("IPFS_WAIT_REPO_LOCK", WAIT_REPO_LOCK.into()),
-        ];
-        Ok(Launch { program: repo.program, args, env, listener: OwnedFd::from(listener) })
-    }
-
     fn ask_version(&self) {
         let (rpc, me) = (rpc_of(&self.args), self.me.clone());
         tokio::spawn(async move {
@@ -235,8 +203,7 @@ impl Kubo {
     }
 
     /// Compares the machine with the child that the spawner thread has.
-    fn child_changed(&mut self) {
-        let child = self.args.spawner.child().borrow().clone();
+    fn child_is(&mut self, child: ChildState) {
         match child {
             ChildState::None => {}
             ChildState::Running { run, .. } => self.met(run),
@@ -311,7 +278,8 @@ impl Kubo {
 
     fn publish(&self) {
         let report = self.report();
-        let usable = matches!(report.state, KuboState::Running | KuboState::Degraded);
+        // By the machine and not by the state: a Kubo that never became ready is degraded, too.
+        let usable = self.memory().machine.takes_calls();
         let rpc = |rpc: Option<Rpc>| {
             self.args.board.rpc.send_if_modified(|present| {
                 let changed = present.is_some() != rpc.is_some();
@@ -444,7 +412,8 @@ impl Message<ChildChanged> for Kubo {
     type Reply = ();
 
     async fn handle(&mut self, _: ChildChanged, _: &mut Context<Self, ()>) {
-        self.child_changed();
+        let child = self.args.spawner.child().borrow().clone();
+        self.child_is(child);
     }
 }
 

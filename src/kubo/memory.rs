@@ -1,16 +1,22 @@
 //! What of Kubo survives a restart of the actor, as old as the process: the state machine, what is known of the repo and of the
-//! children so far, the RPC listener. Also what is reported of it.
+//! children so far, the RPC listener; how the next child is started from that, and what is reported of it.
 
-use super::process::ChildState;
+use super::process::{ChildState, Launch};
 use super::repo::Repo;
 use super::state::Machine;
 use crate::config::Config;
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::kubo::{KuboExit, KuboReport, KuboState};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// How long Kubo itself waits for a lock that is just being released.
+const WAIT_REPO_LOCK: &str = "10s";
 
 /// What survives a restart of the actor.
 pub struct Memory {
@@ -45,6 +51,33 @@ impl Memory {
     fn wall(&self, at: Duration) -> String {
         let at = SignedDuration::try_from(at).ok().and_then(|at| self.began.1.checked_add(at).ok());
         crate::time::text(at.unwrap_or(self.began.1))
+    }
+
+    /// How the next child is started: on the RPC socket, which is bound once and outlives children.
+    pub(super) fn launch(&mut self, config: &Config) -> io::Result<Launch> {
+        let repo = self.repo.as_ref().ok_or_else(|| io::Error::other("the repo was not looked at"))?;
+        let listener = match &self.listener {
+            Some(listener) => listener.try_clone()?,
+            None => {
+                let path = rpc_socket(config);
+                // The runtime dir is locked by us, so a socket that is there is a dead daemon's.
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+                self.listener.insert(UnixListener::bind(&path)?).try_clone()?
+            }
+        };
+        let mut args: Vec<OsString> = vec!["daemon".into(), "--migrate=true".into()];
+        args.extend(config.kubo_args.iter().map(OsString::from));
+        let env = vec![
+            ("IPFS_PATH", config.ipfs_path.clone().into()),
+            ("NOTIFY_SOCKET", notify_socket(config).into()),
+            ("LISTEN_FDS", "1".into()),
+            ("LISTEN_FDNAMES", "io.ipfs.api".into()),
+            ("IPFS_WAIT_REPO_LOCK", WAIT_REPO_LOCK.into()),
+        ];
+        Ok(Launch { program: repo.program.clone(), args, env, listener: OwnedFd::from(listener) })
     }
 
     /// For `kubo status`.

@@ -4,9 +4,10 @@
 //! restart the actor goes on with the connections that came meanwhile, and clients notice nothing.
 
 use super::connection;
+use super::places::{CONNECTIONS, Places};
 use super::route::Routes;
 use crate::instance::InstanceError;
-use crate::supervisor::{Life, Stop};
+use crate::supervisor::Life;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
@@ -20,11 +21,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-/// Connections at a time.
-const CONNECTIONS: usize = 256;
 /// Between two tries to accept when there are no descriptors left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
@@ -33,7 +31,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 pub struct Home {
     listener: Arc<Listener>,
     connections: TaskTracker,
-    places: Arc<Semaphore>,
+    places: Places,
     accepting: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
     path: PathBuf,
 }
@@ -55,10 +53,19 @@ impl Home {
         Ok(Home {
             listener: Arc::new(listener),
             connections: TaskTracker::new(),
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            places: Places::new(),
             accepting: Arc::default(),
             path: path.to_owned(),
         })
+    }
+
+    /// Accepts nobody any more and takes the socket away. Connections stay until the process ends, whose end tells their
+    /// clients.
+    pub fn close(&self) {
+        *self.accepting() = None;
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(%error, socket = %self.path.display(), "cannot remove the socket");
+        }
     }
 
     fn accepting(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<()>>> {
@@ -93,6 +100,7 @@ impl Actor for Server {
         // Once: the reference and its mailbox outlive a restart, so connections that come meanwhile wait there.
         let listener = args.home.listener.clone();
         args.home.accepting().get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(accept(listener, me))));
+        args.life.runs();
         Ok(Server { args })
     }
 
@@ -126,29 +134,15 @@ impl Message<Accepted> for Server {
     type Reply = ();
 
     async fn handle(&mut self, Accepted(stream): Accepted, _: &mut Context<Self, ()>) {
-        // Without a place the connection is closed: a client that can't be answered soon had better know.
-        let Ok(place) = self.args.home.places.clone().try_acquire_owned() else {
-            tracing::warn!(limit = CONNECTIONS, "too many connections, one is refused");
-            return;
-        };
-        let routes = self.args.routes.clone();
-        self.args.home.connections.spawn(async move {
-            connection::serve(stream, routes).await;
-            drop(place);
-        });
+        let connections = &self.args.home.connections;
+        match self.args.home.places.take() {
+            Some(place) => drop(connections.spawn(connection::serve(stream, self.args.routes.clone(), place))),
+            None => {
+                tracing::warn!(limit = CONNECTIONS, "too many connections, one is refused");
+                drop(connections.spawn(connection::refuse(stream)));
+            }
+        }
         // Last, so that a test's panic costs no connection.
         self.args.life.fault_point("message");
-    }
-}
-
-impl Message<Stop> for Server {
-    type Reply = ();
-
-    /// Takes the socket away. Connections stay until the process ends, whose end tells their clients.
-    async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
-        *self.args.home.accepting() = None;
-        if let Err(error) = std::fs::remove_file(&self.args.home.path) {
-            self.args.life.error(format!("cannot remove the socket {}: {error}", self.args.home.path.display()));
-        }
     }
 }

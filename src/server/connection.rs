@@ -5,6 +5,7 @@
 //! client that does not read blocks its own calls and is dropped after [`WRITE_STALL`].
 
 use super::authority::{self, Peer};
+use super::places::{CONNECTIONS, Place};
 use super::route::Routes;
 use futures_util::StreamExt;
 use interprocess::local_socket::tokio::Stream;
@@ -26,8 +27,12 @@ use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead, L
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Without a call under way and without a new one.
 const IDLE: Duration = Duration::from_secs(300);
-/// How long a client may leave a full socket buffer unread.
-const WRITE_STALL: Duration = Duration::from_secs(10);
+/// The same while there is little room for others.
+const IDLE_IN_A_CROWD: Duration = Duration::from_secs(5);
+/// How long a client may leave a full socket buffer unread: as long as somebody looks at one page of `pin ls | less`.
+const WRITE_STALL: Duration = Duration::from_secs(600);
+/// For the one line that a connection without a place gets.
+const REFUSAL: Duration = Duration::from_secs(1);
 /// Calls of one connection at a time.
 const CALLS: usize = 16;
 /// Messages that wait for the writer.
@@ -62,6 +67,7 @@ impl Out {
 pub(crate) struct Gone;
 
 /// Where one call's parts go.
+#[derive(Clone)]
 pub(crate) struct Parts {
     id: u64,
     out: Out,
@@ -85,8 +91,17 @@ impl Parts {
     }
 }
 
+/// Tells a client for which there is no place.
+pub(crate) async fn refuse(stream: Stream) {
+    let fault =
+        Fault::new(FaultKind::Busy, format!("{CONNECTIONS} connections are open")).hint("ask again in some seconds");
+    let line = json::response_line(&Response { id: 0, body: Body::Fault(fault) });
+    // It closes at once, whether or not that was heard.
+    let _ = timeout(REFUSAL, (&stream).write_all(&line)).await;
+}
+
 /// Serves one client until it is gone.
-pub(crate) async fn serve(stream: Stream, routes: Arc<Routes>) {
+pub(crate) async fn serve(stream: Stream, routes: Arc<Routes>, place: Place) {
     let peer = authority::identify(&stream);
     let mut reader = BufReader::new(&stream);
     let first = match timeout(HANDSHAKE, reader.fill_buf()).await {
@@ -101,8 +116,10 @@ pub(crate) async fn serve(stream: Stream, routes: Arc<Routes>) {
         match (peer, first) {
             // In JSON whatever the form: a client of any form can show it.
             (Err(fault), _) => drop(out.send(0, Body::Fault(fault)).await),
-            (Ok(peer), binary::FIRST_BYTE) => read_binary(reader, &stream, peer, &routes, out).await,
-            (Ok(peer), b'{' | b' ' | b'\t' | b'\r' | b'\n') => read_json(reader, &stream, peer, &routes, out).await,
+            (Ok(peer), binary::FIRST_BYTE) => read_binary(reader, &stream, Calls::new(peer, routes, out, &place)).await,
+            (Ok(peer), b'{' | b' ' | b'\t' | b'\r' | b'\n') => {
+                read_json(reader, &stream, Calls::new(peer, routes, out, &place)).await;
+            }
             _ => drop(out.send(0, Body::Fault(neither_form())).await),
         }
     };
@@ -124,10 +141,10 @@ async fn write(stream: &Stream, mut messages: mpsc::Receiver<Vec<u8>>) -> io::Re
     Ok(())
 }
 
-async fn read_json(reader: BufReader<&Stream>, stream: &Stream, peer: Peer, routes: &Arc<Routes>, out: Out) {
+async fn read_json(reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls<'_>) {
+    let out = calls.out.clone();
     let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), MAX_REQUEST);
     let mut lines = FramedRead::new(reader, codec);
-    let mut calls = Calls::new(peer, routes.clone(), out.clone());
     while let Some(line) = calls.while_running(lines.next()).await {
         match line {
             Ok(line) if line.trim_ascii().is_empty() => {}
@@ -145,10 +162,12 @@ async fn read_json(reader: BufReader<&Stream>, stream: &Stream, peer: Peer, rout
     calls.finish(stream).await;
 }
 
-async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, peer: Peer, routes: &Arc<Routes>, out: Out) {
+async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls<'_>) {
+    let out = calls.out.clone();
     let same = match timeout(HANDSHAKE, shake_hands(&mut reader)).await {
         Ok(Ok(same)) => same,
-        _ => return,
+        // In JSON, since there is no common binary form.
+        _ => return drop(Out { form: Form::Json, ..out }.send(0, Body::Fault(no_hello())).await),
     };
     let mut hello = binary::PREAMBLE.to_vec();
     hello.extend(binary::frame(&Hello::of(concat!("ipfs-kitd ", env!("CARGO_PKG_VERSION")))));
@@ -157,7 +176,6 @@ async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, peer: Peer
     }
     let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_REQUEST).new_codec();
     let mut frames = FramedRead::new(reader, codec);
-    let mut calls = Calls::new(peer, routes.clone(), out.clone());
     while let Some(frame) = calls.while_running(frames.next()).await {
         let fault = match frame.map(|frame| binary::decode::<Request>(&frame)) {
             Ok(Ok(request)) => {
@@ -191,7 +209,8 @@ async fn shake_hands(reader: &mut BufReader<&Stream>) -> io::Result<bool> {
 }
 
 /// The calls of one connection that are under way.
-struct Calls {
+struct Calls<'a> {
+    place: &'a Place,
     peer: Peer,
     routes: Arc<Routes>,
     out: Out,
@@ -200,9 +219,9 @@ struct Calls {
     ids: HashMap<tokio::task::Id, u64>,
 }
 
-impl Calls {
-    fn new(peer: Peer, routes: Arc<Routes>, out: Out) -> Calls {
-        Calls { peer, routes, out, tasks: JoinSet::new(), running: HashMap::new(), ids: HashMap::new() }
+impl<'a> Calls<'a> {
+    fn new(peer: Peer, routes: Arc<Routes>, out: Out, place: &'a Place) -> Self {
+        Calls { place, peer, routes, out, tasks: JoinSet::new(), running: HashMap::new(), ids: HashMap::new() }
     }
 
     /// Waits for the next request while calls go on; `None` when the client has been idle for too long, too.
@@ -212,7 +231,7 @@ impl Calls {
             tokio::select! {
                 message = &mut next => return message,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
-                () = tokio::time::sleep(IDLE), if self.tasks.is_empty() => return None,
+                () = idle_for_too_long(self.place), if self.tasks.is_empty() => return None,
             }
         }
     }
@@ -288,6 +307,12 @@ impl Calls {
     }
 }
 
+async fn idle_for_too_long(place: &Place) {
+    tokio::time::sleep(IDLE_IN_A_CROWD).await;
+    // The crowd may come, or the whole time pass.
+    let _ = timeout(IDLE - IDLE_IN_A_CROWD, place.crowded()).await;
+}
+
 fn hung_up(stream: &Stream) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let Stream::UdSocket(socket) = stream;
@@ -298,6 +323,11 @@ fn hung_up(stream: &Stream) -> bool {
 fn neither_form() -> Fault {
     Fault::new(FaultKind::Invalid, "this is neither a JSON line nor the binary form of the protocol")
         .hint(r#"send one JSON object a line, such as {"id":1,"call":{"status":{}}}"#)
+}
+
+fn no_hello() -> Fault {
+    Fault::new(FaultKind::Invalid, "the hello of the binary form is missing, incomplete or of another version")
+        .hint("one JSON object a line is understood, too")
 }
 
 fn too_long(limit: usize) -> Fault {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! actor       accepts, one connection task each
+//! places      how many connections there may be
 //! connection  one client: its form, its calls under way, what it is owed
 //! authority   who may call
 //! route       which owner answers which verb
@@ -13,8 +14,11 @@ pub mod actor;
 mod authority;
 mod connection;
 mod pin;
+mod places;
 mod route;
 mod status;
 mod wait;
 
+pub use pin::Changes;
+pub(crate) use route::LISTINGS;
 pub use route::Routes;

@@ -2,14 +2,91 @@
 
 use super::connection::Parts;
 use super::route::Routes;
+use crate::cid::{Cid, Key};
 use crate::fault::ask;
+use crate::index::actor::Index;
 use crate::index::apply::{ApplyAdded, ApplyRemoved};
-use proto_msgs::pin::{PinAdd, PinAdded, PinRemoved, PinRm, PinType};
+use crate::kubo::rpc::{Rpc, RpcError};
+use kameo::actor::ActorRef;
+use proto_msgs::pin::{Pin, PinAdd, PinAdded, PinRemoved, PinRm, PinType};
 use proto_msgs::verb::{Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 const RPC_DEADLINE: Duration = Duration::from_secs(50);
+/// Changes under way in the whole daemon; each holds a connection to Kubo.
+const CHANGES: usize = 1024;
+/// CIDs that share a lock only wait for each other's short last step.
+const LOCKS: usize = 32;
+
+/// The changes of pins that are under way. Each is a task that outlives its call: whatever happens to the client, the index
+/// is told what Kubo made of it.
+#[derive(Clone, Default)]
+pub struct Changes {
+    running: TaskTracker,
+    settling: Arc<[Mutex<()>; LOCKS]>,
+}
+
+impl Changes {
+    /// Returns when none is under way.
+    pub async fn done(&self) {
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// Carries a change out and then tells the index what Kubo holds. Dropped early it cancels the change, but not the rest.
+    async fn carry_out(
+        &self,
+        routes: &Routes,
+        cid: Cid,
+        rpc: Rpc,
+        change: impl Future<Output = Result<(), RpcError>> + Send + 'static,
+    ) -> Result<(u64, Option<Pin>), Fault> {
+        if routes.board.stopping.borrow().is_some() {
+            return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping"));
+        }
+        if self.running.len() >= CHANGES {
+            let detail = format!("{CHANGES} changes of pins are under way");
+            return Err(Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end"));
+        }
+        let (settling, index) = (self.settling.clone(), routes.index.clone());
+        let cancel = CancellationToken::new();
+        let _cancelled = cancel.clone().drop_guard();
+        let task = self.running.spawn(async move {
+            let changed = tokio::select! {
+                changed = change => changed.map_err(Fault::from),
+                () = cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
+            };
+            // Also after an error: an answer that never came does not say that nothing happened.
+            let settled = settle(&settling, &index, &rpc, cid).await;
+            changed.and(settled)
+        });
+        task.await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Internal, "a defect: the change of a pin panicked")))
+    }
+}
+
+/// Makes the index say of one CID what Kubo says. The lock makes whoever comes last the one who has looked last: of two
+/// changes of a CID at the same time, each looks after its own, so the last look has seen both.
+async fn settle(
+    settling: &[Mutex<()>; LOCKS],
+    index: &ActorRef<Index>,
+    rpc: &Rpc,
+    cid: Cid,
+) -> Result<(u64, Option<Pin>), Fault> {
+    let _lock = settling[usize::from(Key::of(&cid).digest[0]) % LOCKS].lock().await;
+    // Kubo keeps a recursive pin where a direct one was asked for, or an older name.
+    match rpc.pin_of(&crate::cid::text(&cid), RPC_DEADLINE).await? {
+        Some((pin_type, name)) => {
+            let (generation, pin) = ask(index, ApplyAdded { cid, pin_type, name }).await?;
+            Ok((generation, Some(pin)))
+        }
+        None => Ok((ask(index, ApplyRemoved { cid }).await?, None)),
+    }
+}
 
 pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<Done, Fault> {
     let cid = crate::cid::parse(&verb.cid)?;
@@ -17,20 +94,30 @@ pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<
     let rpc = routes.board.kubo_rpc()?;
     let pin_type = if verb.direct { PinType::Direct } else { PinType::Recursive };
     let name = verb.name.filter(|name| !name.is_empty());
-    rpc.pin_add(&text, name.as_deref(), pin_type, |progress| parts.offer(Part::Progress(progress))).await?;
-    // What Kubo holds now is the truth: it keeps a recursive pin where a direct one was asked for, or an older name.
-    let Some((pin_type, name)) = rpc.pin_of(&text, RPC_DEADLINE).await? else {
-        let detail = format!("Kubo pinned {text} and somebody else unpinned it at once");
-        return Err(Fault::new(FaultKind::Conflict, detail));
+    let change = {
+        let (rpc, text, parts) = (rpc.clone(), text.clone(), parts.clone());
+        async move { rpc.pin_add(&text, name.as_deref(), pin_type, |at| parts.offer(Part::Progress(at))).await }
     };
-    let (generation, pin) = ask(&routes.index, ApplyAdded { cid, pin_type, name }).await?;
-    Ok(PinAdd::done(PinAdded { generation, pin }))
+    match routes.changes.carry_out(routes, cid, rpc, change).await? {
+        (generation, Some(pin)) => Ok(PinAdd::done(PinAdded { generation, pin })),
+        (_, None) => Err(undone(&text, "pinned", "unpinned")),
+    }
 }
 
 pub(super) async fn rm(routes: &Routes, verb: PinRm) -> Result<Done, Fault> {
     let cid = crate::cid::parse(&verb.cid)?;
     let text = crate::cid::text(&cid);
-    routes.board.kubo_rpc()?.pin_rm(&text, RPC_DEADLINE).await?;
-    let generation = ask(&routes.index, ApplyRemoved { cid }).await?;
-    Ok(PinRm::done(PinRemoved { generation, cid: text }))
+    let rpc = routes.board.kubo_rpc()?;
+    let change = {
+        let (rpc, text) = (rpc.clone(), text.clone());
+        async move { rpc.pin_rm(&text, RPC_DEADLINE).await }
+    };
+    match routes.changes.carry_out(routes, cid, rpc, change).await? {
+        (generation, None) => Ok(PinRm::done(PinRemoved { generation, cid: text })),
+        (_, Some(_)) => Err(undone(&text, "unpinned", "pinned")),
+    }
+}
+
+fn undone(cid: &str, done: &str, undone: &str) -> Fault {
+    Fault::new(FaultKind::Conflict, format!("Kubo {done} {cid}, and somebody else {undone} it at once"))
 }

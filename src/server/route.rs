@@ -1,6 +1,7 @@
 //! Which owner answers which verb. Asks go downwards only; each has a deadline.
 
 use super::connection::Parts;
+use super::pin::Changes;
 use super::{pin, status, wait};
 use crate::analytics::actor::Analytics;
 use crate::board::{Board, StopReason};
@@ -22,12 +23,15 @@ use proto_msgs::verb::{Call, Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// For verbs whose work is bounded; the others have the client's deadline or none.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How long calls may go on after the stop of the daemon has begun.
 const LAST_CALLS: Duration = Duration::from_secs(1);
+
+/// Listings at a time: each keeps the numbers of its rows, 8 bytes a pin, until its client has read it.
+pub(crate) const LISTINGS: usize = 32;
 
 /// Everything that an answer can come from.
 pub struct Routes {
@@ -41,10 +45,14 @@ pub struct Routes {
     pub index: ActorRef<Index>,
     /// Owner of the refresh cycle.
     pub indexer: ActorRef<Indexer>,
+    /// Places for listings.
+    pub listings: Semaphore,
     /// Owner of Kubo.
     pub kubo: ActorRef<Kubo>,
     /// Kubo's output.
     pub spawner: Spawner,
+    /// Changes of pins under way.
+    pub changes: Changes,
     /// Judge of locks.
     pub janitor: ActorRef<Janitor>,
     /// Owner of the totals.
@@ -62,6 +70,7 @@ impl Routes {
     ) -> Result<Done, Fault> {
         let name = call.name();
         let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
+        let unknown = changes(&call);
         let stays = matches!(call, Call::Status(_) | Call::KuboStatus(_) | Call::KuboLogs(_) | Call::Shutdown(_));
         let answer = self.route(call, uid, parts);
         let passed = async {
@@ -73,7 +82,7 @@ impl Routes {
         tokio::select! {
             answer = answer => answer,
             () = passed => Err(Fault::new(FaultKind::Timeout, format!("{name} was not answered within its deadline"))
-                .hint("whether it has an effect is unknown; ask again, with a longer deadline")),
+                .hint(if unknown { "whether it has an effect is unknown; look, then ask again" } else { "ask again, with a longer deadline" })),
             () = self.stopping(), if !stays => Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
         }
     }
@@ -126,6 +135,10 @@ impl Routes {
     }
 
     async fn pin_ls(&self, verb: PinLs, parts: &Parts) -> Result<PinPage, Fault> {
+        let Ok(_listing) = self.listings.try_acquire() else {
+            let detail = format!("{LISTINGS} listings are being read");
+            return Err(Fault::new(FaultKind::Busy, detail).hint("ask again when one of them has ended"));
+        };
         let (page, mut rows) = fault::ask(&self.index, verb).await?;
         while let Some(some) = rows.recv().await {
             let some = some?;
@@ -143,6 +156,16 @@ fn long(call: &Call) -> bool {
         Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::Wait(_) => true,
         Call::IndexRefresh(refresh) => refresh.wait,
         _ => false,
+    }
+}
+
+/// Verbs that change something other than the index's own view.
+fn changes(call: &Call) -> bool {
+    match call {
+        Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => true,
+        Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => false,
+        Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) | Call::Wait(_) => false,
+        Call::Shutdown(_) | Call::Cancel(_) => true,
     }
 }
 

@@ -26,7 +26,7 @@ struct Actors {
 fn actors(place: &Place) -> Actors {
     let kubo = KuboReport {
         state: KuboState::Stopped,
-        since: ipfs_kitd::time::now(),
+        since: ipfs_kitd::time::text(minute(0)),
         held: None,
         pid: None,
         peer_id: None,

@@ -154,3 +154,64 @@ fn s22_more_panics_than_allowed_end_in_an_ordered_stop_and_exit_1() {
     kit.start_whole();
     assert_eq!(kit.pins().len(), 1);
 }
+
+const CHILDREN: [&str; 6] = ["index", "janitor", "kubo", "indexer", "analytics", "server"];
+
+/// The daemon has given up: exit 1, nothing left behind, Kubo asked once if it was there.
+fn gave_up(kit: &mut Kit, actor: &str) {
+    assert_eq!(kit.ended().code(), Some(1), "{actor}");
+    assert!(kit.log().contains(&format!("the {actor} actor failed more than 5 times")), "{}", kit.log());
+    assert!(!kit.socket().exists(), "{actor}: the socket is left");
+    assert!(!kit.path("data/index/pins.duckdb.wal").exists(), "{actor}: the index was not closed");
+    assert_eq!(kit.recorded("signal"), kit.recorded("start"), "{actor}");
+    assert_eq!(kit.recorded("exit 0"), kit.recorded("start"), "{actor}");
+    assert!(!kit.log().contains("did not stop"), "{}", kit.log());
+}
+
+#[test]
+fn s22_an_actor_that_fails_at_each_start_ends_the_daemon_that_was_never_ready() {
+    let mut kits = CHILDREN.map(|actor| {
+        let mut kit = Kit::fake();
+        kit.panic_at(&format!("{actor}.start.always"));
+        kit.spawn();
+        (actor, kit)
+    });
+    for (actor, kit) in &mut kits {
+        gave_up(kit, actor);
+        assert!(!kit.log().contains(r#""message":"ready""#), "{actor}: {}", kit.log());
+    }
+}
+
+#[test]
+fn s22_whichever_actor_fails_too_often_the_stop_is_in_order() {
+    let mut kits = CHILDREN.map(|actor| {
+        let mut kit = Kit::fake();
+        kit.start_whole();
+        let client = kit.client();
+        kit.panic_at(&format!("{actor}.message.always"));
+        (actor, kit, client)
+    });
+    for (actor, kit, client) in &mut kits {
+        // Until nobody is there any more.
+        let one = Some(DEADLINE);
+        loop {
+            let called = match *actor {
+                "index" => client.call_with(PinLs::default(), one, |_| Ok(())).map(drop),
+                "janitor" => client.call_with(LockCheck {}, one, |_| Ok(())).map(drop),
+                "kubo" => client.call_with(KuboStart {}, one, |_| Ok(())).map(drop),
+                "indexer" => client.call_with(IndexRefresh { wait: true }, one, |_| Ok(())).map(drop),
+                "analytics" => client.call_with(Metrics {}, one, |_| Ok(())).map(drop),
+                _ => Client::connect(&kit.socket(), "bait").map(drop),
+            };
+            match called {
+                Ok(()) => {}
+                Err(ClientError::Fault(fault)) => {
+                    let kinds = [FaultKind::Interrupted, FaultKind::NotReady, FaultKind::KuboDown, FaultKind::Conflict];
+                    assert!(kinds.contains(&fault.kind), "{actor}: {fault:?}");
+                }
+                Err(_) => break,
+            }
+        }
+        gave_up(kit, actor);
+    }
+}

@@ -158,11 +158,16 @@ impl Kit {
 
     /// Starts the daemon and waits until it says that it is ready.
     pub(crate) fn start(&mut self) -> &mut Kit {
+        self.spawn().ready_again();
+        self
+    }
+
+    /// Starts the daemon.
+    pub(crate) fn spawn(&mut self) -> &mut Kit {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).expect("a log");
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().expect("the daemon starts"));
-        self.ready_again();
         self
     }
 

@@ -173,6 +173,19 @@ fn s25_a_flood_of_output_without_line_ends_is_drained_and_cut() {
 }
 
 #[test]
+fn a_kubo_that_is_never_ready_is_degraded_and_not_offered_for_calls() {
+    let mut kit = Kit::fake();
+    kit.arg("--start-timeout").arg("1s");
+    kit.script(&json!({"never_ready": true}));
+    kit.start();
+    kit.until("degraded", |s| s.kubo.state == KuboState::Degraded);
+    let fault = kit.fault(PinAdd { cid: identity_cid("x"), name: None, direct: false });
+    assert_eq!((fault.kind, fault.detail.as_str()), (FaultKind::KuboDown, "Kubo is not ready (degraded)"));
+    assert_eq!(kit.stop().code(), Some(0));
+    assert_eq!(kit.recorded("signal"), 1);
+}
+
+#[test]
 fn s5_a_kubo_that_answers_nothing_is_degraded_and_never_killed() {
     let mut kit = Kit::fake();
     kit.start_whole();
@@ -182,5 +195,6 @@ fn s5_a_kubo_that_answers_nothing_is_degraded_and_never_killed() {
     kit.script(&json!({}));
     let after = kit.until("running", |s| s.kubo.state == KuboState::Running);
     assert_eq!(after.kubo.pid, status.kubo.pid);
+    kit.until("refreshed", |s| s.index.source == Source::Live);
     assert_eq!(kit.call(KuboStatus {}).restarts, 0);
 }

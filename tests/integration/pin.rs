@@ -2,7 +2,7 @@
 
 use crate::kit::{DEADLINE, Kit, identity_cid};
 use proto_msgs::daemon::{Condition, IndexRefresh, Metrics};
-use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType};
+use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType, Source};
 use proto_msgs::verb::Verb;
 use proto_msgs::{Client, ClientError, FaultKind};
 use serde_json::json;
@@ -43,23 +43,23 @@ fn a_pin_is_found_by_every_form_of_its_cid() {
     assert_eq!(found.iter().map(|pin| pin.cid.as_str()).collect::<Vec<_>>(), [v0]);
 }
 
-/// The test's side of `hold`: each listing connects, says its query, and waits for a byte.
+/// The test's side of `hold`: each call of that kind connects, says its query, and waits for a byte.
 struct Gate(UnixListener);
 
 impl Gate {
-    fn open(kit: &Kit) -> Gate {
+    fn open(kit: &Kit, held: &str) -> Gate {
         let path = kit.path("gate");
         let listener = UnixListener::bind(&path).expect("bound");
-        kit.script(&json!({ "hold": path }));
+        kit.script(&json!({ "hold": path, "held": held }));
         Gate(listener)
     }
 
     fn held(&self) -> UnixStream {
-        let (stream, _) = self.0.accept().expect("a listing");
+        let (stream, _) = self.0.accept().expect("a call");
         stream.set_read_timeout(Some(DEADLINE)).expect("set");
         let mut query = String::new();
         BufReader::new(stream.try_clone().expect("cloned")).read_line(&mut query).expect("a query");
-        assert!(query.contains("type="), "{query}");
+        assert!(query.contains("type=") || query.contains("arg="), "{query}");
         stream
     }
 }
@@ -76,7 +76,7 @@ fn a_listing_that_began_before_a_change_through_the_daemon_does_not_override_it(
     kit.call(add(&gone));
     kit.call(IndexRefresh { wait: true });
 
-    let gate = Gate::open(&kit);
+    let gate = Gate::open(&kit, "listing");
     let refreshing = {
         let socket = kit.socket();
         thread::spawn(move || {
@@ -99,6 +99,77 @@ fn a_listing_that_began_before_a_change_through_the_daemon_does_not_override_it(
     assert_eq!(kit.pins(), std::slice::from_ref(&kept), "after the stale listing was applied");
     kit.call(IndexRefresh { wait: true });
     assert_eq!(kit.pins(), [kept]);
+}
+
+/// Calls over a connection of its own, in a thread of its own.
+fn call<V: Verb + Send + 'static>(kit: &Kit, verb: V) -> thread::JoinHandle<Result<V::Reply, ClientError>>
+where
+    V::Reply: Send + 'static,
+{
+    let mut client = kit.client();
+    thread::spawn(move || client.call_with(verb, Some(DEADLINE), |_| Ok(())))
+}
+
+#[test]
+fn of_an_add_and_a_removal_of_one_cid_at_a_time_the_index_has_what_kubo_has() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("both");
+    let gate = Gate::open(&kit, "look");
+    let adding = call(&kit, add(&cid));
+    // Kubo has pinned, and what it says of the pin is on its way as it was before the removal.
+    let held = gate.held();
+    kit.script(&json!({}));
+    let removing = call(&kit, PinRm { cid: cid.clone() });
+    while kit.recorded("rm") == 0 {
+        thread::yield_now();
+    }
+    release(held);
+    adding.join().expect("joined").expect("added");
+    removing.join().expect("joined").expect("removed");
+    assert_eq!(kit.pins(), Vec::<String>::new());
+}
+
+#[test]
+fn a_pin_that_kubo_has_made_is_indexed_although_its_caller_is_gone() {
+    for held in ["look", "add"] {
+        let mut kit = Kit::fake();
+        kit.start_whole();
+        let cid = identity_cid(held);
+        let gate = Gate::open(&kit, held);
+        let mut hasty = UnixStream::connect(kit.socket()).expect("connected");
+        hasty
+            .write_all(format!("{{\"id\":1,\"call\":{{\"pin_add\":{{\"cid\":\"{cid}\"}}}}}}\n").as_bytes())
+            .expect("sent");
+        let call = gate.held();
+        drop(hasty);
+        kit.script(&json!({}));
+        if held == "look" {
+            // After the daemon had time to notice; the other call is given up by itself.
+            kit.status();
+            release(call);
+        }
+        kit.until("indexed", |status| status.index.pins == 1);
+        assert_eq!(kit.pins(), [cid], "{held}");
+    }
+}
+
+#[test]
+fn a_pin_that_kubo_has_made_is_indexed_although_the_daemon_is_stopping() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("late");
+    let gate = Gate::open(&kit, "look");
+    let adding = call(&kit, add(&cid));
+    let held = gate.held();
+    kit.signal(nix::sys::signal::Signal::SIGTERM);
+    kit.until("stopping", |status| status.daemon.stopping);
+    release(held);
+    assert_eq!(kit.ended().code(), Some(0));
+    drop(adding.join().expect("joined"));
+    kit.script(&json!({"exit_at_start": 1}));
+    kit.start();
+    assert_eq!(kit.pins(), [cid], "from the index alone");
 }
 
 #[test]
@@ -142,11 +213,13 @@ fn d15_a_listing_that_is_cut_or_fails_late_or_is_another_nodes_changes_nothing()
             "{script}"
         );
         assert!(status.index.failed_refreshes > 0 && status.index.last_error.is_some());
+        assert_eq!(status.index.source, Source::Index, "not confirmed");
         assert_eq!(kit.pins(), std::slice::from_ref(&cid));
     }
     kit.script(&json!({}));
     kit.call(IndexRefresh { wait: true });
-    assert_eq!(kit.status().index.failed_refreshes, 0);
+    let index = kit.status().index;
+    assert_eq!((index.failed_refreshes, index.source), (0, Source::Live));
 }
 
 #[test]

@@ -114,10 +114,8 @@ fn garbage_is_refused_in_one_sentence_and_harms_nobody() {
         let _ = raw.0.get_mut().shutdown(Shutdown::Write);
         let mut answer = Vec::new();
         let _ = raw.0.read_to_end(&mut answer);
-        if bytes[0] != 0 {
-            let fault: Value = serde_json::from_slice(&answer).expect("one line");
-            assert_eq!(fault["fault"]["kind"], "invalid");
-        }
+        let fault: Value = serde_json::from_slice(&answer).unwrap_or_else(|e| panic!("{bytes:?}: {e}: {answer:?}"));
+        assert_eq!(fault["fault"]["kind"], "invalid");
     }
     let mut long = Raw::connect(&kit);
     let line = vec![b' '; proto_msgs::MAX_REQUEST + 10];
@@ -174,6 +172,33 @@ fn a_client_that_hangs_up_in_the_middle_of_a_call_costs_nothing() {
     // More than the daemon serves at a time: the places of those that are gone have come back.
     kit.call(PinAdd { cid: identity_cid("still there"), name: None, direct: false });
     kit.wait(Condition::KuboRunning);
+}
+
+#[test]
+fn when_all_places_are_taken_a_caller_is_told_so_and_idle_connections_make_room() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let mut idle: Vec<Raw> = std::iter::from_fn(|| {
+        let mut raw = Raw::connect(&kit);
+        // The daemon may have closed already.
+        let _ = raw.0.get_mut().write_all(b"{\"id\":1,\"call\":{\"kubo_status\":{}}}\n");
+        let answer = raw.line();
+        if answer["fault"].is_null() {
+            Some(raw)
+        } else {
+            assert_eq!(answer["fault"]["kind"], "busy");
+            None
+        }
+    })
+    .collect();
+    assert_eq!(idle.len(), 256);
+    let said = kit.ctl(&["status"]);
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    assert!(said.err.contains("256 connections are open"), "{}", said.err);
+    assert!(idle[0].at_end(), "an idle connection is closed to make room");
+    while kit.try_call(Status {}).is_err() {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Its RPC: POST only, chunked bodies, errors as Kubo words them, late errors in the trailer `X-Stream-Error`.
 
 use crate::pins::{self, Pins};
-use crate::script::{self, Script};
+use crate::script::{self, Held, Script};
 use serde_json::{Value, json};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
@@ -82,15 +82,14 @@ fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: 
                 return Err(format!("{cid} already pinned recursively"));
             }
             pins.add(&cid, if recursive { "recursive" } else { "direct" }, query.get("name"));
+            script.hold(Held::Add, raw);
             Ok(format!("{}\n{}\n", json!({"Progress": 1, "Bytes": 10}), json!({ "Pins": [cid] })))
         }
         "pin/rm" => {
             let cid = canonical(query.get("arg"))?;
-            if pins.remove(&cid) {
-                line(json!({ "Pins": [cid] }))
-            } else {
-                Err("not pinned or pinned indirectly".to_owned())
-            }
+            let was = pins.remove(&cid);
+            script::record(&format!("rm {cid}"));
+            if was { line(json!({ "Pins": [cid] })) } else { Err("not pinned or pinned indirectly".to_owned()) }
         }
         _ => Err(format!("fake-kubo has no {call}")),
     }
@@ -102,6 +101,7 @@ fn pin_ls(query: &Query, raw: &str, pins: &Pins, script: &Script) -> Result<Stri
     let arg = query.get("arg");
     if !arg.is_empty() {
         let cid = canonical(arg)?;
+        script.hold(Held::Look, raw);
         return match now.get(&cid) {
             Some((of, name)) if of == pin_type => {
                 Ok(json!({"Keys": {cid: {"Type": of, "Name": if names { name } else { "" }}}}).to_string() + "\n")
@@ -109,13 +109,7 @@ fn pin_ls(query: &Query, raw: &str, pins: &Pins, script: &Script) -> Result<Stri
             _ => Err(format!("path '/ipfs/{cid}' is not pinned")),
         };
     }
-    if let Some(hold) = &script.hold {
-        // Held as of its arrival, until the test lets go.
-        if let Ok(mut test) = UnixStream::connect(hold) {
-            let _ = writeln!(test, "{raw}");
-            let _ = test.read(&mut [0]);
-        }
-    }
+    script.hold(Held::Listing, raw);
     Ok(pins::listing(&now, pin_type, names).to_string() + "\n")
 }
 

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 /// Everything is off unless the script says otherwise.
@@ -25,10 +26,35 @@ pub(crate) struct Script {
     pub(crate) cut_listing: bool,
     /// Put this into the trailer of a listing.
     pub(crate) stream_error: Option<String>,
-    /// Each listing connects here, says its query, and is answered when a byte comes; its pins are those of its arrival.
+    /// Calls of the kind `held` connect here, say their query, and are answered when a byte comes, as of their arrival.
     pub(crate) hold: Option<PathBuf>,
+    /// Which calls `hold` is for.
+    pub(crate) held: Held,
     /// Answer `id` with this PeerID.
     pub(crate) peer_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, Default, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Held {
+    /// `pin/ls` without an argument.
+    #[default]
+    Listing,
+    /// `pin/ls` of one CID.
+    Look,
+    /// `pin/add`, which has pinned by then.
+    Add,
+}
+
+impl Script {
+    /// Returns at once unless calls of this kind are held.
+    pub(crate) fn hold(&self, kind: Held, query: &str) {
+        let Some(path) = self.hold.as_ref().filter(|_| self.held == kind) else { return };
+        if let Ok(mut test) = UnixStream::connect(path) {
+            let _ = writeln!(test, "{query}");
+            let _ = test.read(&mut [0]);
+        }
+    }
 }
 
 pub(crate) fn read() -> Script {
