@@ -2,9 +2,10 @@
 //! mailbox never waits; the writer's queue keeps the order of writes.
 
 use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, ListingChanges, State, Token, Unchanged};
+use super::error::IndexError;
 use super::query::{self, Totals};
 use super::set::Keyed;
-use super::store::{IndexError, Store};
+use super::store::Store;
 use crate::board::{Board, StopReason};
 use crate::cid::{self, Key};
 use crate::supervisor::{Life, Stop};

@@ -3,11 +3,11 @@
 //!
 //! A listing never overrides a CID that was changed singly since the listing began: such CIDs are [`State::touched`].
 
+use super::error::IndexError;
 use super::query;
 use super::rows::{self, Row};
 use super::schema::{self, Meta};
-use super::set::{Entry, Keyed, PinSet, Sums};
-use super::store::IndexError;
+use super::set::{Entry, Keyed, NewPin, PinSet, Sums};
 use crate::board::IndexState;
 use crate::cid::{self, Cid, Key};
 use duckdb::Connection;
@@ -20,17 +20,6 @@ use tokio::sync::watch;
 /// Names one listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(pub(super) u64);
-
-/// A pin that the listing has and the index has not.
-#[derive(Clone, Debug)]
-pub struct NewPin {
-    /// What is pinned.
-    pub cid: Cid,
-    /// How.
-    pub pin_type: PinType,
-    /// Its name.
-    pub name: Option<String>,
-}
 
 /// A pin whose type or name the listing has otherwise.
 #[derive(Clone, Debug)]

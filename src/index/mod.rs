@@ -7,6 +7,7 @@
 //! apply     what the writer does: listings and single changes, one transaction each
 //! rows      the statements of such a transaction
 //! query     what the readers do
+//! error     why something is not done
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
 //! ```
@@ -14,6 +15,7 @@
 
 pub mod actor;
 pub mod apply;
+pub mod error;
 pub mod open;
 pub mod query;
 mod rows;

@@ -4,9 +4,9 @@
 //! own: a client that reads slowly holds neither a DuckDB transaction nor more than a page. So `generation` and `total` are
 //! those of the choice; a pin that goes away before its page is read is left out, and a row may be newer than the choice.
 
+use super::error::IndexError;
 use super::rows::{cid, pin_type, type_code};
 use super::schema;
-use super::store::IndexError;
 use crate::cid::{codec_name, text};
 use duckdb::types::Value;
 use duckdb::{Connection, Row, params, params_from_iter};

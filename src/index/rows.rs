@@ -1,7 +1,7 @@
 //! The statements of one transaction of the writer. Rows are found by `id`, which the set knows, so that DuckDB reads only the
 //! row groups concerned; there is no index on the CID.
 
-use super::apply::NewPin;
+use super::set::NewPin;
 use crate::cid::Cid;
 use duckdb::arrow::array::{
     ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,

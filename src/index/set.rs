@@ -4,7 +4,7 @@
 //! merge with it. Single changes go into a small overlay, which the next listing that changes something, or its own size, folds
 //! into a new vector.
 
-use crate::cid::Key;
+use crate::cid::{Cid, Key};
 use proto_msgs::pin::PinType;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::BTreeMap;
@@ -114,6 +114,17 @@ impl Sums {
         self.by_cid = self.by_cid.wrapping_sub(keyed.sum(cid_text, 1, pin_type.name().as_bytes()));
         self.by_name = self.by_name.wrapping_sub(keyed.sum(cid_text, 2, name.unwrap_or_default().as_bytes()));
     }
+}
+
+/// A pin that a listing has and the index has not.
+#[derive(Clone, Debug)]
+pub struct NewPin {
+    /// What is pinned.
+    pub cid: Cid,
+    /// How.
+    pub pin_type: PinType,
+    /// Its name.
+    pub name: Option<String>,
 }
 
 /// The current pins.

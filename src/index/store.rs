@@ -5,6 +5,7 @@
 //! after a commit and is published at once, so a restarted index actor has nothing to restore.
 
 use super::apply::State;
+use super::error::{IndexError, READ_DEADLINE};
 use super::open::{self, OpenError};
 use super::schema;
 use crate::board::IndexState;
@@ -20,46 +21,7 @@ use tokio::sync::{oneshot, watch};
 const READERS: usize = 2;
 /// Jobs that wait for a thread: as many as the server takes calls, so that a write which Kubo has confirmed is not refused.
 const QUEUE: usize = 4096;
-/// For one read. A listing is many reads.
-const READ_DEADLINE: Duration = Duration::from_secs(30);
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(20);
-
-/// Why a job has no result.
-#[derive(Debug, thiserror::Error)]
-pub enum IndexError {
-    /// DuckDB refused.
-    #[error(transparent)]
-    Duckdb(#[from] duckdb::Error),
-    /// DuckDB has given up on the file, or file and set have drifted apart; only a new process can put that right.
-    #[error("the index has failed for good: {0}")]
-    Fatal(String),
-    /// Too much to do.
-    #[error("the index has too much to do")]
-    Busy,
-    /// A read took longer than one may.
-    #[error("it took longer than {} s", READ_DEADLINE.as_secs())]
-    Slow,
-    /// It was closed, because the daemon is stopping.
-    #[error("the index is closed")]
-    Closed,
-    /// A defect: the job panicked.
-    #[error("a defect of the daemon ended it")]
-    Panicked,
-    /// A defect: a listing that has a CID twice.
-    #[error("the listing has a CID twice")]
-    Twice,
-    /// A listing that began before another one.
-    #[error("the listing is out of date: a newer one has begun")]
-    StaleListing,
-    /// A listing of another node.
-    #[error("the listing is of node {listed}, and the index belongs to node {owner}")]
-    OtherNode {
-        /// Whose listing it is.
-        listed: String,
-        /// Whose index it is.
-        owner: String,
-    },
-}
 
 type WriteJob = Box<dyn FnOnce(&Connection, &mut State) + Send>;
 type ReadJob = Box<dyn FnOnce(&Connection) + Send>;

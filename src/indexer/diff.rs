@@ -2,7 +2,8 @@
 
 use super::listing::Listed;
 use crate::cid::Key;
-use crate::index::apply::{Change, NewPin};
+use crate::index::apply::Change;
+use crate::index::set::NewPin;
 use crate::index::set::{Entry, Keyed};
 use std::cmp::Ordering;
 use std::collections::HashSet;

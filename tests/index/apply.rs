@@ -2,8 +2,8 @@
 
 use crate::place::*;
 use ipfs_kitd::cid::Key;
+use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::set::Sums;
-use ipfs_kitd::index::store::IndexError;
 use proptest::prelude::*;
 use proto_msgs::pin::PinLs;
 use std::collections::BTreeMap;

@@ -3,12 +3,11 @@
 use ipfs_kitd::board::IndexState;
 use ipfs_kitd::cid::Cid;
 use ipfs_kitd::cid::{Key, text};
-use ipfs_kitd::index::apply::{
-    self, Applied, ApplyAdded, ApplyRemoved, Change, ListingChanges, NewPin, Token, Unchanged,
-};
+use ipfs_kitd::index::apply::{self, Applied, ApplyAdded, ApplyRemoved, Change, ListingChanges, Token, Unchanged};
+use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::query;
-use ipfs_kitd::index::set::Keyed;
-use ipfs_kitd::index::store::{IndexError, Store};
+use ipfs_kitd::index::set::{Keyed, NewPin};
+use ipfs_kitd::index::store::Store;
 use jiff::Timestamp;
 use proto_msgs::pin::{Pin, PinLs, PinType};
 use std::path::{Path, PathBuf};

@@ -2,8 +2,9 @@
 
 use crate::place::*;
 use duckdb::Connection;
+use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::open::OpenError;
-use ipfs_kitd::index::store::{IndexError, Store};
+use ipfs_kitd::index::store::Store;
 use ipfs_kitd::instance::InstanceError;
 use proto_msgs::pin::PinLs;
 use std::fs;
