@@ -5,12 +5,13 @@
 //! client that does not read blocks its own calls and is dropped after [`WRITE_STALL`].
 
 use super::authority::{self, Peer};
+use super::out::{Form, Out, Parts};
 use super::places::{CONNECTIONS, Place};
 use super::route::Routes;
 use futures_util::StreamExt;
 use interprocess::local_socket::tokio::Stream;
 use proto_msgs::binary::{self, Hello};
-use proto_msgs::verb::{Body, Call, Part, Request, Response, Verb};
+use proto_msgs::verb::{Body, Call, Request, Response, Verb};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, daemon, json};
 use std::collections::HashMap;
 use std::io;
@@ -35,61 +36,6 @@ const WRITE_STALL: Duration = Duration::from_secs(600);
 const REFUSAL: Duration = Duration::from_secs(1);
 /// Calls of one connection at a time.
 const CALLS: usize = 16;
-/// Messages that wait for the writer.
-const OUTBOX: usize = 16;
-
-#[derive(Clone, Copy)]
-enum Form {
-    Json,
-    Binary,
-}
-
-/// Where a connection's messages go, in its form.
-#[derive(Clone)]
-pub(crate) struct Out {
-    form: Form,
-    outbox: mpsc::Sender<Vec<u8>>,
-}
-
-impl Out {
-    async fn send(&self, id: u64, body: Body) -> Result<(), Gone> {
-        let response = Response { id, body };
-        let bytes = match self.form {
-            Form::Json => json::response_line(&response),
-            Form::Binary => binary::frame(&response),
-        };
-        self.outbox.send(bytes).await.map_err(|_| Gone)
-    }
-}
-
-/// The client has hung up.
-#[derive(Debug)]
-pub(crate) struct Gone;
-
-/// Where one call's parts go.
-#[derive(Clone)]
-pub(crate) struct Parts {
-    id: u64,
-    out: Out,
-}
-
-impl Parts {
-    /// Sends a part; waits while the client is slow.
-    pub(crate) async fn send(&self, part: Part) -> Result<(), Gone> {
-        self.out.send(self.id, Body::Part(part)).await
-    }
-
-    /// Sends a part when there is room, and otherwise drops it: for progress, of which only the newest matters.
-    pub(crate) fn offer(&self, part: Part) {
-        let response = Response { id: self.id, body: Body::Part(part) };
-        let bytes = match self.out.form {
-            Form::Json => json::response_line(&response),
-            Form::Binary => binary::frame(&response),
-        };
-        // A full or closed outbox is the client's own doing; the call's end finds it out.
-        let _ = self.out.outbox.try_send(bytes);
-    }
-}
 
 /// Tells a client for which there is no place.
 pub(crate) async fn refuse(stream: Stream) {
@@ -109,8 +55,7 @@ pub(crate) async fn serve(stream: Stream, routes: Arc<Routes>, place: Place) {
         _ => return,
     };
     let form = if first == binary::FIRST_BYTE && peer.is_ok() { Form::Binary } else { Form::Json };
-    let (outbox, messages) = mpsc::channel(OUTBOX);
-    let out = Out { form, outbox };
+    let (out, messages) = Out::new(form);
     let read = async {
         let out = out;
         match (peer, first) {
@@ -167,11 +112,11 @@ async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls:
     let same = match timeout(HANDSHAKE, shake_hands(&mut reader)).await {
         Ok(Ok(same)) => same,
         // In JSON, since there is no common binary form.
-        _ => return drop(Out { form: Form::Json, ..out }.send(0, Body::Fault(no_hello())).await),
+        _ => return drop(out.in_json().send(0, Body::Fault(no_hello())).await),
     };
     let mut hello = binary::PREAMBLE.to_vec();
     hello.extend(binary::frame(&Hello::of(concat!("ipfs-kitd ", env!("CARGO_PKG_VERSION")))));
-    if out.outbox.send(hello).await.is_err() || !same {
+    if out.send_bytes(hello).await.is_err() || !same {
         return;
     }
     let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_REQUEST).new_codec();
@@ -255,7 +200,7 @@ impl<'a> Calls<'a> {
         }
         let (routes, peer, out) = (self.routes.clone(), self.peer, self.out.clone());
         let handle = self.tasks.spawn(async move {
-            let parts = Parts { id, out: out.clone() };
+            let parts = Parts::new(id, out.clone());
             let deadline = request.deadline_ms.map(Duration::from_millis);
             let body = match routes.answer(request.call, peer.uid, deadline, &parts).await {
                 Ok(done) => Body::Done(done),

@@ -3,7 +3,8 @@
 //! ```text
 //! actor       accepts, one connection task each
 //! places      how many connections there may be
-//! connection  one client: its form, its calls under way, what it is owed
+//! connection  one client: its form, its calls under way
+//! out         what the client is owed, in its form
 //! authority   who may call
 //! route       which owner answers which verb
 //! pin, status, wait   the verbs that need more than one owner
@@ -13,6 +14,7 @@
 pub mod actor;
 mod authority;
 mod connection;
+mod out;
 mod pin;
 mod places;
 mod route;

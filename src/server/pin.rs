@@ -1,6 +1,6 @@
 //! `pin add` and `pin rm`: first Kubo, then the index, then the reply, so that the next `pin ls` has it.
 
-use super::connection::Parts;
+use super::out::Parts;
 use super::route::Routes;
 use crate::cid::{Cid, Key};
 use crate::fault::ask;

@@ -1,6 +1,6 @@
 //! Which owner answers which verb. Asks go downwards only; each has a deadline.
 
-use super::connection::Parts;
+use super::out::Parts;
 use super::pin::Changes;
 use super::{pin, status, wait};
 use crate::analytics::actor::Analytics;
@@ -61,7 +61,7 @@ pub struct Routes {
 
 impl Routes {
     /// Answers one call.
-    pub(crate) async fn answer(
+    pub(super) async fn answer(
         &self,
         call: Call,
         uid: u32,
