@@ -99,7 +99,7 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         row(out, "actor", format!("{} {state}, {}{why}", actor.name, counted(actor.restarts, "restart")))?;
     }
     if let Some(error) = &report.last_error {
-        row(out, "last error", format!("{}, {}", error.detail, ago(&error.at)))?;
+        row(out, "error", format!("the last one {}: {}", ago(&error.at), error.detail))?;
     }
     table.finish(out)
 }
