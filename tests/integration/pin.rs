@@ -9,6 +9,7 @@ use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
+use std::time::{Duration, Instant};
 
 fn add(cid: &str) -> PinAdd {
     PinAdd { cid: cid.to_owned(), name: None, direct: false }
@@ -101,6 +102,18 @@ fn a_listing_that_began_before_a_change_through_the_daemon_does_not_override_it(
     assert_eq!(kit.pins(), [kept]);
 }
 
+/// Whether something that must not happen happens soon.
+fn soon(happened: impl Fn() -> bool) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(300) {
+        if happened() {
+            return true;
+        }
+        thread::yield_now();
+    }
+    false
+}
+
 /// Calls over a connection of its own, in a thread of its own.
 fn call<V: Verb + Send + 'static>(kit: &Kit, verb: V) -> thread::JoinHandle<Result<V::Reply, ClientError>>
 where
@@ -124,6 +137,7 @@ fn of_an_add_and_a_removal_of_one_cid_at_a_time_the_index_has_what_kubo_has() {
     while kit.recorded("rm") == 0 {
         thread::yield_now();
     }
+    assert!(!soon(|| removing.is_finished()), "it waits for the look that came before it");
     release(held);
     adding.join().expect("joined").expect("added");
     removing.join().expect("joined").expect("removed");
@@ -164,6 +178,7 @@ fn a_pin_that_kubo_has_made_is_indexed_although_the_daemon_is_stopping() {
     let held = gate.held();
     kit.signal(nix::sys::signal::Signal::SIGTERM);
     kit.until("stopping", |status| status.daemon.stopping);
+    assert!(!soon(|| kit.recorded("signal") > 0), "Kubo is needed for a moment");
     release(held);
     assert_eq!(kit.ended().code(), Some(0));
     drop(adding.join().expect("joined"));
