@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use proto_msgs::daemon::Setting;
 use serde::Deserialize;
 use std::env;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -88,6 +89,8 @@ pub struct Config {
     pub settings: Vec<Setting>,
 }
 
+/// The longest duration, a year.
+const LONGEST: Duration = Duration::from_secs(8760 * 3600);
 /// Settings that a reload applies.
 const LIVE: [&str; 4] = ["interval", "busy_share", "stop_grace", "start_timeout"];
 
@@ -197,8 +200,20 @@ fn some(list: &[String]) -> Option<Vec<String>> {
     if list.is_empty() { None } else { Some(list.to_vec()) }
 }
 
-fn absolute(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
+/// A path of flag or environment is relative to the working directory; one of the file would be relative to wherever the
+/// daemon happens to be started.
+fn located(key: &'static str, path: Sourced<PathBuf>) -> Result<Sourced<PathBuf>, ConfigError> {
+    let wrong = |wanted| {
+        let (value, source_text) = (path.value.display().to_string(), path.source.clone());
+        Err(ConfigError::Value { key, value, source_text, wanted })
+    };
+    if path.value.as_os_str().is_empty() || path.value.as_os_str().as_bytes().contains(&0) {
+        return wrong("a path");
+    }
+    if path.source.starts_with("file ") && !path.value.is_absolute() {
+        return wrong("an absolute path (`~` and variables mean nothing here)");
+    }
+    Ok(path.map(|path| std::path::absolute(&path).unwrap_or(path)))
 }
 
 impl Config {
@@ -226,8 +241,8 @@ impl Config {
                 PathBuf::from,
                 file.data_dir,
             )
-            .map_or_else(|| in_home(".ipfs_kit", "data-dir").map(Sourced::from_default), Ok)?
-            .map(absolute);
+            .map_or_else(|| in_home(".ipfs_kit", "data-dir").map(Sourced::from_default), Ok)?;
+        let data_dir = located("data_dir", data_dir)?;
         let runtime_dir = layers
             .pick(
                 "runtime_dir",
@@ -239,20 +254,20 @@ impl Config {
             .unwrap_or_else(|| match env("XDG_RUNTIME_DIR").filter(|d| !d.is_empty()) {
                 Some(dir) => Sourced::from_default(Path::new(&dir).join("ipfs-kitd")),
                 None => Sourced::from_default(data_dir.value.join("run")),
-            })
-            .map(absolute);
+            });
+        let runtime_dir = located("runtime_dir", runtime_dir)?;
         let ipfs_path = layers
             .pick("ipfs_path", flags.ipfs_path.clone(), &["IPFS_PATH"], PathBuf::from, file.ipfs_path)
             .unwrap_or_else(|| match home.as_ref().map(|h| h.join(".ipfs")).filter(|p| exists(p)) {
                 Some(existing) => Sourced::from_default(existing),
                 None => Sourced::from_default(data_dir.value.join("ipfs")),
-            })
-            .map(absolute);
+            });
+        let ipfs_path = located("ipfs_path", ipfs_path)?;
         let kubo = layers
             .pick("kubo", flags.kubo.clone(), &["IPFS_KITD_KUBO"], PathBuf::from, file.kubo)
-            .unwrap_or_else(|| Sourced::from_default(PathBuf::from("ipfs")))
-            // A bare name is looked up in PATH; anything with a slash means a file.
-            .map(|p| if p.components().count() > 1 { absolute(p) } else { p });
+            .unwrap_or_else(|| Sourced::from_default(PathBuf::from("ipfs")));
+        // A bare name is looked up in PATH; anything with a slash means a file.
+        let kubo = if kubo.value.file_name() == Some(kubo.value.as_os_str()) { kubo } else { located("kubo", kubo)? };
         let kubo_args = layers
             .pick("kubo_arg", some(&flags.kubo_arg), &["IPFS_KITD_KUBO_ARGS"], words, file.kubo_args)
             .unwrap_or_else(|| Sourced::from_default(Vec::new()));
@@ -266,21 +281,21 @@ impl Config {
             "interval",
             text("interval", &flags.interval, "IPFS_KITD_INTERVAL", file.interval),
             "30s",
-            "a duration of at least 100ms, such as 30s or 5m",
+            "a duration from 100ms to 8760h, such as 30s or 5m",
             Duration::from_millis(100),
         )?;
         let stop_grace = duration(
             "stop_grace",
             text("stop_grace", &flags.stop_grace, "IPFS_KITD_STOP_GRACE", file.stop_grace),
             "60s",
-            "a duration of at least 100ms, such as 60s",
+            "a duration from 100ms to 8760h, such as 60s",
             Duration::from_millis(100),
         )?;
         let start_timeout = duration(
             "start_timeout",
             text("start_timeout", &flags.start_timeout, "IPFS_KITD_START_TIMEOUT", file.start_timeout),
             "10m",
-            "a duration of at least 1s, such as 10m",
+            "a duration from 1s to 8760h, such as 10m",
             Duration::from_secs(1),
         )?;
         let busy_share = layers
@@ -401,8 +416,12 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map(|s| 1 + text[..s.start.min(text.len())].matches('\n').count());
-        let place = line.map(|l| format!("line {l}: ")).unwrap_or_default();
+        let line = error.span().map(|s| text.get(..s.start).unwrap_or(&text).matches('\n').count());
+        let place = line.map(|line| {
+            let words = text.lines().nth(line).unwrap_or_default().trim();
+            format!("line {} ({}): ", line + 1, words.chars().take(100).collect::<String>())
+        });
+        let place = place.unwrap_or_default();
         ConfigError::Malformed { path: path.to_owned(), detail: format!("{place}{}", error.message()) }
     })
 }
@@ -416,7 +435,7 @@ fn duration(
 ) -> Result<Sourced<Duration>, ConfigError> {
     let text = text.unwrap_or_else(|| Sourced::from_default(default.to_owned()));
     let parsed = text.value.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    match parsed.filter(|d| *d >= least) {
+    match parsed.filter(|d| (least..=LONGEST).contains(d)) {
         Some(value) => Ok(Sourced { value, source: text.source }),
         None => Err(ConfigError::Value { key, value: text.value, source_text: text.source, wanted }),
     }
