@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Index(Index),
     /// Totals by type, codec and age
     Metrics,
-    /// Wait until something is so
+    /// Wait until something is so; with --timeout also for the daemon to be there
     Wait {
         /// kubo=running, kubo=stopped, index=fresh or index=complete
         #[arg(long = "for", value_name = "CONDITION", value_parser = condition)]
@@ -106,11 +106,11 @@ pub(crate) enum Command {
 
 impl Command {
     /// `csv` is for rows that are all alike, `cid` for what has CIDs.
-    pub(crate) fn has_format(&self, format: Format) -> bool {
-        match format {
-            Format::Table | Format::Json | Format::Ndjson => true,
-            Format::Csv => matches!(self, Command::Pin(_) | Command::Metrics),
-            Format::Cid => matches!(self, Command::Pin(_)),
+    pub(crate) fn formats(&self) -> &'static [Format] {
+        match self {
+            Command::Pin(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
+            Command::Metrics => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
+            _ => &[Format::Table, Format::Json, Format::Ndjson],
         }
     }
 }
@@ -220,13 +220,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn condition(text: &str) -> Result<Condition, String> {
-    match text {
-        "kubo=running" => Ok(Condition::KuboRunning),
-        "kubo=stopped" => Ok(Condition::KuboStopped),
-        "index=fresh" => Ok(Condition::IndexFresh),
-        "index=complete" => Ok(Condition::IndexComplete),
-        _ => Err("it can be kubo=running, kubo=stopped, index=fresh or index=complete".to_owned()),
-    }
+    let found = Condition::ALL.into_iter().find(|condition| condition.name() == text);
+    found.ok_or_else(|| "it can be kubo=running, kubo=stopped, index=fresh or index=complete".to_owned())
 }
 
 fn pin_type(text: &str) -> Result<PinType, String> {

@@ -8,16 +8,28 @@ use proto_msgs::daemon::Status;
 use proto_msgs::verb::{Part, Verb};
 use proto_msgs::{Client, ClientError};
 use std::io;
+use std::time::{Duration, Instant};
 
 /// The daemon, as this command line names it.
 pub(crate) struct Ask {
     global: Global,
     client: Option<Client>,
+    /// Until when nobody's answer is no failure.
+    patience: Option<Instant>,
 }
+
+/// Between two tries to connect.
+const RETRY: Duration = Duration::from_millis(100);
 
 impl Ask {
     pub(crate) fn new(global: Global) -> Ask {
-        Ask { global, client: None }
+        Ask { global, client: None, patience: None }
+    }
+
+    /// Waits for the daemon to be there, for `--timeout` at most.
+    pub(crate) fn patiently(&mut self) -> &mut Ask {
+        self.patience = self.global.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self
     }
 
     /// One question and its answer.
@@ -31,9 +43,10 @@ impl Ask {
         verb: V,
         mut on_part: impl FnMut(Part) -> Result<(), Failure>,
     ) -> Result<V::Reply, Failure> {
-        let timeout = self.global.timeout;
+        let timeout = self.connect()?.or(self.global.timeout);
         let mut failed = None;
-        let reply = self.client()?.call_with(verb, timeout, |part| {
+        let client = self.client.as_mut().ok_or(Failure::Client(ClientError::Closed))?;
+        let reply = client.call_with(verb, timeout, |part| {
             on_part(part).map_err(|failure| {
                 failed = Some(failure);
                 io::ErrorKind::Other.into()
@@ -65,10 +78,19 @@ impl Ask {
         if ended { Ok(()) } else { Err(Failure::StillThere) }
     }
 
-    fn client(&mut self) -> Result<&mut Client, Failure> {
-        if self.client.is_none() {
-            self.client = Some(socket::connect(self.global.socket.as_deref())?);
+    /// What is left of the time, where it took some until somebody answered.
+    fn connect(&mut self) -> Result<Option<Duration>, Failure> {
+        let mut left = None;
+        while self.client.is_none() {
+            match socket::connect(self.global.socket.as_deref()) {
+                Ok(client) => self.client = Some(client),
+                Err(Failure::Unreachable(_)) if self.patience.is_some_and(|until| Instant::now() + RETRY < until) => {
+                    std::thread::sleep(RETRY);
+                    left = self.patience.map(|until| until.saturating_duration_since(Instant::now()));
+                }
+                Err(failure) => return Err(failure),
+            }
         }
-        self.client.as_mut().ok_or(Failure::Client(ClientError::Closed))
+        Ok(left)
     }
 }

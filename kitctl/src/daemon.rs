@@ -67,6 +67,13 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         row(out, "", format!("held: {}", held.detail))?;
         row(out, "", format!("to do: {}", held.hint))?;
     }
+    if kubo.state == KuboState::Degraded {
+        row(
+            out,
+            "",
+            "it does not answer as it should; `ipfs-kitctl kubo restart` ends it and starts it anew".to_owned(),
+        )?;
+    }
     if let Some(exit) = kubo::last_exit(kubo) {
         row(out, "", format!("last exit: {exit}"))?;
     }
@@ -79,8 +86,11 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         out,
         "index",
         format!(
-            "{} pins ({} recursive, {} direct), generation {}",
-            index.pins, index.recursive, index.direct, index.generation
+            "{} ({} recursive, {} direct), generation {}",
+            counted(index.pins, "pin"),
+            index.recursive,
+            index.direct,
+            index.generation
         ),
     )?;
     row(out, "", age(index))?;
@@ -204,7 +214,7 @@ fn metrics_table(out: &mut Out, report: &MetricsReport) -> Result<(), Failure> {
 }
 
 pub(crate) fn wait(ask: &mut Ask, out: &mut Out, condition: Condition) -> Result<u8, Failure> {
-    let waited = ask.call(Wait { condition })?;
+    let waited = ask.patiently().call(Wait { condition })?;
     match out.format {
         // It is so: the exit code says it.
         Format::Table => {}

@@ -40,8 +40,10 @@ fn main() -> ExitCode {
 
 fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
     // Before anything is asked: a command that can't show its answer must not have had its effect.
-    if !args.command.has_format(args.global.format()) {
-        return Err(Failure::Usage("this command has no such format; it has table, json and ndjson".to_owned()));
+    let formats = args.command.formats();
+    if !formats.contains(&args.global.format()) {
+        let names = formats.iter().map(|format| format!("{format:?}").to_lowercase()).collect::<Vec<_>>();
+        return Err(Failure::Usage(format!("this command has no such format; it has {}", names.join(", "))));
     }
     let mut ask = Ask::new(args.global);
     match args.command {

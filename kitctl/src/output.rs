@@ -93,7 +93,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, out: &mut Out, cells: Vec<String>) -> Result<(), Failure> {
-        let cells: Vec<String> = cells.iter().map(|cell| tame(cell).into_owned()).collect();
+        let cells: Vec<String> = cells.iter().map(|cell| tame(cell).replace('\t', "\\t")).collect();
         match &self.widths {
             Some(widths) => out.line(aligned(&cells, widths)),
             None => {
@@ -130,13 +130,19 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
     line.trim_end().to_owned()
 }
 
-/// What others named, without what a terminal would obey: control characters are shown as escapes.
+/// What others named, without what a terminal would obey or nobody would see: such characters are shown as escapes.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
-    if !text.contains(|c: char| c.is_control() && c != '\t') {
+    if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
-    let escape = |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| if steers(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// Control characters but the tab, those that turn the direction of writing, and those without a width.
+fn steers(c: char) -> bool {
+    c.is_control() && c != '\t'
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// `3m ago`, from an RFC 3339 time.

@@ -196,11 +196,14 @@ fn each(
         match work(ask, out, cid.clone(), &mut state) {
             // Whoever reads along sees each one when it is done.
             Ok(()) => out.finish()?,
-            Err(Failure::Client(ClientError::Fault(mut fault))) if several => {
+            Err(Failure::Client(ClientError::Fault(mut fault))) => {
                 if !fault.detail.contains(&cid) {
                     fault.detail = format!("{cid}: {}", fault.detail);
                 }
                 let failure = Failure::Client(fault.into());
+                if !several {
+                    return Err(failure);
+                }
                 failure.show(out.format == Format::Json);
                 worst = worst.max(failure.code());
             }

@@ -164,7 +164,8 @@ fn every_kind_of_fault_has_its_exit_code() {
         (Unknown, 1),
     ] {
         let ran = failing(kind).run(&["pin", "add", V0]);
-        assert_eq!(ran.all(), (code, "", "error: it went wrong\nhint: do this\n"), "{kind:?}");
+        let said = format!("error: {V0}: it went wrong\nhint: do this\n");
+        assert_eq!(ran.all(), (code, "", said.as_str()), "{kind:?}");
     }
 }
 

@@ -180,7 +180,7 @@ pub struct MetricsReport {
     pub by_type: Vec<Count>,
     /// By codec, most first.
     pub by_codec: Vec<Count>,
-    /// By time since the first sight: `<1h`, `<1d`, `<7d`, `<30d`, `>=30d`.
+    /// By time since the first sight: `<1h`, `1h-1d`, `1d-7d`, `7d-30d`, `>=30d`.
     pub by_age: Vec<Count>,
     /// Bytes of all pins; `null` while no size is known.
     pub bytes: Option<u64>,
@@ -199,6 +199,22 @@ pub enum Condition {
     IndexFresh,
     /// A whole listing has been applied to the index, at any time.
     IndexComplete,
+}
+
+impl Condition {
+    /// All of them.
+    pub const ALL: [Condition; 4] =
+        [Condition::KuboRunning, Condition::KuboStopped, Condition::IndexFresh, Condition::IndexComplete];
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Condition::KuboRunning => "kubo=running",
+            Condition::KuboStopped => "kubo=stopped",
+            Condition::IndexFresh => "index=fresh",
+            Condition::IndexComplete => "index=complete",
+        }
+    }
 }
 
 /// `wait --for=…`: answers when it is so.

@@ -131,7 +131,7 @@ pub struct Totals {
 }
 
 const TYPES: [&str; 2] = ["recursive", "direct"];
-const AGES: [&str; 5] = ["<1h", "<1d", "<7d", "<30d", ">=30d"];
+const AGES: [&str; 5] = ["<1h", "1h-1d", "1d-7d", "7d-30d", ">=30d"];
 
 /// Counts by type, codec and age as of `now`.
 pub fn totals(connection: &Connection, now: Timestamp) -> Result<Totals, IndexError> {

@@ -114,9 +114,9 @@ async fn totals_count_types_codecs_and_ages() {
     assert_eq!((now.generation, now.pins, now.named), (2, 6, 5));
     assert_eq!(told(&now.by_type), ["recursive 4", "direct 2"]);
     assert_eq!(told(&now.by_codec), ["raw 2", "dag-pb 2", "dag-cbor 1", "dag-json 1"]);
-    assert_eq!(told(&now.by_age), ["<1h 3", "<1d 3", "<7d 0", "<30d 0", ">=30d 0"]);
+    assert_eq!(told(&now.by_age), ["<1h 3", "1h-1d 3", "1d-7d 0", "7d-30d 0", ">=30d 0"]);
     let later = totals(minute(0) + SignedDuration::from_hours(24 * 30)).await;
-    assert_eq!(told(&later.by_age), ["<1h 0", "<1d 0", "<7d 0", "<30d 3", ">=30d 3"]);
+    assert_eq!(told(&later.by_age), ["<1h 0", "1h-1d 0", "1d-7d 0", "7d-30d 3", ">=30d 3"]);
     let nothing = Place::new();
     let empty = nothing.store.read(move |connection| query::totals(connection, minute(0))).await.expect("totals");
     assert_eq!(
