@@ -158,7 +158,7 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
             Some(signal) = signals.next() => {
                 // On a terminal a hang-up means that the terminal is gone.
                 if signal.signal == SIGHUP && !nix::unistd::isatty(io::stdin().as_fd()).unwrap_or(false) {
-                    reload(flags, &configs, up);
+                    reload(flags, &configs, &board, up);
                 } else {
                     let sender = signal.process.map(|p| format!(" from PID {}, uid {}", p.pid, p.uid));
                     let name = signal_hook::low_level::signal_name(signal.signal).unwrap_or("a signal");
@@ -175,7 +175,7 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
             () = probe(&supervisor) => {}
         }
     };
-    tracing::info!(?reason, "stopping");
+    tracing::info!(%reason, "stopping");
     systemd::stopping();
     let config = configs.borrow().clone();
     stop(&board, actors, &changes, &config, &spawner, &store).await;
@@ -284,7 +284,7 @@ where
     }
 }
 
-fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>, up: bool) {
+fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>, board: &Board, up: bool) {
     if up {
         systemd::reloading();
     }
@@ -298,7 +298,10 @@ fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>, up: bool) {
             configs.send_replace(Arc::new(old.with_live(new)));
             tracing::info!("the configuration was read again");
         }
-        Err(error) => tracing::error!("the configuration stays as it is: {error}"),
+        Err(error) => {
+            let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            board.error("supervisor", format!("the configuration stays as it is: {error}{why}"));
+        }
     }
     if up {
         systemd::ready();

@@ -23,6 +23,16 @@ pub enum StopReason {
     GaveUp(String),
 }
 
+impl std::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StopReason::Signal(signal) => f.write_str(signal),
+            StopReason::Asked(uid) => write!(f, "asked for by uid {uid}"),
+            StopReason::GaveUp(why) => f.write_str(why),
+        }
+    }
+}
+
 /// The index as of its last change.
 #[derive(Clone, Debug)]
 pub struct IndexState {
@@ -120,7 +130,13 @@ impl Board {
     /// Records an error for `status` and the log.
     pub fn error(&self, actor: &str, detail: impl Into<String>) {
         let detail = detail.into();
-        tracing::warn!(actor, "{detail}");
+        // Of a series the log gets the first, and `status` the newest.
+        let again = self.last_error.borrow().as_ref().is_some_and(|last| last.actor == actor && last.detail == detail);
+        if again {
+            tracing::debug!(actor, "{detail}");
+        } else {
+            tracing::warn!(actor, "{detail}");
+        }
         let error = LastError { at: crate::time::now(), actor: actor.to_owned(), detail };
         self.last_error.send_replace(Some(error));
     }

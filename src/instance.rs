@@ -11,6 +11,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// The name of the lock file.
+pub const LOCK: &str = "lock";
+
 /// Why the daemon may not run here.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
@@ -51,7 +54,7 @@ pub struct Claim {
 /// Makes the directory (0700) where it is missing, checks that it is ours alone, and locks it.
 pub fn claim(dir: &Path) -> Result<Claim, InstanceError> {
     private_dir(dir, true)?;
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     let io = |action, source| InstanceError::Io { action, path: path.clone(), source };
     // No truncation before the lock is ours: the content names the owner.
     let mut file = OpenOptions::new()

@@ -238,8 +238,7 @@ impl Indexer {
                 }
             }
         };
-        // Once for as long as it lasts.
-        if let Some(error) = after.last_error.as_ref().filter(|error| before.last_error.as_ref() != Some(error)) {
+        if let Some(error) = &after.last_error {
             let what = if found.is_ok() { "not all pins are in the index" } else { "the refresh failed" };
             self.args.life.error(format!("{what}: {error}"));
         }

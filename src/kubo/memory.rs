@@ -5,6 +5,7 @@ use super::process::{ChildState, Launch};
 use super::repo::Repo;
 use super::state::Machine;
 use crate::config::Config;
+use crate::instance;
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::kubo::{KuboExit, KuboReport, KuboState};
 use std::ffi::OsString;
@@ -56,10 +57,12 @@ impl Memory {
     /// How the next child is started: on the RPC socket, which is bound once and outlives children.
     pub(super) fn launch(&mut self, config: &Config) -> io::Result<Launch> {
         let repo = self.repo.as_ref().ok_or_else(|| io::Error::other("the repo was not looked at"))?;
+        let path = rpc_socket(config);
         let listener = match &self.listener {
-            Some(listener) => listener.try_clone()?,
-            None => {
-                let path = rpc_socket(config);
+            // Somebody may have removed it, with the directory that it is in.
+            Some(listener) if path.exists() => listener.try_clone()?,
+            _ => {
+                instance::private_dir(&config.private_dir(), false).map_err(io::Error::other)?;
                 // The runtime dir is locked by us, so a socket that is there is a dead daemon's.
                 match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

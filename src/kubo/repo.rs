@@ -139,7 +139,7 @@ fn read_node(path: &Path) -> Result<Option<Node>, Held> {
         held(
             "node_file_unreadable",
             format!("{} says which node this data dir belongs to, and cannot be read: {why}", path.display()),
-            "restore it from a backup; without it nobody knows whose index this is",
+            "if the repo is the one that this data dir was made with, remove the file, and it is written anew; otherwise restore it",
         )
     };
     match std::fs::read(path) {

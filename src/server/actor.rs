@@ -4,9 +4,9 @@
 //! restart the actor goes on with the connections that came meanwhile, and clients notice nothing.
 
 use super::connection;
-use super::places::{CONNECTIONS, Places};
+use super::places::Places;
 use super::route::Routes;
-use crate::instance::InstanceError;
+use crate::instance::{self, Claim, InstanceError};
 use crate::supervisor::Life;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
@@ -25,6 +25,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Between two tries to accept when there are no descriptors left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Between two looks whether the socket is still there: somebody may clean up the directory that it is in.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What outlives a restart of the actor.
 #[derive(Clone)]
@@ -40,18 +42,9 @@ impl Home {
     /// Binds the socket with mode 0600. The caller holds the runtime dir's lock, so a socket file that is there is a dead
     /// daemon's and is replaced; anything that is no socket is left alone.
     pub fn bind(path: &Path) -> Result<Home, InstanceError> {
-        let io = |action, source| InstanceError::Io { action, path: path.to_owned(), source };
-        if let Ok(found) = std::fs::symlink_metadata(path) {
-            if !found.file_type().is_socket() {
-                return Err(InstanceError::Unsafe { path: path.to_owned(), why: "is in the way and no socket".into() });
-            }
-            std::fs::remove_file(path).map_err(|e| io("remove the dead socket", e))?;
-        }
-        let name = path.to_fs_name::<GenericFilePath>().map_err(|e| io("name the socket", e))?;
-        let listener = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio();
-        let listener = listener.map_err(|e| io("listen on", e))?;
+        let listener = Arc::new(listen(path)?);
         Ok(Home {
-            listener: Arc::new(listener),
+            listener,
             connections: TaskTracker::new(),
             places: Places::new(),
             accepting: Arc::default(),
@@ -73,6 +66,19 @@ impl Home {
     }
 }
 
+fn listen(path: &Path) -> Result<Listener, InstanceError> {
+    let io = |action, source| InstanceError::Io { action, path: path.to_owned(), source };
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(InstanceError::Unsafe { path: path.to_owned(), why: "is in the way and no socket".into() });
+        }
+        std::fs::remove_file(path).map_err(|e| io("remove the dead socket", e))?;
+    }
+    let name = path.to_fs_name::<GenericFilePath>().map_err(|e| io("name the socket", e))?;
+    let listener = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio();
+    listener.map_err(|e| io("listen on", e))
+}
+
 /// What the actor is made from.
 #[derive(Clone)]
 pub struct ServerArgs {
@@ -87,6 +93,7 @@ pub struct ServerArgs {
 /// The actor.
 pub struct Server {
     args: ServerArgs,
+    refusing: bool,
 }
 
 struct Accepted(Stream);
@@ -98,10 +105,10 @@ impl Actor for Server {
     async fn on_start(args: ServerArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
         // Once: the reference and its mailbox outlive a restart, so connections that come meanwhile wait there.
-        let listener = args.home.listener.clone();
-        args.home.accepting().get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(accept(listener, me))));
+        let (home, life) = (args.home.clone(), args.life.clone());
+        args.home.accepting().get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(accept(home, life, me))));
         args.life.runs();
-        Ok(Server { args })
+        Ok(Server { args, refusing: false })
     }
 
     async fn on_panic(
@@ -114,20 +121,57 @@ impl Actor for Server {
     }
 }
 
-async fn accept(listener: Arc<Listener>, server: ActorRef<Server>) {
+async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
+    let mut listener = home.listener.clone();
+    // Of a runtime dir that had to be made again.
+    let mut claim = None;
+    let mut failing = false;
+    let mut look = tokio::time::interval(LOOK);
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = look.tick() => {
+                if !home.path.exists() {
+                    match listen_again(&home.path, claim.take()) {
+                        Ok((new, new_claim)) => {
+                            life.error(format!("{} was gone; it is there again", home.path.display()));
+                            (listener, claim) = (Arc::new(new), new_claim);
+                        }
+                        Err(error) => life.error(format!("{} is gone, and {error}", home.path.display())),
+                    }
+                }
+                continue;
+            }
+        };
+        match accepted {
             Ok(stream) => {
+                failing = false;
                 if server.tell(Accepted(stream)).await.is_err() {
                     return;
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                // Once for as long as it lasts.
+                if !std::mem::replace(&mut failing, true) {
+                    life.error(format!("cannot accept connections: {error}"));
+                }
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
+}
+
+/// Makes what somebody has removed anew: the socket, and where it was removed too, the directory with its lock.
+fn listen_again(path: &Path, claim: Option<Claim>) -> Result<(Listener, Option<Claim>), InstanceError> {
+    let claim = match path.parent() {
+        Some(dir) if !dir.join(instance::LOCK).exists() => {
+            // The lock that we hold is on a file without a name, which keeps nobody out.
+            drop(claim);
+            Some(instance::claim(dir)?)
+        }
+        _ => claim,
+    };
+    Ok((listen(path)?, claim))
 }
 
 impl Message<Accepted> for Server {
@@ -136,10 +180,19 @@ impl Message<Accepted> for Server {
     async fn handle(&mut self, Accepted(stream): Accepted, _: &mut Context<Self, ()>) {
         let connections = &self.args.home.connections;
         match self.args.home.places.take() {
-            Some(place) => drop(connections.spawn(connection::serve(stream, self.args.routes.clone(), place))),
+            Some(place) => {
+                self.refusing = false;
+                drop(connections.spawn(connection::serve(stream, self.args.routes.clone(), place)));
+            }
             None => {
-                tracing::warn!(limit = CONNECTIONS, "too many connections, one is refused");
-                drop(connections.spawn(connection::refuse(stream)));
+                let places = self.args.home.places.all();
+                // Once for as long as it lasts.
+                if !std::mem::replace(&mut self.refusing, true) {
+                    self.args
+                        .life
+                        .error(format!("all {places} places for connections are taken, so clients are refused"));
+                }
+                drop(connections.spawn(connection::refuse(stream, places)));
             }
         }
         // Last, so that a test's panic costs no connection.

@@ -6,7 +6,7 @@
 
 use super::authority::{self, Peer};
 use super::out::{Form, Out, Parts};
-use super::places::{CONNECTIONS, Place};
+use super::places::Place;
 use super::route::Routes;
 use futures_util::StreamExt;
 use interprocess::local_socket::tokio::Stream;
@@ -32,18 +32,27 @@ const IDLE: Duration = Duration::from_secs(300);
 const IDLE_IN_A_CROWD: Duration = Duration::from_secs(5);
 /// How long a client may leave a full socket buffer unread: as long as somebody looks at one page of `pin ls | less`.
 const WRITE_STALL: Duration = Duration::from_secs(600);
-/// For the one line that a connection without a place gets.
-const REFUSAL: Duration = Duration::from_secs(1);
+/// For the last words to a client, and for its own.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Calls of one connection at a time.
 const CALLS: usize = 16;
 
 /// Tells a client for which there is no place.
-pub(crate) async fn refuse(stream: Stream) {
-    let fault =
-        Fault::new(FaultKind::Busy, format!("{CONNECTIONS} connections are open")).hint("ask again in some seconds");
+pub(crate) async fn refuse(stream: Stream, places: usize) {
+    let fault = Fault::new(FaultKind::Busy, format!("{places} connections are open")).hint("ask again in some seconds");
     let line = json::response_line(&Response { id: 0, body: Body::Fault(fault) });
     // It closes at once, whether or not that was heard.
-    let _ = timeout(REFUSAL, (&stream).write_all(&line)).await;
+    let _ = timeout(FAREWELL, (&stream).write_all(&line)).await;
+    take_leave(&stream).await;
+}
+
+/// Ends our side and takes in what is still on its way: closed with unread bytes, a client gets a reset instead of what was
+/// said to it.
+async fn take_leave(mut stream: &Stream) {
+    let Stream::UdSocket(socket) = stream;
+    if rustix::net::shutdown(socket.as_fd(), rustix::net::Shutdown::Write).is_ok() {
+        let _ = timeout(FAREWELL, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
+    }
 }
 
 /// Serves one client until it is gone.
@@ -72,7 +81,10 @@ pub(crate) async fn serve(stream: Stream, routes: Arc<Routes>, place: Place) {
     tokio::pin!(read, write);
     tokio::select! {
         // The reader ends after the last answer is in the outbox; the writer empties it.
-        () = &mut read => drop(write.await),
+        () = &mut read => {
+            drop(write.await);
+            take_leave(&stream).await;
+        }
         // The client is gone: dropping the reader ends its calls.
         _ = &mut write => {}
     }

@@ -8,6 +8,7 @@ use crate::index::actor::Index;
 use crate::index::apply::{ApplyAdded, ApplyRemoved};
 use crate::kubo::rpc::{Rpc, RpcError};
 use kameo::actor::ActorRef;
+use proto_msgs::daemon::IndexRefresh;
 use proto_msgs::pin::{Pin, PinAdd, PinAdded, PinRemoved, PinRm, PinType};
 use proto_msgs::verb::{Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
@@ -17,6 +18,8 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Kubo's limit, in bytes.
+const NAME: usize = 255;
 const RPC_DEADLINE: Duration = Duration::from_secs(50);
 /// Changes under way in the whole daemon; each holds a connection to Kubo.
 const CHANGES: usize = 1024;
@@ -53,7 +56,7 @@ impl Changes {
             let detail = format!("{CHANGES} changes of pins are under way");
             return Err(Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end"));
         }
-        let (settling, index) = (self.settling.clone(), routes.index.clone());
+        let (settling, index, indexer) = (self.settling.clone(), routes.index.clone(), routes.indexer.clone());
         let cancel = CancellationToken::new();
         let _cancelled = cancel.clone().drop_guard();
         let task = self.running.spawn(async move {
@@ -63,10 +66,20 @@ impl Changes {
             };
             // Also after an error: an answer that never came does not say that nothing happened.
             let settled = settle(&settling, &index, &rpc, cid).await;
-            changed.and(settled)
+            if settled.is_err() {
+                // Whatever Kubo did, the index may lack it; the refresh mends that, or is seen to fail.
+                drop(ask(&indexer, IndexRefresh { wait: false }).await);
+            }
+            changed.and(settled.map_err(behind))
         });
         task.await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Internal, "a defect: the change of a pin panicked")))
     }
+}
+
+/// Kubo has done it, and the index has not heard of it.
+fn behind(fault: Fault) -> Fault {
+    let detail = format!("Kubo has done it, but the index does not have it yet: {}", fault.detail);
+    Fault::new(fault.kind, detail).hint("the next refresh brings it; `ipfs-kitctl index refresh --wait` tries at once")
 }
 
 /// Makes the index say of one CID what Kubo says. The lock makes whoever comes last the one who has looked last: of two
@@ -94,6 +107,10 @@ pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<
     let rpc = routes.board.kubo_rpc()?;
     let pin_type = if verb.direct { PinType::Direct } else { PinType::Recursive };
     let name = verb.name.filter(|name| !name.is_empty());
+    if let Some(name) = name.as_ref().filter(|name| name.len() > NAME) {
+        let detail = format!("a pin's name is at most {NAME} bytes long, and this one has {}", name.len());
+        return Err(Fault::new(FaultKind::Invalid, detail));
+    }
     let change = {
         let (rpc, text, parts) = (rpc.clone(), text.clone(), parts.clone());
         async move { rpc.pin_add(&text, name.as_deref(), pin_type, |at| parts.offer(Part::Progress(at))).await }
@@ -119,5 +136,5 @@ pub(super) async fn rm(routes: &Routes, verb: PinRm) -> Result<Done, Fault> {
 }
 
 fn undone(cid: &str, done: &str, undone: &str) -> Fault {
-    Fault::new(FaultKind::Conflict, format!("Kubo {done} {cid}, and somebody else {undone} it at once"))
+    Fault::new(FaultKind::Conflict, format!("Kubo {done} {cid}, and another caller {undone} it at once"))
 }

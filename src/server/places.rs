@@ -1,18 +1,18 @@
 //! How many connections there may be, and when the idle ones have to make room.
 
+use rustix::process::{Resource, getrlimit};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Connections at a time.
-pub(super) const CONNECTIONS: usize = 256;
-/// With fewer free places than this, connections without a call under way are closed early.
-const ROOM: usize = 64;
+/// Connections at a time, where the process may have that many descriptors and as many again for everything else.
+const CONNECTIONS: usize = 256;
 
 /// The places for connections.
 #[derive(Clone)]
 pub(super) struct Places(Arc<Shared>);
 
 struct Shared {
+    all: usize,
     free: Arc<Semaphore>,
     crowded: watch::Sender<bool>,
 }
@@ -25,7 +25,18 @@ pub(super) struct Place {
 
 impl Places {
     pub(super) fn new() -> Places {
-        Places(Arc::new(Shared { free: Arc::new(Semaphore::new(CONNECTIONS)), crowded: watch::Sender::new(false) }))
+        let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+        Places::of(CONNECTIONS.min(descriptors.unwrap_or(usize::MAX) / 2))
+    }
+
+    fn of(all: usize) -> Places {
+        let free = Arc::new(Semaphore::new(all));
+        Places(Arc::new(Shared { all, free, crowded: watch::Sender::new(false) }))
+    }
+
+    /// How many there are.
+    pub(super) fn all(&self) -> usize {
+        self.0.all
     }
 
     /// A place, while there is one.
@@ -36,16 +47,17 @@ impl Places {
     }
 
     fn count(&self) {
+        let room = self.0.all / 4;
         // Counted under the watch's lock: whoever counts last has seen every change before.
         self.0.crowded.send_if_modified(|crowded| {
-            let now = self.0.free.available_permits() < ROOM;
+            let now = self.0.free.available_permits() < room;
             std::mem::replace(crowded, now) != now
         });
     }
 }
 
 impl Place {
-    /// Returns when there is little room left.
+    /// Returns when there is little room left, so that connections without a call under way are to go.
     pub(super) async fn crowded(&self) {
         // The sender is as old as the place.
         let _ = self.places.0.crowded.subscribe().wait_for(|crowded| *crowded).await;
@@ -65,16 +77,16 @@ mod tests {
     use futures_util::FutureExt;
 
     #[test]
-    fn it_is_crowded_while_fewer_places_are_free_than_room_is_wanted() {
-        let places = Places::new();
+    fn it_is_crowded_while_less_than_a_quarter_of_the_places_is_free() {
+        let places = Places::of(8);
         let first = places.take().expect("a place");
-        let mut taken: Vec<_> = (1..CONNECTIONS - ROOM).map(|_| places.take().expect("a place")).collect();
+        let mut taken: Vec<_> = (1..6).map(|_| places.take().expect("a place")).collect();
         assert_eq!(first.crowded().now_or_never(), None);
         taken.push(places.take().expect("a place"));
         assert_eq!(first.crowded().now_or_never(), Some(()));
-        let rest: Vec<_> = std::iter::from_fn(|| places.take()).collect();
-        assert_eq!(rest.len(), ROOM - 1);
-        drop((taken, rest));
+        let last = places.take();
+        assert!(last.is_some() && places.take().is_none());
+        drop((taken, last));
         assert_eq!(first.crowded().now_or_never(), None);
         assert!(places.take().is_some());
     }

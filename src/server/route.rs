@@ -68,9 +68,8 @@ impl Routes {
         deadline: Option<Duration>,
         parts: &Parts,
     ) -> Result<Done, Fault> {
-        let name = call.name();
+        let late = late(&call);
         let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
-        let unknown = changes(&call);
         let stays = matches!(call, Call::Status(_) | Call::KuboStatus(_) | Call::KuboLogs(_) | Call::Shutdown(_));
         let answer = self.route(call, uid, parts);
         let passed = async {
@@ -81,8 +80,7 @@ impl Routes {
         };
         tokio::select! {
             answer = answer => answer,
-            () = passed => Err(Fault::new(FaultKind::Timeout, format!("{name} was not answered within its deadline"))
-                .hint(if unknown { "whether it has an effect is unknown; look, then ask again" } else { "ask again, with a longer deadline" })),
+            () = passed => Err(late(limit.unwrap_or_default(), &self.board)),
             () = self.stopping(), if !stays => Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
         }
     }
@@ -159,13 +157,32 @@ fn long(call: &Call) -> bool {
     }
 }
 
-/// Verbs that change something other than the index's own view.
-fn changes(call: &Call) -> bool {
-    match call {
-        Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => true,
-        Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => false,
-        Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) | Call::Wait(_) => false,
-        Call::Shutdown(_) | Call::Cancel(_) => true,
+/// What is said of a call whose time is over.
+fn late(call: &Call) -> impl FnOnce(Duration, &Board) -> Fault + use<> {
+    let name = call.name().replace('_', " ");
+    let (waits, reads) = match call {
+        Call::Wait(wait) => (Some(wait.condition.name()), true),
+        Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => {
+            (None, false)
+        }
+        Call::Shutdown(_) | Call::Cancel(_) => (None, false),
+        Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => (None, true),
+        Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => (None, true),
+    };
+    move |limit, board| {
+        let detail = match waits {
+            Some(condition) => {
+                let kubo = board.kubo.borrow().state.name();
+                format!("{condition} did not come true within {limit:?}; Kubo is {kubo}")
+            }
+            None => format!("{name} was not done within {limit:?}"),
+        };
+        let hint = if reads {
+            "ask again, with more time"
+        } else {
+            "whether it has an effect is unknown; look, then ask again"
+        };
+        Fault::new(FaultKind::Timeout, detail).hint(hint)
     }
 }
 

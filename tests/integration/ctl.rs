@@ -176,3 +176,16 @@ fn a_reader_that_has_enough_is_no_error() {
     assert_eq!(output.stderr, b"");
     assert_ne!(output.status.code(), Some(1));
 }
+
+#[test]
+fn wait_with_a_timeout_waits_for_the_daemon_too() {
+    let mut kit = Kit::fake();
+    assert_eq!(kit.ctl(&["wait", "--for=kubo=running"]).code, Some(69));
+    let waiting = kit.ctl_command(&["wait", "--for=kubo=running", "--timeout", "60s"]).spawn().expect("it runs");
+    kit.start();
+    let waited = waiting.wait_with_output().expect("it ends");
+    assert_eq!(waited.status.code(), Some(0));
+    let late = kit.ctl(&["wait", "--for=kubo=stopped", "--timeout", "10ms"]);
+    assert_eq!(late.code, Some(1));
+    assert!(late.err.contains("kubo=stopped did not come true within 10ms; Kubo is running"), "{}", late.err);
+}

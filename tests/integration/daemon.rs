@@ -1,8 +1,9 @@
 //! The process: one per data dir, its configuration, its end.
 
-use crate::kit::{Kit, identity_cid, said};
+use crate::kit::{DEADLINE, Kit, identity_cid, said};
 use nix::sys::signal::Signal;
-use proto_msgs::daemon::{ConfigShow, Shutdown};
+use proto_msgs::daemon::{Condition, ConfigShow, Shutdown};
+use proto_msgs::kubo::{KuboRestart, KuboState};
 use proto_msgs::pin::PinAdd;
 use std::os::unix::fs::PermissionsExt;
 
@@ -95,6 +96,17 @@ fn configuration_errors_are_one_sentence_and_exit_78() {
     let wrong = run(&["--config", &path, "--check-config"]);
     assert_eq!(wrong.code, Some(78));
     assert!(wrong.err.contains("interval = \"soon\" (file "), "{}", wrong.err);
+    for (line, words) in [
+        ("interval = 30", "line 1 (interval = 30)"),
+        ("data_dir = \"\"", "data_dir = \"\" (file "),
+        ("ipfs_path = \"~/x\"", "is not an absolute path"),
+        ("interval = \"9999999h\"", "is not a duration from 100ms to 8760h"),
+    ] {
+        std::fs::write(&file, line).expect("written");
+        let wrong = run(&["--config", &path, "--check-config"]);
+        assert_eq!(wrong.code, Some(78), "{line}");
+        assert!(wrong.err.contains(words), "{line}: {}", wrong.err);
+    }
     std::fs::write(&file, "interval = \"5m\"\n").expect("written");
     let good = run(&["--config", &path, "--check-config"]);
     assert_eq!((good.code, good.out.as_str()), (Some(0), "the configuration is good\n"));
@@ -106,6 +118,31 @@ fn configuration_errors_are_one_sentence_and_exit_78() {
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.err.contains("--frobnicate"), "{}", unknown.err);
     assert!(!kit.path("home/.ipfs_kit").exists(), "nothing was touched");
+}
+
+#[test]
+fn a_socket_that_somebody_removed_is_there_again() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let again = || {
+        let began = std::time::Instant::now();
+        while proto_msgs::Client::connect(&kit.socket(), "test").is_err() {
+            assert!(began.elapsed() < DEADLINE, "{}", kit.log());
+            std::thread::yield_now();
+        }
+    };
+    std::fs::remove_file(kit.socket()).expect("removed");
+    again();
+    std::fs::remove_dir_all(kit.path("run")).expect("removed");
+    again();
+    assert!(kit.status().last_error.is_some_and(|error| error.detail.ends_with("was gone; it is there again")));
+    let second = said(&mut kit.command());
+    assert_eq!(second.code, Some(75), "the new directory is locked: {}", second.err);
+    // Kubo's own socket was there, too.
+    assert_eq!(kit.call(KuboRestart {}).state, KuboState::Running);
+    kit.wait(Condition::IndexFresh);
+    assert_eq!(kit.stop().code(), Some(0));
+    assert!(!kit.socket().exists());
 }
 
 #[test]

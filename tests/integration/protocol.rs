@@ -118,8 +118,8 @@ fn garbage_is_refused_in_one_sentence_and_harms_nobody() {
         assert_eq!(fault["fault"]["kind"], "invalid");
     }
     let mut long = Raw::connect(&kit);
-    let line = vec![b' '; proto_msgs::MAX_REQUEST + 10];
-    let _ = long.0.get_mut().write_all(&line);
+    let line = vec![b' '; 4 * proto_msgs::MAX_REQUEST];
+    long.send(&line);
     assert_eq!(long.line()["fault"]["kind"], "invalid");
     assert!(long.at_end());
     assert!(kit.status().daemon.actors.iter().all(|a| a.restarts == 0));
