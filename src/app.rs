@@ -15,6 +15,7 @@ use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
 use crate::kubo::memory::{self, Memory};
 use crate::kubo::process::Spawner;
+use crate::kubo::wish;
 use crate::server::actor::{Home, Server, ServerArgs};
 use crate::server::{Changes, LISTINGS, Routes};
 use crate::supervisor::{Life, Stop, Supervisor};
@@ -205,12 +206,16 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         looking: Arc::new(Semaphore::new(1)),
     };
     let janitor = child::<Janitor>(supervisor, args).await;
+    let stopped = wish::stopped(&config.borrow());
+    if let Some(at) = stopped {
+        tracing::info!("Kubo stays stopped, as somebody asked at {}", crate::time::text(at));
+    }
     let args = KuboArgs {
         life: life("kubo"),
         board: board.clone(),
         config: config.clone(),
         spawner: spawner.clone(),
-        memory: Memory::new(),
+        memory: Memory::new(stopped),
     };
     let kubo = child::<Kubo>(supervisor, args).await;
     let args =

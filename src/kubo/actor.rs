@@ -10,6 +10,7 @@ use super::repo::{self, Repo};
 use super::rpc::Rpc;
 use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_child};
 use super::state::{Effect, Event, Limits, Want};
+use super::wish;
 use crate::board::Board;
 use crate::config::Config;
 use crate::supervisor::{Life, Stop};
@@ -336,9 +337,25 @@ impl Kubo {
         }
     }
 
-    fn wish(&mut self, event: Event, goal: Goal, reply: Option<ReplySender<Result<KuboReport, Fault>>>) {
+    /// Does what a person wants, and notes it, so that it lasts; the answer says that it is done and noted.
+    async fn wish(&mut self, event: Event, goal: Goal, reply: Option<ReplySender<Result<KuboReport, Fault>>>) {
         self.args.life.fault_point("message");
-        self.waiting.extend(reply.map(|reply| (goal, reply)));
+        let config = self.args.config.borrow().clone();
+        let stop = goal == Goal::Ended;
+        let noted = wish::note(&config, stop).await;
+        if !stop {
+            self.memory().stopped = None;
+        }
+        match (noted, reply) {
+            (Err(error), Some(reply)) => {
+                let wanted = if stop { "stay stopped" } else { "run" };
+                let detail = format!("Kubo is to {wanted}, but a restart of the daemon will not know it: {error}");
+                reply.send(Err(
+                    Fault::new(FaultKind::Internal, detail).hint("make room, or mend the data dir's permissions")
+                ));
+            }
+            (_, reply) => self.waiting.extend(reply.map(|reply| (goal, reply))),
+        }
         self.happened(event);
     }
 }
@@ -363,7 +380,7 @@ impl Message<KuboStart> for Kubo {
 
     async fn handle(&mut self, _: KuboStart, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         let (delegated, reply) = ctx.reply_sender();
-        self.wish(Event::StartAsked, Goal::Ready, reply);
+        self.wish(Event::StartAsked, Goal::Ready, reply).await;
         delegated
     }
 }
@@ -373,7 +390,7 @@ impl Message<KuboStop> for Kubo {
 
     async fn handle(&mut self, _: KuboStop, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         let (delegated, reply) = ctx.reply_sender();
-        self.wish(Event::StopAsked, Goal::Ended, reply);
+        self.wish(Event::StopAsked, Goal::Ended, reply).await;
         delegated
     }
 }
@@ -383,7 +400,7 @@ impl Message<KuboRestart> for Kubo {
 
     async fn handle(&mut self, _: KuboRestart, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         let (delegated, reply) = ctx.reply_sender();
-        self.wish(Event::RestartAsked, Goal::Ready, reply);
+        self.wish(Event::RestartAsked, Goal::Ready, reply).await;
         delegated
     }
 }

@@ -23,6 +23,8 @@ const WAIT_REPO_LOCK: &str = "10s";
 pub struct Memory {
     began: (Instant, Timestamp),
     pub(super) machine: Machine,
+    /// Since when Kubo has been stopped, if a former daemon stopped it.
+    pub(super) stopped: Option<Timestamp>,
     pub(super) repo: Option<Repo>,
     pub(super) version: Option<String>,
     /// The newest child that the machine knows of.
@@ -32,11 +34,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Before the first start.
-    pub fn new() -> Arc<Mutex<Memory>> {
+    /// Before the first start; `stopped`: since when Kubo is to stay stopped.
+    pub fn new(stopped: Option<Timestamp>) -> Arc<Mutex<Memory>> {
         Arc::new(Mutex::new(Memory {
             began: (Instant::now(), Timestamp::now()),
-            machine: Machine::new(),
+            machine: if stopped.is_some() { Machine::stays_stopped() } else { Machine::new() },
+            stopped,
             repo: None,
             version: None,
             run: 0,
@@ -92,7 +95,10 @@ impl Memory {
         };
         KuboReport {
             state: machine.state(),
-            since: self.wall(machine.since()),
+            since: match self.stopped {
+                Some(at) if machine.state() == KuboState::Stopped => crate::time::text(at),
+                _ => self.wall(machine.since()),
+            },
             held: machine.held().cloned(),
             pid,
             peer_id: self.repo.as_ref().map(|repo| repo.peer_id.clone()),

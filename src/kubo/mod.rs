@@ -11,7 +11,7 @@
 //! ```
 //! `state` decides and does nothing, `restart` says when the next try is, `actor` acts. `process` holds the child on a thread as
 //! old as the process and `output` what it writes, `launch` is what runs between fork and exec, `repo` guards the repo's
-//! identity, `rpc` speaks to Kubo.
+//! identity, `wish` keeps what a person wants, `rpc` speaks to Kubo.
 
 pub mod actor;
 pub mod launch;
@@ -23,3 +23,4 @@ pub mod restart;
 pub mod rpc;
 mod signs;
 pub mod state;
+pub mod wish;

@@ -119,6 +119,11 @@ impl Machine {
         }
     }
 
+    /// Before anything, when somebody has asked a former daemon for a stop: nothing is done until a start is asked for.
+    pub fn stays_stopped() -> Machine {
+        Machine { state: KuboState::Stopped, want: Want::Stop, timer: None, ..Machine::new() }
+    }
+
     /// Where Kubo is.
     pub fn state(&self) -> KuboState {
         self.state

@@ -43,6 +43,29 @@ fn while_kubo_is_down_the_index_answers_and_says_so_and_pinning_is_refused() {
 }
 
 #[test]
+fn a_stop_asked_for_lasts_over_restarts_of_the_daemon_until_a_start_is_asked_for() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.call(KuboStop {});
+    let since = kit.status().kubo.since;
+    for kill in [true, false] {
+        if kill {
+            kit.kill();
+        } else {
+            kit.stop();
+        }
+        kit.start();
+        let kubo = kit.call(KuboStatus {});
+        assert_eq!((kubo.state, kubo.pid, kit.recorded("start")), (KuboState::Stopped, None, 1));
+        assert!(kubo.since <= since, "{} and {since}", kubo.since);
+    }
+    assert_eq!(kit.call(KuboStart {}).state, KuboState::Running);
+    kit.stop();
+    kit.start();
+    kit.wait(Condition::KuboRunning);
+}
+
+#[test]
 fn a_restart_asked_for_is_one_stop_and_one_start() {
     let mut kit = Kit::fake();
     kit.start_whole();

@@ -1,0 +1,48 @@
+//! What a person wants of Kubo, over restarts of the daemon: `kubo stop` lasts until `kubo start`. The file `kubo-stopped` is there
+//! exactly while Kubo is to stay stopped, and says since when.
+
+use crate::config::Config;
+use crate::snapshot::atomic;
+use jiff::Timestamp;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For a note; a disk that takes longer must not keep Kubo waiting.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+fn path(config: &Config) -> PathBuf {
+    config.data_dir.join("kubo-stopped")
+}
+
+/// Since when Kubo is to stay stopped, if it is.
+pub fn stopped(config: &Config) -> Option<Timestamp> {
+    let text = match std::fs::read_to_string(path(config)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        read => read.unwrap_or_default(),
+    };
+    // That it is there counts, whatever has become of what it says.
+    Some(text.trim().parse().unwrap_or_else(|_| Timestamp::now()))
+}
+
+/// Notes the wish; on return it is on disk.
+pub(super) async fn note(config: &Config, stop: bool) -> io::Result<()> {
+    let path = path(config);
+    let noted = tokio::task::spawn_blocking(move || write(&path, stop));
+    match tokio::time::timeout(DEADLINE, noted).await {
+        Ok(noted) => noted.map_err(io::Error::other)?,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+fn write(path: &Path, stop: bool) -> io::Result<()> {
+    if stop {
+        return atomic::replace(path, format!("{}\n", crate::time::now()).as_bytes());
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all()),
+    }
+}
