@@ -3,6 +3,7 @@
 //! The machine and what else must survive a restart of the actor is in `memory`, as old as the process; the child is with the
 //! spawner thread, and `signs` tells of it. A new incarnation rebinds the notify socket, compares the machine with the child that is there, and goes on.
 
+use super::cause;
 use super::launch::NOT_LAUNCHED;
 use super::memory::{Memory, notify_socket, rpc_socket};
 use super::process::{ChildState, Spawner};
@@ -214,6 +215,7 @@ impl Kubo {
                     return;
                 }
                 let last_line = last_words.last().cloned().unwrap_or_default();
+                let permanent = cause::permanent(code, &last_words).filter(|_| !asked);
                 let exit = self.exit(code, signal, asked, at, last_words);
                 let program = {
                     let mut memory = self.memory();
@@ -222,7 +224,7 @@ impl Kubo {
                 };
                 let event = match code {
                     Some(NOT_LAUNCHED) => repo::not_launched(&program, &last_line),
-                    _ => Event::Exited { permanent: None },
+                    _ => Event::Exited { permanent },
                 };
                 self.happened(event);
             }

@@ -9,11 +9,12 @@
 //!      ▼ cause                            asked to stop: Stopping ──► Stopped
 //!     Held ── judged again each second ──► (judge)
 //! ```
-//! `state` decides and does nothing, `restart` says when the next try is, `actor` acts. `process` holds the child on a thread as
+//! `state` decides and does nothing, `restart` says when the next try is, `cause` what an end means, `actor` acts. `process` holds the child on a thread as
 //! old as the process and `output` what it writes, `launch` is what runs between fork and exec, `repo` guards the repo's
 //! identity, `wish` keeps what a person wants, `rpc` speaks to Kubo.
 
 pub mod actor;
+mod cause;
 pub mod launch;
 pub mod memory;
 pub mod output;

@@ -4,6 +4,7 @@
 //! signal, and kills only a child that was asked to stop and did not by the deadline. Slow is not dead: a child that does not
 //! answer, or takes long to become ready, is reported as degraded and left alone.
 
+use super::cause;
 use super::restart::Restarts;
 use proto_msgs::kubo::{Held, KuboState};
 use std::time::Duration;
@@ -75,8 +76,6 @@ pub struct Limits {
 
 /// A held start is judged again so soon: looking is cheap, and the cause may have gone.
 const JUDGE_AGAIN: Duration = Duration::from_secs(1);
-/// Causes that show only by starting a program, which is not cheap: these are tried again as slowly as crashes.
-const PACED: [&str; 3] = ["init_failed", "spawn_failed", "binary_unusable"];
 /// So many bad probes in a row make a running Kubo degraded ...
 const BAD_PROBES: u32 = 3;
 /// ... and so many good ones make it running again.
@@ -373,7 +372,8 @@ impl Machine {
 }
 
 fn is_paced(held: &Held) -> bool {
-    PACED.contains(&held.cause.as_str())
+    // A start is not cheap: it is tried again as slowly as after a crash.
+    cause::shows_by_a_start(&held.cause)
 }
 
 impl Default for Machine {

@@ -108,6 +108,27 @@ fn s2_kubo_that_fails_at_each_start_ends_in_a_crash_loop_and_the_daemon_serves_o
 }
 
 #[test]
+fn s30_kubo_whose_disk_is_full_is_held_with_its_own_words_and_starts_by_itself_once_there_is_room() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("kept");
+    kit.call(PinAdd { cid: cid.clone(), name: None, direct: false });
+    let words = "Error: write MANIFEST-000000: no space left on device";
+    kit.script(&json!({"exit_at_start": 1, "last_words": words}));
+    kill_kubo(&kit);
+    let status = kit.until("held", |s| s.kubo.state == KuboState::Held);
+    let held = status.kubo.held.expect("a cause");
+    assert_eq!(
+        (held.cause.as_str(), held.detail.as_str()),
+        ("disk_full", "Kubo: write MANIFEST-000000: no space left on device")
+    );
+    assert_eq!(kit.fault(KuboStart {}).detail, held.detail);
+    assert_eq!(kit.pins(), [cid], "the index is not concerned");
+    kit.script(&json!({}));
+    kit.wait(Condition::KuboRunning);
+}
+
+#[test]
 fn s3_a_missing_program_is_held_with_its_name_and_starts_by_itself_once_it_is_there() {
     let mut kit = Kit::fake();
     let link = kit.path("ipfs");

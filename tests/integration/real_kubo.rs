@@ -205,3 +205,42 @@ fn an_existing_repo_keeps_its_own_configuration() {
     assert_eq!(std::fs::read(kit.repo().join("config")).expect("read"), config);
     assert!(!kit.repo().join("repo.lock").exists() && !kit.repo().join("api").exists(), "Kubo ended in order");
 }
+
+#[test]
+fn s28_an_address_that_is_in_use_is_named_and_kubo_starts_by_itself_once_it_is_free() {
+    let mut kit = Kit::real();
+    kit.start_whole();
+    kit.stop();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = taken.local_addr().expect("an address").port();
+    ipfs(&kit, &["config", "Addresses.Gateway", &format!("/ip4/127.0.0.1/tcp/{port}")], b"");
+    kit.start();
+    let held = kit.until("held", |s| s.kubo.state == KuboState::Held).kubo.held.expect("a cause");
+    assert_eq!(held.cause, "address_in_use");
+    assert!(held.detail.contains(&format!("127.0.0.1:{port}")), "{}", held.detail);
+    drop(taken);
+    kit.wait(Condition::KuboRunning);
+}
+
+#[test]
+fn a_config_that_kubo_refuses_is_held_with_what_kubo_says_of_it() {
+    let mut kit = Kit::real();
+    kit.start_whole();
+    kit.stop();
+    ipfs(&kit, &["config", "--json", "Reprovider", r#"{"Interval": "1h"}"#], b"");
+    kit.start();
+    let held = kit.until("held", |s| s.kubo.state == KuboState::Held).kubo.held.expect("a cause");
+    assert_eq!(held.cause, "config_refused");
+    assert!(held.detail.contains("Reprovider"), "{}", held.detail);
+}
+
+#[test]
+fn a_repo_of_a_newer_kubo_is_held() {
+    let mut kit = Kit::real();
+    kit.start_whole();
+    kit.stop();
+    std::fs::write(kit.repo().join("version"), "99\n").expect("written");
+    kit.start();
+    let held = kit.until("held", |s| s.kubo.state == KuboState::Held).kubo.held.expect("a cause");
+    assert_eq!(held.cause, "repo_too_new");
+}

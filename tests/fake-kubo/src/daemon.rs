@@ -33,6 +33,7 @@ pub(crate) fn run(repo: &Path) -> ExitCode {
     let script = script::read();
     if let Some(code) = script.exit_at_start {
         script::record(&format!("exit {code}"));
+        say(&script.last_words);
         return ExitCode::from(code);
     }
     if script.leave_grandchild {
