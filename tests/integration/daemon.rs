@@ -2,7 +2,7 @@
 
 use crate::kit::{DEADLINE, Kit, identity_cid, said};
 use nix::sys::signal::Signal;
-use proto_msgs::daemon::{Condition, ConfigShow, Shutdown};
+use proto_msgs::daemon::{Condition, ConfigShow, IndexRefresh, Shutdown};
 use proto_msgs::kubo::{KuboRestart, KuboState};
 use proto_msgs::pin::PinAdd;
 use std::os::unix::fs::PermissionsExt;
@@ -181,7 +181,39 @@ fn s29_sighup_reads_the_configuration_again() {
 }
 
 #[test]
-fn a_stop_during_the_start_of_kubo_is_in_order_too() {
+fn s14_of_many_daemons_at_the_same_time_one_runs_and_the_others_change_nothing() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let descriptors = kit.index_descriptors();
+    let others: Vec<_> =
+        (0..20).map(|_| kit.command().stderr(std::process::Stdio::null()).spawn().expect("it starts")).collect();
+    for mut other in others {
+        assert_eq!(other.wait().expect("it ends").code(), Some(75));
+    }
+    assert_eq!(kit.index_descriptors(), descriptors);
+    assert_eq!((kit.status().daemon.pid, kit.recorded("start"), kit.recorded("signal")), (kit.pid(), 1, 0));
+}
+
+#[test]
+fn s29_a_stop_during_a_refresh_is_in_order_and_a_second_signal_changes_nothing() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.call(PinAdd { cid: identity_cid("kept"), name: None, direct: false });
+    let gate = std::os::unix::net::UnixListener::bind(kit.path("gate")).expect("bound");
+    kit.script(&serde_json::json!({"hold": kit.path("gate")}));
+    kit.call(IndexRefresh { wait: false });
+    let (held, _) = gate.accept().expect("a listing");
+    kit.signal(Signal::SIGTERM);
+    kit.signal(Signal::SIGTERM);
+    kit.signal(Signal::SIGINT);
+    assert_eq!(kit.ended().code(), Some(0));
+    drop(held);
+    assert_eq!((kit.recorded("signal"), kit.recorded("exit 0")), (1, 1), "{:?}", kit.record());
+    assert!(!kit.path("data/index/pins.duckdb.wal").exists(), "the index was closed");
+}
+
+#[test]
+fn s29_a_stop_during_the_start_of_kubo_is_in_order_too() {
     let mut kit = Kit::fake();
     kit.script(&serde_json::json!({"never_ready": true}));
     kit.start();

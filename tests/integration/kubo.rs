@@ -16,6 +16,33 @@ fn kill_kubo(kit: &Kit) -> u32 {
 }
 
 #[test]
+fn s1_a_kubo_that_somebody_else_ends_in_order_is_started_again_too() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let first = kit.status().kubo.pid.expect("a child");
+    kill(Pid::from_raw(first.cast_signed()), Signal::SIGTERM).expect("it is there");
+    let status = kit.until("started again", |s| s.kubo.state == KuboState::Running && s.kubo.pid != Some(first));
+    let exit = status.kubo.last_exit.expect("an exit");
+    assert_eq!((exit.code, exit.signal, exit.asked), (Some(0), None, false));
+    assert_eq!((kit.recorded("signal"), kit.recorded("start")), (1, 2), "that one signal was not ours");
+}
+
+#[test]
+fn s16_a_lock_file_and_an_api_file_that_a_killed_kubo_left_are_in_nobodys_way() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.stop();
+    let lock = kit.repo().join("repo.lock");
+    std::fs::write(&lock, "").expect("written");
+    std::fs::write(kit.repo().join("api"), "/ip4/127.0.0.1/tcp/9").expect("written");
+    let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&lock).expect("there"));
+    kit.start();
+    kit.wait(Condition::KuboRunning);
+    let now = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&lock).expect("there"));
+    assert_eq!(now, inode, "the lock file was not replaced");
+}
+
+#[test]
 fn a_killed_kubo_is_started_again_while_the_index_goes_on_answering() {
     let mut kit = Kit::fake();
     kit.start_whole();
@@ -217,7 +244,7 @@ fn s25_a_flood_of_output_without_line_ends_is_drained_and_cut() {
 }
 
 #[test]
-fn a_kubo_that_is_never_ready_is_degraded_and_not_offered_for_calls() {
+fn s4_a_kubo_that_is_never_ready_is_degraded_and_not_offered_for_calls() {
     let mut kit = Kit::fake();
     kit.arg("--start-timeout").arg("1s");
     kit.script(&json!({"never_ready": true}));
