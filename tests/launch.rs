@@ -75,6 +75,19 @@ async fn a_program_that_cannot_be_executed_is_named() {
     assert_eq!(words, ["ipfs-kitd: cannot start /nonexistent/ipfs: No such file or directory (os error 2)"]);
 }
 
+#[tokio::test]
+async fn a_program_for_another_machine_is_not_run_as_a_script() {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let path = dir.path().join("ipfs");
+    // Written by another process: a descriptor of ours open for writing could be in a child that another test is starting.
+    let made =
+        Command::new("/bin/sh").arg("-c").arg("printf 'echo ran as a script' >$0 && chmod 755 $0").arg(&path).status();
+    assert!(made.expect("run").success());
+    let (code, _, words) = run(path.to_str().expect("UTF-8"), "").await;
+    assert_eq!(code, Some(ipfs_kitd::kubo::launch::NOT_LAUNCHED));
+    assert!(words.len() == 1 && words[0].contains("Exec format error"), "{words:?}");
+}
+
 #[test]
 fn a_launcher_whose_daemon_is_gone_starts_nothing() {
     let mut command = Command::new(program());

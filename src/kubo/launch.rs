@@ -8,13 +8,14 @@
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, close, dup2_stdin, getppid, setpgid};
-use std::ffi::OsString;
+use nix::unistd::{Pid, close, dup2_stdin, execve, getppid, setpgid};
+use std::convert::Infallible;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::os::unix::ffi::OsStringExt;
+use std::process::ExitCode;
 
 /// The first argument that selects this mode.
 pub const MODE: &str = "__launch-kubo";
@@ -31,13 +32,30 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let (Some(daemon), Some(program)) = (daemon, args.next()) else {
         return refuse("this mode is for ipfs-kitd itself", None);
     };
-    match prepare(daemon) {
-        Ok(()) => {
-            let error = Command::new(&program).args(args).env("LISTEN_PID", std::process::id().to_string()).exec();
-            refuse(&format!("cannot start {}", program.to_string_lossy()), Some(error))
-        }
-        Err(error) => refuse("cannot prepare the start of Kubo", Some(error)),
+    if let Err(error) = prepare(daemon) {
+        return refuse("cannot prepare the start of Kubo", Some(error));
     }
+    let what = format!("cannot start {}", program.to_string_lossy());
+    match exec(program, args) {
+        Err(error) => refuse(&what, Some(error)),
+        Ok(never) => match never {},
+    }
+}
+
+/// Not by `Command`, whose `exec` hands a program of another machine to the shell as a script.
+fn exec(program: OsString, args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
+    let text = |bytes: OsString| CString::new(bytes.into_vec());
+    let program = text(program)?;
+    let args = std::iter::once(Ok(program.clone())).chain(args.map(text)).collect::<Result<Vec<_>, _>>()?;
+    let variable = |(mut name, value): (OsString, OsString)| {
+        name.push("=");
+        name.push(value);
+        text(name)
+    };
+    let pid = (OsString::from("LISTEN_PID"), std::process::id().to_string().into());
+    let others = std::env::vars_os().filter(|(name, _)| *name != pid.0);
+    let env = others.chain([pid.clone()]).map(variable).collect::<Result<Vec<_>, _>>()?;
+    Ok(execve(&program, &args, &env)?)
 }
 
 fn prepare(daemon: Pid) -> io::Result<()> {

@@ -385,4 +385,65 @@ mod tests {
         let cut = rpc.pin_add("a", None, PinType::Recursive, |_| {}).await;
         assert!(matches!(cut, Err(RpcError::Cut(_))));
     }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_closes_its_connection() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("rpc.sock");
+        let listener = UnixListener::bind(&path).expect("bound");
+        let call = tokio::spawn(async move { Rpc::new(path).pin_add("a", None, PinType::Recursive, |_| {}).await });
+        let (mut stream, _) = listener.accept().await.expect("accepted");
+        assert!(stream.read(&mut [0; 4096]).await.expect("a request") > 0);
+        call.abort();
+        assert_eq!(tokio::time::timeout(DEADLINE, stream.read(&mut [0; 1])).await.expect("in time").expect("read"), 0);
+    }
+
+    /// Answers one connection after another; `None` is Kubo's word for a CID that is not pinned in that way.
+    async fn pin_of(
+        answers: &'static [Option<&'static str>],
+    ) -> (Result<Option<(PinType, Option<String>)>, RpcError>, String) {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("rpc.sock");
+        let listener = UnixListener::bind(&path).expect("bound");
+        let server = tokio::spawn(async move {
+            let mut asked = String::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.expect("accepted");
+                let mut request = vec![0; 4096];
+                let length = stream.read(&mut request).await.expect("a request");
+                asked.push_str(String::from_utf8_lossy(&request[..length]).lines().next().unwrap_or_default());
+                let (status, body) = match answer {
+                    Some(body) => ("200 OK", *body),
+                    None => ("500 Internal Server Error", "{\"Message\":\"path 'a' is not pinned\",\"Code\":0}"),
+                };
+                let text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(text.as_bytes()).await.expect("written");
+            }
+            asked
+        });
+        let found = Rpc::new(path).pin_of("a", DEADLINE).await;
+        (found, server.await.expect("no panic"))
+    }
+
+    #[tokio::test]
+    async fn a_pin_is_looked_for_as_recursive_then_as_direct_and_never_as_all() {
+        let (found, asked) = pin_of(&[None, Some("{\"Keys\":{\"a\":{\"Type\":\"direct\",\"Name\":\"n\"}}}")]).await;
+        assert_eq!(found.expect("found"), Some((PinType::Direct, Some("n".to_owned()))));
+        assert!(asked.contains("type=recursive") && asked.contains("type=direct") && !asked.contains("all"), "{asked}");
+        let (found, _) = pin_of(&[Some("{\"Keys\":{\"a\":{\"Type\":\"recursive\",\"Name\":\"\"}}}")]).await;
+        assert_eq!(found.expect("found"), Some((PinType::Recursive, None)));
+        assert_eq!(pin_of(&[None, None]).await.0.expect("an answer"), None);
+    }
+
+    #[test]
+    fn callers_can_tell_a_pin_that_is_not_there_from_a_kubo_that_is_not() {
+        let refused =
+            |status, message: &str| Fault::from(RpcError::Refused { status, message: message.to_owned() }).kind;
+        assert_eq!(refused(500, "not pinned or pinned indirectly"), FaultKind::NotFound);
+        assert_eq!(refused(400, "invalid path"), FaultKind::Invalid);
+        assert_eq!(refused(500, "disk on fire"), FaultKind::Kubo);
+        let gone = RpcError::Unreachable(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(Fault::from(gone).kind, FaultKind::KuboDown);
+        assert_eq!(Fault::from(RpcError::Deadline(DEADLINE)).kind, FaultKind::Timeout);
+    }
 }
