@@ -27,6 +27,7 @@ use kameo::message::Message;
 use kameo::prelude::Actor;
 use kameo::reply::Reply;
 use kameo::supervision::RestartPolicy;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::SignalsInfo;
 use std::io;
@@ -80,6 +81,10 @@ impl AppError {
 
 /// Runs the daemon until it has stopped in order.
 pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
+    let mut descriptors = getrlimit(Resource::Nofile);
+    descriptors.current = descriptors.maximum;
+    // With fewer we make do: what takes descriptors is bounded by a share of them.
+    let _ = setrlimit(Resource::Nofile, descriptors);
     let data = instance::claim(&config.data_dir)?;
     let runtime_claim = instance::claim(&config.runtime_dir)?;
     instance::private_dir(&config.private_dir(), false)?;
@@ -139,6 +144,8 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
         started,
     };
 
+    // Before anybody can ask for a stop: a receiver that comes later takes what is there for known.
+    let mut stopping = board.stopping.subscribe();
     let (send, actors) = oneshot::channel();
     let life = Life::new("supervisor", &board);
     let recipe = Box::new(|supervisor| -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -149,7 +156,6 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
     let actors = actors.await.map_err(gone)?;
 
     let mut states = board.actors.subscribe();
-    let mut stopping = board.stopping.subscribe();
     let mut up = false;
     let reason = loop {
         tokio::select! {

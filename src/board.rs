@@ -63,6 +63,10 @@ pub struct RefreshState {
     pub last_error: Option<String>,
     /// Counts whole refreshes of this process.
     pub finished: u64,
+    /// The run of Kubo ([`KuboReport::restarts`]) that the last whole one listed.
+    pub run: Option<u64>,
+    /// Whether the last whole one met pins that the index cannot hold.
+    pub left_out: bool,
 }
 
 /// Everything published. Each field is written by one actor.

@@ -82,7 +82,7 @@ impl Ask {
     fn connect(&mut self) -> Result<Option<Duration>, Failure> {
         let mut left = None;
         while self.client.is_none() {
-            match socket::connect(self.global.socket.as_deref()) {
+            match socket::connect(self.global.socket.as_deref(), self.global.timeout) {
                 Ok(client) => self.client = Some(client),
                 Err(Failure::Unreachable(_)) if self.patience.is_some_and(|until| Instant::now() + RETRY < until) => {
                     std::thread::sleep(RETRY);

@@ -95,7 +95,11 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     )?;
     row(out, "", age(index))?;
     if let Some(error) = &index.last_error {
-        row(out, "", format!("{} refreshes failed, the last one: {error}", index.failed_refreshes))?;
+        let failed = match index.failed_refreshes {
+            0 => String::new(),
+            n => format!("{} failed, the last one: ", counted(n, "refresh").replace("refreshs", "refreshes")),
+        };
+        row(out, "", format!("{failed}{error}"))?;
     }
     if let Some(recovery) = &index.recovery {
         row(out, "", recovery.clone())?;

@@ -5,14 +5,15 @@ use crate::exit::Failure;
 use proto_msgs::{Client, ClientError, SOCKET_NAME};
 use std::env;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const PROGRAM: &str = concat!("ipfs-kitctl ", env!("CARGO_PKG_VERSION"));
 
 /// Connects. A socket that was named is the only one tried.
-pub(crate) fn connect(named: Option<&Path>) -> Result<Client, Failure> {
+pub(crate) fn connect(named: Option<&Path>, within: Option<Duration>) -> Result<Client, Failure> {
     let mut tried = Vec::new();
     for path in candidates(named) {
-        match Client::connect(&path, PROGRAM) {
+        match Client::connect_within(&path, PROGRAM, within.unwrap_or(Duration::MAX)) {
             Err(ClientError::Unreachable { path, source }) => tried.push((path, source)),
             connected => return connected.map_err(Failure::from),
         }

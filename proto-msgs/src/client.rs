@@ -64,16 +64,22 @@ impl Client {
     /// Connects and agrees on a form: binary when both sides were built from the same types, else JSON.
     /// `program` names the caller in the daemon's log.
     pub fn connect(path: &Path, program: &str) -> Result<Client, ClientError> {
+        Client::connect_within(path, program, HELLO)
+    }
+
+    /// The same for a caller who has less time.
+    pub fn connect_within(path: &Path, program: &str, time: Duration) -> Result<Client, ClientError> {
+        let time = time.clamp(Duration::from_millis(1), HELLO);
         let mut stream = open(path)?;
         let mut hello = binary::PREAMBLE.to_vec();
         hello.extend_from_slice(&binary::frame(&Hello::of(program)));
-        stream.get_ref().set_read_timeout(Some(HELLO)).map_err(ClientError::Broken)?;
+        stream.get_ref().set_read_timeout(Some(time)).map_err(ClientError::Broken)?;
         write(&mut stream, &hello)?;
         match same_schema(&mut stream) {
             Ok(true) => Ok(Client { stream, form: Form::Binary, next_id: 0 }),
             Ok(false) => Client::connect_json(path),
             Err(e) if e.kind() == io::ErrorKind::InvalidData => Client::connect_json(path),
-            Err(e) => Err(ended(e, HELLO)),
+            Err(e) => Err(ended(e, time)),
         }
     }
 

@@ -62,23 +62,25 @@ pub struct Dated {
     pub source: Source,
 }
 
-/// The age of an answer that is given now. It is live when Kubo runs and the newest refresh has found the index equal to it,
-/// or made it so, since Kubo runs.
+/// The age of an answer that is given now. It is live when Kubo runs, and the newest refresh has found the index equal to
+/// this run of it, or made it so.
 pub fn dated(board: &Board) -> Dated {
-    let since = {
+    let run = {
         let kubo = board.kubo.borrow();
-        let since = kubo.since.parse::<Timestamp>().ok();
-        since.filter(|_| kubo.state == KuboState::Running)
+        (kubo.state == KuboState::Running).then_some(kubo.restarts)
     };
-    let refreshed = board.refresh.borrow().failed == 0;
+    let (refreshed, left_out) = {
+        let refresh = board.refresh.borrow();
+        (refresh.failed == 0 && refresh.run.is_some() && refresh.run == run, refresh.left_out)
+    };
     let index = board.index.borrow();
-    let live = index.complete && refreshed && since.is_some_and(|since| index.as_of.is_some_and(|at| at >= since));
+    let complete = index.complete && !left_out;
     Dated {
         as_of: index.as_of.map(crate::time::text),
         age_s: index.as_of.map(crate::time::age_s),
         generation: index.generation,
-        complete: index.complete,
-        source: if live { Source::Live } else { Source::Index },
+        complete,
+        source: if complete && refreshed { Source::Live } else { Source::Index },
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Indexer {
 struct Refreshing {
     round: u64,
     began: Instant,
+    /// The run of Kubo that is listed.
+    run: u64,
     waiters: Vec<Waiter>,
     _task: AbortOnDropHandle<()>,
 }
@@ -186,8 +188,8 @@ impl Indexer {
             // An actor that takes nothing any more is being replaced, and the next one refreshes anew.
             let _ = me.tell(Finished { round, outcome }).await;
         });
-        let began = Instant::now();
-        self.refreshing = Some(Refreshing { round, began, waiters, _task: AbortOnDropHandle::new(task) });
+        let (began, run) = (Instant::now(), self.args.board.kubo.borrow().restarts);
+        self.refreshing = Some(Refreshing { round, began, run, waiters, _task: AbortOnDropHandle::new(task) });
     }
 
     fn finished(&mut self, round: u64, outcome: Result<(Result<Found, Fault>, Suspects), JoinError>) {
@@ -205,7 +207,7 @@ impl Indexer {
             self.compared = Some(done.began);
         }
         let took = done.began.elapsed();
-        let next = self.publish(&found, took);
+        let next = self.publish(&found, took, done.run);
         for waiter in done.waiters {
             waiter.send(found.clone().map(|found| self.answer(&found, true)));
         }
@@ -217,7 +219,7 @@ impl Indexer {
     }
 
     /// Publishes how it went; the time from the start of this refresh to the start of the next.
-    fn publish(&self, found: &Result<Found, Fault>, took: Duration) -> Duration {
+    fn publish(&self, found: &Result<Found, Fault>, took: Duration, run: u64) -> Duration {
         let config = self.args.config.borrow().clone();
         let before = self.args.board.refresh.borrow().clone();
         let after = match found {
@@ -227,6 +229,8 @@ impl Indexer {
                 failed: 0,
                 last_error: found.left_out.clone(),
                 finished: before.finished + 1,
+                run: Some(run),
+                left_out: found.left_out.is_some(),
             },
             Err(fault) => {
                 let failed = before.failed + 1;

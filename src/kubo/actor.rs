@@ -94,8 +94,10 @@ impl Actor for Kubo {
         let effects = {
             let limits = kubo.limits();
             let mut memory = kubo.memory();
-            let now = memory.now();
-            memory.machine.resume(now, alive, rand::random(), limits)
+            let (now, before) = (memory.now(), memory.machine.state());
+            let effects = memory.machine.resume(now, alive, rand::random(), limits);
+            memory.stepped(before);
+            effects
         };
         kubo.act(effects);
         kubo.args.life.runs();
@@ -135,11 +137,12 @@ impl Kubo {
             let mut memory = self.memory();
             let (now, before) = (memory.now(), memory.machine.state());
             let effects = memory.machine.on(event, now, rand::random(), limits);
+            memory.stepped(before);
             (effects, before, memory.machine.state())
         };
         if before != after {
             tracing::info!(from = before.name(), to = after.name(), "Kubo");
-            if after == KuboState::Running && before == KuboState::Starting {
+            if after == KuboState::Running {
                 self.ask_version();
             }
         }
@@ -238,6 +241,8 @@ impl Kubo {
             std::mem::replace(&mut memory.run, run) < run
         };
         if new {
+            // The program may be another one by now.
+            self.memory().version = None;
             self.happened(Event::Spawned);
         }
     }
@@ -345,9 +350,6 @@ impl Kubo {
         let config = self.args.config.borrow().clone();
         let stop = goal == Goal::Ended;
         let noted = wish::note(&config, stop).await;
-        if !stop {
-            self.memory().stopped = None;
-        }
         match (noted, reply) {
             (Err(error), Some(reply)) => {
                 let wanted = if stop { "stay stopped" } else { "run" };
@@ -462,7 +464,12 @@ impl Message<Probed> for Kubo {
     async fn handle(&mut self, Probed(answer): Probed, _: &mut Context<Self, ()>) {
         let expected = self.memory().repo.as_ref().map(|repo| repo.peer_id.clone());
         let event = match answer {
-            Ok(peer) if Some(&peer) == expected.as_ref() => Event::ProbeGood,
+            Ok(peer) if Some(&peer) == expected.as_ref() => {
+                if self.memory().version.is_none() {
+                    self.ask_version();
+                }
+                Event::ProbeGood
+            }
             Ok(peer) => {
                 let expected = expected.unwrap_or_default();
                 self.args.life.error(format!("Kubo's API answers as {peer}, and the repo is {expected}"));

@@ -21,10 +21,12 @@ const WAIT_REPO_LOCK: &str = "10s";
 
 /// What survives a restart of the actor.
 pub struct Memory {
-    began: (Instant, Timestamp),
+    began: Instant,
+    /// When the machine came to its state, and when it tries next (by its own time and the wall clock's): taken when that
+    /// happened, since the two clocks part in a suspend.
+    since: Timestamp,
+    next_try: Option<(Duration, Timestamp)>,
     pub(super) machine: Machine,
-    /// Since when Kubo has been stopped, if a former daemon stopped it.
-    pub(super) stopped: Option<Timestamp>,
     pub(super) repo: Option<Repo>,
     pub(super) version: Option<String>,
     /// The newest child that the machine knows of.
@@ -37,9 +39,10 @@ impl Memory {
     /// Before the first start; `stopped`: since when Kubo is to stay stopped.
     pub fn new(stopped: Option<Timestamp>) -> Arc<Mutex<Memory>> {
         Arc::new(Mutex::new(Memory {
-            began: (Instant::now(), Timestamp::now()),
+            began: Instant::now(),
+            since: stopped.unwrap_or_else(Timestamp::now),
+            next_try: None,
             machine: if stopped.is_some() { Machine::stays_stopped() } else { Machine::new() },
-            stopped,
             repo: None,
             version: None,
             run: 0,
@@ -49,12 +52,20 @@ impl Memory {
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.began.0.elapsed()
+        self.began.elapsed()
     }
 
-    fn wall(&self, at: Duration) -> String {
-        let at = SignedDuration::try_from(at).ok().and_then(|at| self.began.1.checked_add(at).ok());
-        crate::time::text(at.unwrap_or(self.began.1))
+    /// To be called after each step of the machine; `before` is its state before.
+    pub(super) fn stepped(&mut self, before: KuboState) {
+        if self.machine.state() != before {
+            self.since = Timestamp::now();
+        }
+        let next = self.machine.next_try();
+        if next != self.next_try.map(|(at, _)| at) {
+            let wait = |at: Duration| SignedDuration::try_from(at.saturating_sub(self.now())).ok();
+            let wall = |at| Timestamp::now().checked_add(wait(at)?).ok();
+            self.next_try = next.and_then(|at| Some((at, wall(at)?)));
+        }
     }
 
     /// How the next child is started: on the RPC socket, which is bound once and outlives children.
@@ -95,10 +106,7 @@ impl Memory {
         };
         KuboReport {
             state: machine.state(),
-            since: match self.stopped {
-                Some(at) if machine.state() == KuboState::Stopped => crate::time::text(at),
-                _ => self.wall(machine.since()),
-            },
+            since: crate::time::text(self.since),
             held: machine.held().cloned(),
             pid,
             peer_id: self.repo.as_ref().map(|repo| repo.peer_id.clone()),
@@ -106,7 +114,7 @@ impl Memory {
             binary: self.repo.as_ref().map_or(&config.kubo, |repo| &repo.program).display().to_string(),
             restarts: self.run.saturating_sub(1),
             last_exit: self.last_exit.clone(),
-            next_retry: machine.next_try().map(|at| self.wall(at)),
+            next_retry: self.next_try.map(|(_, at)| crate::time::text(at)),
             ..before_start(config)
         }
     }

@@ -60,7 +60,7 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
         return Err(held);
     }
     // Our own init was cut short by the end of the daemon or of the machine.
-    let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none());
+    let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none() && node.repo == repo);
     let peer_id = match present {
         Some(_) if half_made && !is_complete(repo) => {
             // Aside and not away: it holds a private key, though one that never was in use.
@@ -430,6 +430,25 @@ mod tests {
         let mut command = Command::new("/bin/sleep");
         command.arg("100");
         assert_eq!(run(command, Duration::from_millis(20)), Err("it took longer than 0 s".to_owned()));
+    }
+
+    #[test]
+    fn an_init_that_was_cut_short_elsewhere_gives_no_right_to_another_repo() {
+        let (_dir, config) = place();
+        let elsewhere = Node { peer_id: None, repo: "/some/where/else".into() };
+        let unfinished = serde_json::to_vec(&elsewhere).expect("JSON");
+        std::fs::create_dir_all(&config.data_dir).expect("made");
+        std::fs::write(config.node_file(), &unfinished).expect("written");
+        repo_of(&config, "Theirs");
+        let before = std::fs::read(config.ipfs_path.join("config")).expect("read");
+        assert_eq!(prepare(&config, None).expect("taken").peer_id, "Theirs");
+        assert_eq!(std::fs::read(config.ipfs_path.join("config")).expect("read"), before);
+
+        std::fs::write(config.node_file(), &unfinished).expect("written");
+        std::fs::remove_dir_all(&config.ipfs_path).expect("removed");
+        std::fs::create_dir(&config.ipfs_path).expect("made");
+        std::fs::write(config.ipfs_path.join("letter.txt"), "dear").expect("written");
+        assert_eq!(cause(prepare(&config, None)), "repo_unknown");
     }
 
     #[test]

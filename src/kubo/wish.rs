@@ -7,10 +7,15 @@ use jiff::Timestamp;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// For a note; a disk that takes longer must not keep Kubo waiting.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+static WRITING: Mutex<()> = Mutex::new(());
+static NEWEST: AtomicU64 = AtomicU64::new(0);
 
 fn path(config: &Config) -> PathBuf {
     config.data_dir.join("kubo-stopped")
@@ -29,7 +34,12 @@ pub fn stopped(config: &Config) -> Option<Timestamp> {
 /// Notes the wish; on return it is on disk.
 pub(super) async fn note(config: &Config, stop: bool) -> io::Result<()> {
     let path = path(config);
-    let noted = tokio::task::spawn_blocking(move || write(&path, stop));
+    let wish = NEWEST.fetch_add(1, Ordering::SeqCst) + 1;
+    let noted = tokio::task::spawn_blocking(move || {
+        let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that a slow disk has held up must not undo a newer one.
+        if wish == NEWEST.load(Ordering::SeqCst) { write(&path, stop) } else { Ok(()) }
+    });
     match tokio::time::timeout(DEADLINE, noted).await {
         Ok(noted) => noted.map_err(io::Error::other)?,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),

@@ -3,8 +3,9 @@
 //! The listener, the task that accepts and the connection tasks live in [`Home`], which is as old as the process: after a
 //! restart the actor goes on with the connections that came meanwhile, and clients notice nothing.
 
+use super::authority::{self, Peer};
 use super::connection;
-use super::places::Places;
+use super::places::{Place, Places};
 use super::route::Routes;
 use crate::instance::{self, Claim, InstanceError};
 use crate::supervisor::Life;
@@ -16,13 +17,17 @@ use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
+use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+/// Connections at a time that are told why they are refused.
+const REFUSALS: usize = 16;
 /// Between two tries to accept when there are no descriptors left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Between two looks whether the socket is still there: somebody may clean up the directory that it is in.
@@ -34,6 +39,7 @@ pub struct Home {
     listener: Arc<Listener>,
     connections: TaskTracker,
     places: Places,
+    refusals: Arc<Semaphore>,
     accepting: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
     path: PathBuf,
 }
@@ -47,6 +53,7 @@ impl Home {
             listener,
             connections: TaskTracker::new(),
             places: Places::new(),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
             accepting: Arc::default(),
             path: path.to_owned(),
         })
@@ -174,25 +181,41 @@ fn listen_again(path: &Path, claim: Option<Claim>) -> Result<(Listener, Option<C
     Ok((listen(path)?, claim))
 }
 
+impl Server {
+    /// A place with its caller, or why there is none.
+    fn admit(&mut self, stream: &Stream) -> Result<(Peer, Place), Fault> {
+        let peer = authority::identify(stream)?;
+        let places = &self.args.home.places;
+        let Some(place) = places.take() else {
+            let detail = format!("{} connections are open", places.all());
+            // Once for as long as it lasts.
+            if !std::mem::replace(&mut self.refusing, true) {
+                self.args.life.error(format!("clients are refused: {detail}"));
+            }
+            return Err(Fault::new(FaultKind::Busy, detail).hint("ask again in some seconds"));
+        };
+        self.refusing = false;
+        Ok((peer, place))
+    }
+}
+
 impl Message<Accepted> for Server {
     type Reply = ();
 
     async fn handle(&mut self, Accepted(stream): Accepted, _: &mut Context<Self, ()>) {
-        let connections = &self.args.home.connections;
-        match self.args.home.places.take() {
-            Some(place) => {
-                self.refusing = false;
-                drop(connections.spawn(connection::serve(stream, self.args.routes.clone(), place)));
+        match self.admit(&stream) {
+            Ok((peer, place)) => {
+                let serve = connection::serve(stream, peer, self.args.routes.clone(), place);
+                drop(self.args.home.connections.spawn(serve));
             }
-            None => {
-                let places = self.args.home.places.all();
-                // Once for as long as it lasts.
-                if !std::mem::replace(&mut self.refusing, true) {
-                    self.args
-                        .life
-                        .error(format!("all {places} places for connections are taken, so clients are refused"));
+            Err(fault) => {
+                // In a flood most go without a word.
+                if let Ok(turn) = self.args.home.refusals.clone().try_acquire_owned() {
+                    drop(self.args.home.connections.spawn(async move {
+                        connection::refuse(stream, fault).await;
+                        drop(turn);
+                    }));
                 }
-                drop(connections.spawn(connection::refuse(stream, places)));
             }
         }
         // Last, so that a test's panic costs no connection.

@@ -4,7 +4,7 @@
 //! cancels its calls; one that only closes its writing side (`socat`) still gets its answers. What it is owed is bounded: a
 //! client that does not read blocks its own calls and is dropped after [`WRITE_STALL`].
 
-use super::authority::{self, Peer};
+use super::authority::Peer;
 use super::out::{Form, Out, Parts};
 use super::places::Place;
 use super::route::Routes;
@@ -37,9 +37,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Calls of one connection at a time.
 const CALLS: usize = 16;
 
-/// Tells a client for which there is no place.
-pub(crate) async fn refuse(stream: Stream, places: usize) {
-    let fault = Fault::new(FaultKind::Busy, format!("{places} connections are open")).hint("ask again in some seconds");
+/// Tells a client why it is not served, in JSON: a client of any form can show it.
+pub(crate) async fn refuse(stream: Stream, fault: Fault) {
     let line = json::response_line(&Response { id: 0, body: Body::Fault(fault) });
     // It closes at once, whether or not that was heard.
     let _ = timeout(FAREWELL, (&stream).write_all(&line)).await;
@@ -56,22 +55,19 @@ async fn take_leave(mut stream: &Stream) {
 }
 
 /// Serves one client until it is gone.
-pub(crate) async fn serve(stream: Stream, routes: Arc<Routes>, place: Place) {
-    let peer = authority::identify(&stream);
+pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place: Place) {
     let mut reader = BufReader::new(&stream);
     let first = match timeout(HANDSHAKE, reader.fill_buf()).await {
         Ok(Ok([first, ..])) => *first,
         _ => return,
     };
-    let form = if first == binary::FIRST_BYTE && peer.is_ok() { Form::Binary } else { Form::Json };
+    let form = if first == binary::FIRST_BYTE { Form::Binary } else { Form::Json };
     let (out, messages) = Out::new(form);
     let read = async {
         let out = out;
-        match (peer, first) {
-            // In JSON whatever the form: a client of any form can show it.
-            (Err(fault), _) => drop(out.send(0, Body::Fault(fault)).await),
-            (Ok(peer), binary::FIRST_BYTE) => read_binary(reader, &stream, Calls::new(peer, routes, out, &place)).await,
-            (Ok(peer), b'{' | b' ' | b'\t' | b'\r' | b'\n') => {
+        match first {
+            binary::FIRST_BYTE => read_binary(reader, &stream, Calls::new(peer, routes, out, &place)).await,
+            b'{' | b' ' | b'\t' | b'\r' | b'\n' => {
                 read_json(reader, &stream, Calls::new(peer, routes, out, &place)).await;
             }
             _ => drop(out.send(0, Body::Fault(neither_form())).await),

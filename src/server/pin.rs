@@ -1,7 +1,9 @@
 //! `pin add` and `pin rm`: first Kubo, then the index, then the reply, so that the next `pin ls` has it.
 
 use super::out::Parts;
+use super::places::quarter_of_descriptors;
 use super::route::Routes;
+use crate::board::Board;
 use crate::cid::{Cid, Key};
 use crate::fault::ask;
 use crate::index::actor::Index;
@@ -21,7 +23,7 @@ use tokio_util::task::TaskTracker;
 /// Kubo's limit, in bytes.
 const NAME: usize = 255;
 const RPC_DEADLINE: Duration = Duration::from_secs(50);
-/// Changes under way in the whole daemon; each holds a connection to Kubo.
+/// Changes under way in the whole daemon, where there are descriptors for them: each holds a connection to Kubo.
 const CHANGES: usize = 1024;
 /// CIDs that share a lock only wait for each other's short last step.
 const LOCKS: usize = 32;
@@ -52,11 +54,13 @@ impl Changes {
         if routes.board.stopping.borrow().is_some() {
             return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping"));
         }
-        if self.running.len() >= CHANGES {
-            let detail = format!("{CHANGES} changes of pins are under way");
+        let most = CHANGES.min(quarter_of_descriptors());
+        if self.running.len() >= most {
+            let detail = format!("{most} changes of pins are under way");
             return Err(Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end"));
         }
         let (settling, index, indexer) = (self.settling.clone(), routes.index.clone(), routes.indexer.clone());
+        let board = routes.board.clone();
         let cancel = CancellationToken::new();
         let _cancelled = cancel.clone().drop_guard();
         let task = self.running.spawn(async move {
@@ -65,9 +69,10 @@ impl Changes {
                 () = cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
             };
             // Also after an error: an answer that never came does not say that nothing happened.
-            let settled = settle(&settling, &index, &rpc, cid).await;
-            if settled.is_err() {
-                // Whatever Kubo did, the index may lack it; the refresh mends that, or is seen to fail.
+            let settled = settle(&settling, &index, &rpc, &board, cid).await;
+            let given_up = |fault: &Fault| matches!(fault.kind, FaultKind::Cancelled | FaultKind::Timeout);
+            if settled.is_err() || changed.as_ref().is_err_and(given_up) {
+                // The index may lack what Kubo did, or still does; the refresh mends that, or is seen to fail.
                 drop(ask(&indexer, IndexRefresh { wait: false }).await);
             }
             changed.and(settled.map_err(behind))
@@ -88,11 +93,21 @@ async fn settle(
     settling: &[Mutex<()>; LOCKS],
     index: &ActorRef<Index>,
     rpc: &Rpc,
+    board: &Board,
     cid: Cid,
 ) -> Result<(u64, Option<Pin>), Fault> {
     let _lock = settling[usize::from(Key::of(&cid).digest[0]) % LOCKS].lock().await;
     // Kubo keeps a recursive pin where a direct one was asked for, or an older name.
-    match rpc.pin_of(&crate::cid::text(&cid), RPC_DEADLINE).await? {
+    let text = crate::cid::text(&cid);
+    let mut kubo = board.rpc.subscribe();
+    let pin = tokio::select! {
+        pin = rpc.pin_of(&text, RPC_DEADLINE) => pin?,
+        // Its socket is ours and outlives it: nobody would answer, and nobody would refuse.
+        _ = kubo.wait_for(Option::is_none) => {
+            return Err(board.kubo_rpc().err().unwrap_or_else(|| Fault::new(FaultKind::KuboDown, "Kubo has ended")));
+        }
+    };
+    match pin {
         Some((pin_type, name)) => {
             let (generation, pin) = ask(index, ApplyAdded { cid, pin_type, name }).await?;
             Ok((generation, Some(pin)))

@@ -4,8 +4,13 @@ use rustix::process::{Resource, getrlimit};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Connections at a time, where the process may have that many descriptors and as many again for everything else.
+/// Connections at a time, where there are descriptors for them.
 const CONNECTIONS: usize = 256;
+
+/// A quarter of the descriptors that the process may have: one is for connections, one for calls to Kubo, half for all else.
+pub(super) fn quarter_of_descriptors() -> usize {
+    getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX) / 4
+}
 
 /// The places for connections.
 #[derive(Clone)]
@@ -25,8 +30,7 @@ pub(super) struct Place {
 
 impl Places {
     pub(super) fn new() -> Places {
-        let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
-        Places::of(CONNECTIONS.min(descriptors.unwrap_or(usize::MAX) / 2))
+        Places::of(CONNECTIONS.min(quarter_of_descriptors()))
     }
 
     fn of(all: usize) -> Places {

@@ -34,7 +34,7 @@ async fn fresh(routes: &Routes) -> Result<(), Fault> {
         match ask(&routes.indexer, IndexRefresh { wait: true }).await {
             Ok(_) => return Ok(()),
             // Kubo went down meanwhile, or the listing was cut: the wait goes on, with the next refresh that can succeed.
-            Err(fault) if matches!(fault.kind, FaultKind::KuboDown | FaultKind::Interrupted) => {
+            Err(fault) if may_pass(fault.kind) => {
                 let mut finished = routes.board.refresh.subscribe();
                 finished.mark_unchanged();
                 let mut rpc = routes.board.rpc.subscribe();
@@ -46,4 +46,8 @@ async fn fresh(routes: &Routes) -> Result<(), Fault> {
             Err(fault) => return Err(fault),
         }
     }
+}
+
+fn may_pass(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::KuboDown | FaultKind::Interrupted | FaultKind::Kubo | FaultKind::Timeout)
 }

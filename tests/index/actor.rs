@@ -26,7 +26,7 @@ struct Actors {
 fn actors(place: &Place) -> Actors {
     let kubo = KuboReport {
         state: KuboState::Stopped,
-        since: ipfs_kitd::time::text(minute(0)),
+        since: ipfs_kitd::time::now(),
         held: None,
         pid: None,
         peer_id: None,
@@ -68,6 +68,9 @@ async fn a_listing_comes_in_parts_and_holds_nobody_up_while_nobody_reads_it() {
     let checkpointed = async { while checkpoint().await.is_err() {} };
     tokio::time::timeout(LONG, checkpointed).await.expect("no transaction waits for the client");
     board.kubo.send_modify(|kubo| kubo.state = KuboState::Running);
+    let (of_the_last_run, _unread) = ask(&index, PinLs::default()).await.expect("a listing");
+    assert_eq!(of_the_last_run.source, Source::Index);
+    board.refresh.send_modify(|refresh| refresh.run = Some(0));
     let (other, _dropped) = ask(&index, PinLs::default()).await.expect("a listing");
     assert_eq!((other.total, other.generation, other.source), (5_200, generation + 1, Source::Live));
     let mut cids = Vec::new();

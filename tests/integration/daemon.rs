@@ -6,6 +6,8 @@ use proto_msgs::daemon::{Condition, ConfigShow, IndexRefresh, Shutdown};
 use proto_msgs::kubo::{KuboRestart, KuboState};
 use proto_msgs::pin::PinAdd;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn sigterm_and_sigint_stop_in_order_with_one_signal_to_kubo_and_leave_nothing() {
@@ -118,6 +120,32 @@ fn configuration_errors_are_one_sentence_and_exit_78() {
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.err.contains("--frobnicate"), "{}", unknown.err);
     assert!(!kit.path("home/.ipfs_kit").exists(), "nothing was touched");
+}
+
+#[test]
+fn s29_a_stop_that_is_asked_for_in_the_first_moment_is_not_lost() {
+    for _ in 0..20 {
+        let mut kit = Kit::fake();
+        kit.spawn();
+        let over = Arc::new(AtomicBool::new(false));
+        let askers = [0; 4].map(|_| {
+            let (socket, over) = (kit.socket(), over.clone());
+            std::thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    if let Ok(mut client) = proto_msgs::Client::connect_json(&socket) {
+                        // The daemon may have ended meanwhile.
+                        let _ = client.call(Shutdown {});
+                    }
+                }
+            })
+        });
+        let code = kit.ended().code();
+        over.store(true, Ordering::Relaxed);
+        for asker in askers {
+            asker.join().expect("no panic");
+        }
+        assert_eq!(code, Some(0), "{}", kit.log());
+    }
 }
 
 #[test]
