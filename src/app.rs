@@ -14,6 +14,7 @@ use crate::instance::{self, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
 use crate::kubo::memory::{self, Memory};
+use crate::kubo::orphans;
 use crate::kubo::process::Spawner;
 use crate::kubo::wish;
 use crate::server::actor::{Home, Server, ServerArgs};
@@ -92,6 +93,7 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
     let store = Store::open(&config.index_dir())?;
     let io = |action| move |source| AppError::Io { action, source };
     let program = std::env::current_exe().map_err(io("find my own program"))?;
+    orphans::adopt().map_err(io("adopt what Kubo leaves behind"))?;
     // As old as the process, and before the runtime: the child's parent-death signal follows this thread.
     let spawner = Spawner::start(program).map_err(io("start the spawner thread"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

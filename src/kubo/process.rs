@@ -5,6 +5,7 @@
 //! stop signal to each. Signals go to a pidfd, so a recycled PID is never hit. What the child writes is in `output`.
 
 use super::launch;
+use super::orphans;
 use super::output::{Output, Readers};
 use jiff::Timestamp;
 use proto_msgs::kubo::KuboLogPage;
@@ -92,10 +93,12 @@ impl Spawner {
         let (wake, woken) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, wake.try_clone()?)?;
         let (publish, child) = watch::channel(ChildState::None);
         let output = Output::default();
-        let thread =
-            Thread { launcher, incoming, woken, publish, output: output.clone(), held: None, runs: 0, closed: false };
+        let daemon = format!("{:016x}-", rand::random::<u64>());
+        let (held, runs, closed) = (None, 0, false);
+        let thread = Thread { launcher, incoming, woken, publish, output: output.clone(), held, runs, daemon, closed };
         thread::Builder::new().name("kubo-spawner".into()).spawn(move || thread.run())?;
         Ok(Spawner { orders, wake: Arc::new(wake), child, output })
     }
@@ -168,6 +171,8 @@ struct Thread {
     output: Output,
     held: Option<Held>,
     runs: u64,
+    /// What this daemon's marks of Kubo's descendants begin with.
+    daemon: String,
     closed: bool,
 }
 
@@ -188,11 +193,12 @@ impl Thread {
                 }
                 fds.get(1).is_some_and(|fd| !fd.revents().is_empty())
             };
+            let mut drained = [0; 64];
+            while matches!((&self.woken).read(&mut drained), Ok(n) if n > 0) {}
             if ended {
                 self.reap();
             }
-            let mut drained = [0; 64];
-            while matches!((&self.woken).read(&mut drained), Ok(n) if n > 0) {}
+            orphans::sweep();
             loop {
                 match self.incoming.try_recv() {
                     Ok(order) => self.take(order),
@@ -202,6 +208,11 @@ impl Thread {
                 }
             }
         }
+    }
+
+    /// What the descendants of this run bear.
+    fn mark(&self, run: u64) -> String {
+        format!("{}{run}", self.daemon)
     }
 
     fn take(&mut self, order: Order) {
@@ -243,13 +254,15 @@ impl Thread {
         }
         let mut command = Command::new(&self.launcher);
         command.arg(launch::MODE).arg(std::process::id().to_string()).arg(&launch.program).args(&launch.args);
-        clean(&mut command).envs(launch.env).current_dir("/");
+        let run = self.runs + 1;
+        let mark = self.mark(run);
+        clean(&mut command).envs(launch.env).env(orphans::MARK, mark).current_dir("/");
         command.stdin(Stdio::from(launch.listener)).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+        let mut child = orphans::spawn(&mut command)?;
         let pid = child.id();
         match self.hold(&mut child) {
             Ok((pidfd, readers)) => {
-                self.runs += 1;
+                self.runs = run;
                 self.held = Some(Held { child, pidfd, asked: false, readers });
                 self.publish.send_replace(ChildState::Running { pid, run: self.runs });
                 Ok(pid)
@@ -258,6 +271,7 @@ impl Thread {
                 // It could not be supervised. It was not waited for, so its PID is still its own.
                 let _ = child.kill();
                 let _ = child.wait();
+                orphans::waited(pid);
                 Err(error)
             }
         }
@@ -280,6 +294,8 @@ impl Thread {
             tracing::error!(%error, "cannot wait for Kubo");
             ExitStatus::from_raw(0xff00)
         });
+        orphans::waited(held.child.id());
+        orphans::end(&self.mark(self.runs));
         let last_words = held.readers.last_words(LAST_WORDS);
         self.publish.send_replace(ChildState::Exited {
             run: self.runs,

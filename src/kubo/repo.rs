@@ -4,6 +4,7 @@
 //! directory) and a repo of another node are held, never initialised and never taken for "all pins removed". A repo that was
 //! there before the daemon is never changed.
 
+use super::orphans;
 use super::process::clean;
 use super::state::Event;
 use crate::config::Config;
@@ -268,7 +269,7 @@ fn run(mut command: Command, deadline: Duration) -> Result<(), String> {
     // A file and not a pipe: a pipe can be full, and can be held open by somebody else.
     let mut said = tempfile::tempfile().map_err(words)?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone().map_err(words)?);
-    let mut child = command.spawn().map_err(words)?;
+    let mut child = orphans::spawn(&mut command).map_err(words)?;
     let waited = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).and_then(|pidfd| {
         let deadline = Timespec { tv_sec: deadline.as_secs().cast_signed(), tv_nsec: deadline.subsec_nanos().into() };
         rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&deadline)))
@@ -277,7 +278,9 @@ fn run(mut command: Command, deadline: Duration) -> Result<(), String> {
         // It was not waited for, so its PID is still its own.
         let _ = child.kill();
     }
-    let status = child.wait().map_err(words)?;
+    let status = child.wait();
+    orphans::waited(child.id());
+    let status = status.map_err(words)?;
     match waited {
         Ok(1) if status.success() => Ok(()),
         Ok(1) => {

@@ -123,6 +123,51 @@ fn s6_kubo_that_ignores_sigterm_is_killed_at_the_deadline_and_leaves_nobody_behi
     }
 }
 
+/// Whether a process is there and no zombie.
+fn lives(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn s9_what_kubo_has_left_in_a_session_of_its_own_ends_with_it() {
+    let mut kit = Kit::fake();
+    kit.script(&json!({"leave_session": true}));
+    kit.start_whole();
+    let record = kit.record();
+    let left: Vec<&str> = record.iter().find_map(|l| l.strip_prefix("session ")).expect("noted").split(' ').collect();
+    assert!(left.len() == 2 && left.iter().all(|pid| lives(pid)), "{left:?}");
+    kill_kubo(&kit);
+    let began = std::time::Instant::now();
+    while left.iter().any(|pid| std::path::Path::new("/proc").join(pid).exists()) {
+        assert!(began.elapsed() < DEADLINE, "{left:?} are left: {}", kit.log());
+        std::thread::yield_now();
+    }
+    kit.wait(Condition::KuboRunning);
+    assert_eq!(kit.stop().code(), Some(0));
+    let record = kit.record();
+    let second = record.iter().filter_map(|l| l.strip_prefix("session ")).nth(1).expect("noted");
+    assert!(!second.split(' ').any(lives), "ended before the daemon");
+}
+
+#[test]
+fn s10_orphans_that_end_leave_no_zombies_and_kubos_own_end_is_still_known() {
+    let mut kit = Kit::fake();
+    kit.script(&json!({"leave_zombies": 2000}));
+    kit.start_whole();
+    let zombies = || {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", kit.pid())).expect("there");
+        children.split_whitespace().filter(|pid| !lives(pid)).count()
+    };
+    let began = std::time::Instant::now();
+    while zombies() > 0 {
+        assert!(began.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
+    let first = kill_kubo(&kit);
+    let status = kit.until("started again", |s| s.kubo.state == KuboState::Running && s.kubo.pid != Some(first));
+    assert_eq!(status.kubo.last_exit.and_then(|exit| exit.signal), Some(9));
+}
+
 #[test]
 fn s2_kubo_that_fails_at_each_start_ends_in_a_crash_loop_and_the_daemon_serves_on() {
     let mut kit = Kit::fake();

@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -39,6 +39,14 @@ pub(crate) fn run(repo: &Path) -> ExitCode {
     if script.leave_grandchild {
         let child = Command::new("sleep").arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         script::record(&format!("grandchild {}", child.map_or(0, |child| child.id())));
+    }
+    if script.leave_session {
+        let shell = "sleep 600 & echo $! $$; exec sleep 600";
+        script::record(&format!("session {}", first_line(Command::new("setsid").args(["sh", "-c", shell]))));
+    }
+    if script.leave_zombies > 0 {
+        let many = format!("i=0; while [ $i -lt {} ]; do (: &); i=$((i+1)); done; echo done", script.leave_zombies);
+        script::record(&format!("zombies {}", first_line(Command::new("sh").args(["-c", &many]))));
     }
     let chunk = [b'x'; 4096];
     for _ in 0..script.flood / chunk.len() {
@@ -108,6 +116,16 @@ fn take_lock(repo: &Path) -> Result<(File, File), String> {
     let datastore = File::create(repo.join("datastore/LOCK")).map_err(|error| error.to_string())?;
     datastore.try_lock().map_err(|_| "resource temporarily unavailable".to_owned())?;
     Ok((lock, datastore))
+}
+
+/// What a command says first; it is left to itself then.
+fn first_line(command: &mut Command) -> String {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut line = String::new();
+    if let Some(said) = child.ok().and_then(|child| child.stdout) {
+        let _ = io::BufReader::new(said).read_line(&mut line);
+    }
+    line.trim().to_owned()
 }
 
 #[expect(unsafe_code, reason = "descriptor 3 is ours by the protocol of socket activation")]

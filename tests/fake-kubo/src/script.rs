@@ -20,6 +20,10 @@ pub(crate) struct Script {
     pub(crate) ignore_term: bool,
     /// Leave a process behind in its process group.
     pub(crate) leave_grandchild: bool,
+    /// Leave a process behind in a session of its own.
+    pub(crate) leave_session: bool,
+    /// Leave so many processes behind that end at once.
+    pub(crate) leave_zombies: u32,
     /// Write so many bytes without a line end before becoming ready.
     pub(crate) flood: usize,
     /// Accept requests and answer none.
