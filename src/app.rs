@@ -10,7 +10,7 @@ use crate::index::actor::{Index, IndexArgs};
 use crate::index::open::OpenError;
 use crate::index::store::Store;
 use crate::indexer::actor::{Indexer, IndexerArgs};
-use crate::instance::{self, InstanceError};
+use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
 use crate::kubo::memory::{self, Memory};
@@ -101,10 +101,10 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
         .enable_all()
         .build()
         .map_err(io("start the runtime"))?;
-    let ended = runtime.block_on(live(flags, Arc::new(config), store, spawner));
+    let ended = runtime.block_on(live(flags, Arc::new(config), runtime_claim, store, spawner));
     // Dropping the runtime would close the connections a moment before the process ends, and to a client of `shutdown` their
     // end is the end of the process. The kernel closes them, and lets go of the locks.
-    std::mem::forget((runtime, runtime_claim, data));
+    std::mem::forget((runtime, data));
     ended
 }
 
@@ -128,12 +128,18 @@ struct Parts {
     started: (Instant, jiff::Timestamp),
 }
 
-async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner) -> Result<(), AppError> {
+async fn live(
+    flags: &Flags,
+    config: Arc<Config>,
+    runtime_claim: Claim,
+    store: Store,
+    spawner: Spawner,
+) -> Result<(), AppError> {
     let signals = SignalsInfo::<signal_hook::iterator::exfiltrator::WithOrigin>::new([SIGTERM, SIGINT, SIGHUP]);
     let mut signals = signals.map_err(|source| AppError::Io { action: "listen for signals", source })?;
     let started = (Instant::now(), jiff::Timestamp::now());
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
-    let home = Home::bind(&config.socket())?;
+    let home = Home::bind(&config.socket(), runtime_claim)?;
     let (configs, config) = watch::channel(config);
     let changes = Changes::default();
     let parts = Parts {
@@ -175,7 +181,7 @@ async fn live(flags: &Flags, config: Arc<Config>, store: Store, spawner: Spawner
                 }
             }
             // The socket has been there since `bind`; everybody takes work now, so it answers.
-            Ok(_) = states.wait_for(|actors| actors.iter().all(|actor| actor.running)), if !up => {
+            Ok(()) = async { states.wait_for(|actors| actors.iter().all(|actor| actor.running)).await.map(drop) }, if !up => {
                 up = true;
                 systemd::ready();
                 tracing::info!(socket = %configs.borrow().socket().display(), pid = std::process::id(), "ready");

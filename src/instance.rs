@@ -48,7 +48,18 @@ pub enum InstanceError {
 /// Holds a directory for this process until it is dropped.
 #[derive(Debug)]
 pub struct Claim {
-    _lock: File,
+    lock: File,
+}
+
+impl Claim {
+    /// Whether the lock file that is in the directory now is the one that is locked, and not a later one.
+    pub fn holds(&self, dir: &Path) -> bool {
+        let same = || {
+            let (there, locked) = (std::fs::metadata(dir.join(LOCK))?, self.lock.metadata()?);
+            io::Result::Ok((there.dev(), there.ino()) == (locked.dev(), locked.ino()))
+        };
+        same().unwrap_or(false)
+    }
 }
 
 /// Makes the directory (0700) where it is missing, checks that it is ours alone, and locks it.
@@ -84,7 +95,7 @@ pub fn claim(dir: &Path) -> Result<Claim, InstanceError> {
         Err(errno) => return Err(io("lock", errno.into())),
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(|e| io("write", e))?;
-    Ok(Claim { _lock: file })
+    Ok(Claim { lock: file })
 }
 
 /// Makes a directory with mode 0700 where it is missing and refuses one that others could tamper with. `others_may_enter`

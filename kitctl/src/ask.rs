@@ -80,17 +80,20 @@ impl Ask {
 
     /// What is left of the time, where it took some until somebody answered.
     fn connect(&mut self) -> Result<Option<Duration>, Failure> {
-        let mut left = None;
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        let mut waited = false;
         while self.client.is_none() {
-            match socket::connect(self.global.socket.as_deref(), self.global.timeout) {
+            let time = self.patience.map(left);
+            match socket::connect(self.global.socket.as_deref(), time.or(self.global.timeout)) {
                 Ok(client) => self.client = Some(client),
-                Err(Failure::Unreachable(_)) if self.patience.is_some_and(|until| Instant::now() + RETRY < until) => {
+                // Not there yet, or about to go.
+                Err(Failure::Unreachable(_) | Failure::Client(ClientError::Closed)) if time > Some(RETRY) => {
                     std::thread::sleep(RETRY);
-                    left = self.patience.map(|until| until.saturating_duration_since(Instant::now()));
+                    waited = true;
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(left)
+        Ok(self.patience.filter(|_| waited).map(left))
     }
 }

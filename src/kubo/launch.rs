@@ -7,7 +7,7 @@
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{Pid, close, dup2_stdin, execve, getppid, setpgid};
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -55,6 +55,10 @@ fn exec(program: OsString, args: impl Iterator<Item = OsString>) -> io::Result<I
     let pid = (OsString::from("LISTEN_PID"), std::process::id().to_string().into());
     let others = std::env::vars_os().filter(|(name, _)| *name != pid.0);
     let env = others.chain([pid.clone()]).map(variable).collect::<Result<Vec<_>, _>>()?;
+    // Rust's start ignores SIGPIPE, and a program would inherit that.
+    #[expect(unsafe_code, reason = "the default disposition is no handler of ours")]
+    // SAFETY: SIG_DFL runs no code.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
     Ok(execve(&program, &args, &env)?)
 }
 

@@ -14,6 +14,9 @@ use std::sync::{Mutex, PoisonError};
 /// The variable that marks a Kubo and what descends from it.
 pub(super) const MARK: &str = "IPFS_KITD_RUN";
 
+/// Over all processes, until none with the mark is found.
+const PASSES: u32 = 10;
+
 static ADOPTING: AtomicBool = AtomicBool::new(false);
 static OURS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
@@ -42,25 +45,40 @@ pub(super) fn sweep() {
     if !ADOPTING.load(Ordering::Relaxed) {
         return;
     }
-    let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    // Held while a child is being started; its end tells of the others, too.
+    let Ok(ours) = OURS.try_lock() else { return };
     for pid in children().into_iter().filter(|pid| !ours.contains(&pid.as_raw_nonzero().get().cast_unsigned())) {
         // One that lives is looked at again when it has ended.
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
 }
 
-/// Ends everything that bears this mark, wherever it stands among the processes.
+/// Ends everything that bears this mark, wherever it stands among the processes, and what it starts meanwhile.
 pub(super) fn end(marked: &str) {
+    for _ in 0..PASSES {
+        if !end_all(marked) {
+            return;
+        }
+    }
+    tracing::warn!("a process that Kubo has left behind starts others faster than they are ended");
+}
+
+/// Whether there were any.
+fn end_all(marked: &str) -> bool {
     let all = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let mut any = false;
     for pid in all.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)) {
         // Opened before it is looked at: the signal goes to whom was looked at, or to nobody.
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        // The environment of one that has been killed can't be read any more.
         if mark(pid).is_some_and(|mark| mark == marked) {
             tracing::warn!(pid = pid.as_raw_nonzero().get(), "ending a process that Kubo has left behind");
             // An error means that it is gone.
             let _ = pidfd_send_signal(pidfd, Signal::KILL);
+            any = true;
         }
     }
+    any
 }
 
 fn children() -> Vec<Pid> {

@@ -42,12 +42,13 @@ pub struct Home {
     refusals: Arc<Semaphore>,
     accepting: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
     path: PathBuf,
+    claim: Arc<Mutex<Claim>>,
 }
 
 impl Home {
     /// Binds the socket with mode 0600. The caller holds the runtime dir's lock, so a socket file that is there is a dead
     /// daemon's and is replaced; anything that is no socket is left alone.
-    pub fn bind(path: &Path) -> Result<Home, InstanceError> {
+    pub fn bind(path: &Path, claim: Claim) -> Result<Home, InstanceError> {
         let listener = Arc::new(listen(path)?);
         Ok(Home {
             listener,
@@ -55,6 +56,7 @@ impl Home {
             places: Places::new(),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             accepting: Arc::default(),
+            claim: Arc::new(Mutex::new(claim)),
             path: path.to_owned(),
         })
     }
@@ -66,6 +68,18 @@ impl Home {
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(%error, socket = %self.path.display(), "cannot remove the socket");
         }
+    }
+
+    /// Makes what somebody has removed anew: the socket, and where it was removed too, the directory with its lock.
+    fn listen_again(&self) -> Result<Listener, InstanceError> {
+        if let Some(dir) = self.path.parent() {
+            let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+            // A lock on a file without a name keeps nobody out.
+            if !claim.holds(dir) {
+                *claim = instance::claim(dir)?;
+            }
+        }
+        listen(&self.path)
     }
 
     fn accepting(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<()>>> {
@@ -130,8 +144,6 @@ impl Actor for Server {
 
 async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
     let mut listener = home.listener.clone();
-    // Of a runtime dir that had to be made again.
-    let mut claim = None;
     let mut failing = false;
     let mut look = tokio::time::interval(LOOK);
     loop {
@@ -139,10 +151,10 @@ async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
             accepted = listener.accept() => accepted,
             _ = look.tick() => {
                 if !home.path.exists() {
-                    match listen_again(&home.path, claim.take()) {
-                        Ok((new, new_claim)) => {
+                    match home.listen_again() {
+                        Ok(new) => {
                             life.error(format!("{} was gone; it is there again", home.path.display()));
-                            (listener, claim) = (Arc::new(new), new_claim);
+                            listener = Arc::new(new);
                         }
                         Err(error) => life.error(format!("{} is gone, and {error}", home.path.display())),
                     }
@@ -166,19 +178,6 @@ async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
             }
         }
     }
-}
-
-/// Makes what somebody has removed anew: the socket, and where it was removed too, the directory with its lock.
-fn listen_again(path: &Path, claim: Option<Claim>) -> Result<(Listener, Option<Claim>), InstanceError> {
-    let claim = match path.parent() {
-        Some(dir) if !dir.join(instance::LOCK).exists() => {
-            // The lock that we hold is on a file without a name, which keeps nobody out.
-            drop(claim);
-            Some(instance::claim(dir)?)
-        }
-        _ => claim,
-    };
-    Ok((listen(path)?, claim))
 }
 
 impl Server {

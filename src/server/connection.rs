@@ -184,7 +184,8 @@ impl<'a> Calls<'a> {
             tokio::select! {
                 message = &mut next => return message,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
-                () = idle_for_too_long(self.place), if self.tasks.is_empty() => return None,
+                // During the stop its end would be taken for the daemon's.
+                () = idle_for_too_long(self.place), if self.tasks.is_empty() && !self.routes.is_stopping() => return None,
             }
         }
     }

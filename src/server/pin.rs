@@ -51,7 +51,7 @@ impl Changes {
         rpc: Rpc,
         change: impl Future<Output = Result<(), RpcError>> + Send + 'static,
     ) -> Result<(u64, Option<Pin>), Fault> {
-        if routes.board.stopping.borrow().is_some() {
+        if routes.is_stopping() {
             return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping"));
         }
         let most = CHANGES.min(quarter_of_descriptors());
@@ -64,8 +64,11 @@ impl Changes {
         let cancel = CancellationToken::new();
         let _cancelled = cancel.clone().drop_guard();
         let task = self.running.spawn(async move {
+            let mut kubo = board.kubo.subscribe();
             let changed = tokio::select! {
                 changed = change => changed.map_err(Fault::from),
+                // One that Kubo has not begun waits in our listener's queue, for the next Kubo.
+                () = async { drop(kubo.wait_for(|kubo| kubo.pid.is_none()).await) } => Err(gone()),
                 () = cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
             };
             // Also after an error: an answer that never came does not say that nothing happened.
@@ -79,6 +82,10 @@ impl Changes {
         });
         task.await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Internal, "a defect: the change of a pin panicked")))
     }
+}
+
+fn gone() -> Fault {
+    Fault::new(FaultKind::KuboDown, "Kubo ended before it had answered").hint("`ipfs-kitctl kubo status` says more")
 }
 
 /// Kubo has done it, and the index has not heard of it.
@@ -103,8 +110,9 @@ async fn settle(
     let pin = tokio::select! {
         pin = rpc.pin_of(&text, RPC_DEADLINE) => pin?,
         // Its socket is ours and outlives it: nobody would answer, and nobody would refuse.
-        _ = kubo.wait_for(Option::is_none) => {
-            return Err(board.kubo_rpc().err().unwrap_or_else(|| Fault::new(FaultKind::KuboDown, "Kubo has ended")));
+        // The guard is dropped at once: `kubo_rpc` reads the same value.
+        () = async { drop(kubo.wait_for(Option::is_none).await) } => {
+            return Err(board.kubo_rpc().err().unwrap_or_else(gone));
         }
     };
     match pin {

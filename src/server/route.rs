@@ -85,6 +85,10 @@ impl Routes {
         }
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.board.stopping.borrow().is_some()
+    }
+
     async fn stopping(&self) {
         // The board is as old as the process, so the sender can't be gone.
         let _ = self.board.stopping.subscribe().wait_for(Option::is_some).await;

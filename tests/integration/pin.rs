@@ -2,6 +2,7 @@
 
 use crate::kit::{DEADLINE, Kit, identity_cid};
 use proto_msgs::daemon::{Condition, IndexRefresh, Metrics};
+use proto_msgs::kubo::{KuboStart, KuboStop};
 use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType, Source};
 use proto_msgs::verb::Verb;
 use proto_msgs::{Client, ClientError, FaultKind};
@@ -178,6 +179,29 @@ fn a_pin_that_the_index_could_not_take_is_brought_by_a_refresh_at_once() {
     assert!(fault.detail.starts_with("Kubo has done it, but the index does not have it yet: "), "{fault:?}");
     kit.until("brought", |status| status.index.pins == 1);
     assert_eq!(kit.pins(), [cid]);
+}
+
+#[test]
+fn a_change_that_is_under_way_when_kubo_ends_is_answered_and_the_index_learns_of_it_later() {
+    for held in ["look", "add"] {
+        let mut kit = Kit::fake();
+        kit.start_whole();
+        let cid = identity_cid(held);
+        let gate = Gate::open(&kit, held);
+        let adding = call(&kit, add(&cid));
+        let on_hold = gate.held();
+        kit.call(KuboStop {});
+        drop(on_hold);
+        let answer = adding.join().expect("joined");
+        assert!(
+            matches!(&answer, Err(ClientError::Fault(fault)) if fault.kind == FaultKind::KuboDown || fault.kind == FaultKind::Kubo),
+            "{answer:?}"
+        );
+        kit.script(&json!({}));
+        kit.call(KuboStart {});
+        kit.wait(Condition::IndexFresh);
+        assert_eq!(kit.pins(), [cid], "{held}");
+    }
 }
 
 #[test]
