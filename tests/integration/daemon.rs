@@ -1,6 +1,6 @@
 //! The process: one per data dir, its configuration, its end.
 
-use crate::kit::{DEADLINE, Kit, identity_cid, said};
+use crate::kit::{Kit, eventually, identity_cid, said};
 use nix::sys::signal::Signal;
 use proto_msgs::daemon::{Condition, ConfigShow, IndexRefresh, Shutdown};
 use proto_msgs::kubo::{KuboRestart, KuboState};
@@ -157,13 +157,7 @@ fn s29_a_stop_that_is_asked_for_in_the_first_moment_is_not_lost() {
 fn a_socket_that_somebody_removed_is_there_again() {
     let mut kit = Kit::fake();
     kit.start_whole();
-    let again = || {
-        let began = std::time::Instant::now();
-        while proto_msgs::Client::connect(&kit.socket(), "test").is_err() {
-            assert!(began.elapsed() < DEADLINE, "{}", kit.log());
-            std::thread::yield_now();
-        }
-    };
+    let again = || eventually(|| proto_msgs::Client::connect(&kit.socket(), "test").is_ok(), || kit.log());
     std::fs::remove_file(kit.socket()).expect("removed");
     again();
     std::fs::remove_dir_all(kit.path("run")).expect("removed");

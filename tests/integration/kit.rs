@@ -95,12 +95,8 @@ impl Kit {
         command.arg("daemon").env_clear().env("IPFS_PATH", self.repo());
         command.env("FAKE_KUBO_LOG", self.path("record")).env("FAKE_KUBO_SCRIPT", self.path("script"));
         let foreign = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-        let began = Instant::now();
         let held = || janitor::look(&self.repo(), None).locks[0].holder_pid == Some(foreign.id());
-        while !held() {
-            assert!(began.elapsed() < DEADLINE, "the foreign Kubo takes no lock");
-            thread::yield_now();
-        }
+        eventually(held, || "the foreign Kubo takes no lock".to_owned());
         assert_eq!(self.recorded("start"), before + 1);
         self.script(&serde_json::json!({}));
         foreign
@@ -373,6 +369,15 @@ pub(crate) fn said(command: &mut Command) -> Said {
     let output = command.output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Waits until it is so. Only for what nobody tells.
+pub(crate) fn eventually(so: impl Fn() -> bool, otherwise: impl Fn() -> String) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < DEADLINE, "{}", otherwise());
+        thread::yield_now();
+    }
 }
 
 /// Says on the test's own output that it did not run, and why.

@@ -1,6 +1,6 @@
 //! Kubo started, lost, stopped, held.
 
-use crate::kit::{DEADLINE, Kit, built, identity_cid};
+use crate::kit::{Kit, built, eventually, identity_cid};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto_msgs::FaultKind;
@@ -113,14 +113,11 @@ fn s6_kubo_that_ignores_sigterm_is_killed_at_the_deadline_and_leaves_nobody_behi
     let exit = report.last_exit.expect("an exit");
     assert_eq!((report.state, exit.signal, exit.asked), (KuboState::Stopped, Some(9), true));
     assert_eq!(kit.recorded("signal 15"), 1);
-    let grandchild: i32 = kit.record().iter().find_map(|l| l.strip_prefix("grandchild ")?.parse().ok()).expect("one");
+    let record = kit.record();
+    let grandchild = record.iter().find_map(|l| l.strip_prefix("grandchild ")).expect("one");
+    assert!(grandchild.parse::<u32>().is_ok_and(|pid| pid > 0), "{grandchild}");
     // Killed, though perhaps not gone yet; whoever adopts it reaps it.
-    let lives = || std::fs::read_to_string(format!("/proc/{grandchild}/stat")).is_ok_and(|s| !s.contains(") Z "));
-    let began = std::time::Instant::now();
-    while lives() {
-        assert!(began.elapsed() < DEADLINE, "the grandchild lives");
-        std::thread::yield_now();
-    }
+    eventually(|| !lives(grandchild), || "the grandchild lives".to_owned());
 }
 
 /// Whether a process is there and no zombie.
@@ -137,11 +134,8 @@ fn s9_what_kubo_has_left_in_a_session_of_its_own_ends_with_it() {
     let left: Vec<&str> = record.iter().find_map(|l| l.strip_prefix("session ")).expect("noted").split(' ').collect();
     assert!(left.len() == 2 && left.iter().all(|pid| lives(pid)), "{left:?}");
     kill_kubo(&kit);
-    let began = std::time::Instant::now();
-    while left.iter().any(|pid| std::path::Path::new("/proc").join(pid).exists()) {
-        assert!(began.elapsed() < DEADLINE, "{left:?} are left: {}", kit.log());
-        std::thread::yield_now();
-    }
+    let gone = || !left.iter().any(|pid| std::path::Path::new("/proc").join(pid).exists());
+    eventually(gone, || format!("{left:?} are left: {}", kit.log()));
     kit.wait(Condition::KuboRunning);
     assert_eq!(kit.stop().code(), Some(0));
     let record = kit.record();
@@ -158,11 +152,7 @@ fn s10_orphans_that_end_leave_no_zombies_and_kubos_own_end_is_still_known() {
         let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", kit.pid())).expect("there");
         children.split_whitespace().filter(|pid| !lives(pid)).count()
     };
-    let began = std::time::Instant::now();
-    while zombies() > 0 {
-        assert!(began.elapsed() < DEADLINE);
-        std::thread::yield_now();
-    }
+    eventually(|| zombies() == 0, || format!("{} zombies", zombies()));
     let first = kill_kubo(&kit);
     let status = kit.until("started again", |s| s.kubo.state == KuboState::Running && s.kubo.pid != Some(first));
     assert_eq!(status.kubo.last_exit.and_then(|exit| exit.signal), Some(9));

@@ -1,6 +1,6 @@
 //! Pins through the daemon, and listings that come late, cut, or wrong.
 
-use crate::kit::{DEADLINE, Kit, identity_cid};
+use crate::kit::{DEADLINE, Kit, eventually, identity_cid};
 use proto_msgs::daemon::{Condition, IndexRefresh, Metrics};
 use proto_msgs::kubo::{KuboStart, KuboStop};
 use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType, Source};
@@ -135,9 +135,7 @@ fn of_an_add_and_a_removal_of_one_cid_at_a_time_the_index_has_what_kubo_has() {
     let held = gate.held();
     kit.script(&json!({}));
     let removing = call(&kit, PinRm { cid: cid.clone() });
-    while kit.recorded("rm") == 0 {
-        thread::yield_now();
-    }
+    eventually(|| kit.recorded("rm") > 0, || kit.log());
     assert!(!soon(|| removing.is_finished()), "it waits for the look that came before it");
     release(held);
     adding.join().expect("joined").expect("added");
