@@ -4,13 +4,14 @@
 //! spawner thread, and `signs` tells of it. A new incarnation rebinds the notify socket, compares the machine with the child that is there, and goes on.
 
 use super::cause;
+use super::goal::Goal;
 use super::launch::NOT_LAUNCHED;
 use super::memory::{Memory, notify_socket, rpc_socket};
 use super::process::{ChildState, Spawner};
 use super::repo::{self, Repo};
 use super::rpc::Rpc;
 use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_child};
-use super::state::{Effect, Event, Limits, Want};
+use super::state::{Effect, Event, Limits};
 use super::wish;
 use crate::board::Board;
 use crate::config::Config;
@@ -43,12 +44,6 @@ pub struct KuboArgs {
     pub spawner: Spawner,
     /// What survives a restart of the actor.
     pub memory: Arc<Mutex<Memory>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
-    Ready,
-    Ended,
 }
 
 /// The actor.
@@ -91,14 +86,8 @@ impl Actor for Kubo {
         let child = kubo.args.spawner.child().borrow().clone();
         let alive = matches!(child, ChildState::Running { .. });
         kubo.child_is(child);
-        let effects = {
-            let limits = kubo.limits();
-            let mut memory = kubo.memory();
-            let (now, before) = (memory.now(), memory.machine.state());
-            let effects = memory.machine.resume(now, alive, rand::random(), limits);
-            memory.stepped(before);
-            effects
-        };
+        let limits = kubo.limits();
+        let effects = kubo.memory().step(|machine, now, jitter| machine.resume(now, alive, jitter, limits));
         kubo.act(effects);
         kubo.args.life.runs();
         Ok(kubo)
@@ -135,9 +124,8 @@ impl Kubo {
         let limits = self.limits();
         let (effects, before, after) = {
             let mut memory = self.memory();
-            let (now, before) = (memory.now(), memory.machine.state());
-            let effects = memory.machine.on(event, now, rand::random(), limits);
-            memory.stepped(before);
+            let before = memory.machine.state();
+            let effects = memory.step(|machine, now, jitter| machine.on(event, now, jitter, limits));
             (effects, before, memory.machine.state())
         };
         if before != after {
@@ -311,33 +299,17 @@ impl Kubo {
 
     /// Answers those whose wish is fulfilled, or can't be.
     fn answer(&mut self) {
-        let (state, busy, child, want) = {
-            let machine = &self.memory().machine;
-            (machine.state(), machine.is_busy(), machine.has_child(), machine.want())
-        };
         let report = self.report();
-        let verdict = |goal: &Goal| match (goal, state) {
-            (Goal::Ready, KuboState::Running) => Some(Ok(report.clone())),
-            (Goal::Ready, _) if want != Want::Run => {
-                Some(Err(Fault::new(FaultKind::Conflict, "Kubo was asked to stop meanwhile")))
-            }
-            (Goal::Ready, KuboState::Held) if !busy => Some(Err(start_refused(&report))),
-            (Goal::Ready, KuboState::Backoff | KuboState::CrashLoop) if !busy => Some(Err(start_failed(&report))),
-            (Goal::Ended, _) if want == Want::Run => {
-                Some(Err(Fault::new(FaultKind::Conflict, "Kubo was asked to start meanwhile")))
-            }
-            (Goal::Ended, _) if !busy && !child => Some(Ok(report.clone())),
-            _ => None,
-        };
+        let machine = self.memory().machine.clone();
         let mut waiting = Vec::new();
         for (goal, reply) in std::mem::take(&mut self.waiting) {
-            match verdict(&goal) {
+            match goal.verdict(&machine, &report) {
                 Some(answer) => reply.send(answer),
                 None => waiting.push((goal, reply)),
             }
         }
         self.waiting = waiting;
-        if !busy && !child {
+        if machine.is_at_rest() {
             for reply in std::mem::take(&mut self.stopping) {
                 reply.send(());
             }
@@ -362,21 +334,6 @@ impl Kubo {
         }
         self.happened(event);
     }
-}
-
-fn start_refused(report: &KuboReport) -> Fault {
-    match &report.held {
-        Some(held) => Fault::new(FaultKind::Conflict, held.detail.clone()).hint(held.hint.clone()),
-        None => Fault::new(FaultKind::Conflict, "Kubo is held"),
-    }
-}
-
-fn start_failed(report: &KuboReport) -> Fault {
-    let cause = report.last_exit.as_ref().map_or("it ended", |exit| exit.cause.as_str());
-    let words = report.last_exit.as_ref().and_then(|exit| exit.log.last());
-    let words = words.map(|line| format!("; its last line: {line}")).unwrap_or_default();
-    Fault::new(FaultKind::Kubo, format!("Kubo ended before it was ready: {cause}{words}"))
-        .hint("`ipfs-kitctl kubo logs` shows more; the start is tried again by itself")
 }
 
 impl Message<KuboStart> for Kubo {

@@ -3,7 +3,7 @@
 
 use super::process::{ChildState, Launch};
 use super::repo::Repo;
-use super::state::Machine;
+use super::state::{Effect, Machine};
 use crate::config::Config;
 use crate::instance;
 use jiff::{SignedDuration, Timestamp};
@@ -55,8 +55,10 @@ impl Memory {
         self.began.elapsed()
     }
 
-    /// To be called after each step of the machine; `before` is its state before.
-    pub(super) fn stepped(&mut self, before: KuboState) {
+    /// A step of the machine, at this time and with this jitter.
+    pub(super) fn step(&mut self, step: impl FnOnce(&mut Machine, Duration, f64) -> Vec<Effect>) -> Vec<Effect> {
+        let (now, before) = (self.now(), self.machine.state());
+        let effects = step(&mut self.machine, now, rand::random());
         if self.machine.state() != before {
             self.since = Timestamp::now();
         }
@@ -66,6 +68,7 @@ impl Memory {
             let wall = |at| Timestamp::now().checked_add(wait(at)?).ok();
             self.next_try = next.and_then(|at| Some((at, wall(at)?)));
         }
+        effects
     }
 
     /// How the next child is started: on the RPC socket, which is bound once and outlives children.

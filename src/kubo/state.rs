@@ -91,7 +91,6 @@ struct Child {
 #[derive(Clone, Debug)]
 pub struct Machine {
     state: KuboState,
-    since: Duration,
     held: Option<Held>,
     want: Want,
     child: Option<Child>,
@@ -107,7 +106,6 @@ impl Machine {
     pub fn new() -> Machine {
         Machine {
             state: KuboState::Backoff,
-            since: Duration::ZERO,
             held: None,
             want: Want::Run,
             child: None,
@@ -126,11 +124,6 @@ impl Machine {
     /// Where Kubo is.
     pub fn state(&self) -> KuboState {
         self.state
-    }
-
-    /// Since when.
-    pub fn since(&self) -> Duration {
-        self.since
     }
 
     /// Why it is held.
@@ -156,6 +149,11 @@ impl Machine {
     /// Whether the answer to an effect is awaited.
     pub fn is_busy(&self) -> bool {
         self.pending.is_some()
+    }
+
+    /// Whether there is no child, and none is on its way.
+    pub fn is_at_rest(&self) -> bool {
+        !self.has_child() && !self.is_busy()
     }
 
     /// When to send [`Event::Timer`].
@@ -209,7 +207,7 @@ impl Machine {
             Event::Spawned => self.spawned(now, limits),
             Event::NotSpawned(held) => {
                 self.pending = None;
-                if self.want == Want::Run { self.hold(held, now, jitter) } else { self.stopped(now) }
+                if self.want == Want::Run { self.hold(held, now, jitter) } else { self.stopped() }
             }
             Event::Ready => self.ready(now),
             Event::ProbeGood => self.probed(true, now),
@@ -219,11 +217,8 @@ impl Machine {
         }
     }
 
-    fn enter(&mut self, state: KuboState, now: Duration) {
-        if self.state != state {
-            self.state = state;
-            self.since = now;
-        }
+    fn enter(&mut self, state: KuboState) {
+        self.state = state;
         if state != KuboState::Held {
             self.held = None;
         }
@@ -245,11 +240,11 @@ impl Machine {
         }
         self.pending = None;
         match judgement {
-            _ if self.want != Want::Run => self.stopped(now),
+            _ if self.want != Want::Run => self.stopped(),
             Err(held) => self.hold(held, now, jitter),
             Ok(()) => {
                 self.pending = Some(Effect::Spawn);
-                self.enter(KuboState::Starting, now);
+                self.enter(KuboState::Starting);
                 vec![Effect::Spawn]
             }
         }
@@ -257,14 +252,14 @@ impl Machine {
 
     fn hold(&mut self, held: Held, now: Duration, jitter: f64) -> Vec<Effect> {
         let wait = if is_paced(&held) { self.restarts.ended(now, None, jitter).after } else { JUDGE_AGAIN };
-        self.enter(KuboState::Held, now);
+        self.enter(KuboState::Held);
         self.held = Some(held);
         self.timer = Some(now + wait);
         Vec::new()
     }
 
-    fn stopped(&mut self, now: Duration) -> Vec<Effect> {
-        self.enter(KuboState::Stopped, now);
+    fn stopped(&mut self) -> Vec<Effect> {
+        self.enter(KuboState::Stopped);
         self.timer = None;
         Vec::new()
     }
@@ -274,7 +269,7 @@ impl Machine {
         self.timer = Some(now + limits.start_timeout);
         self.probes = (0, 0);
         self.child = Some(Child { ready_at: None, asked_to_stop: false });
-        self.enter(KuboState::Starting, now);
+        self.enter(KuboState::Starting);
         // A stop was asked for while the start was under way.
         if self.want == Want::Run { Vec::new() } else { self.terminate(now, limits) }
     }
@@ -287,7 +282,7 @@ impl Machine {
             child.ready_at = Some(now);
             self.timer = None;
             self.probes = (0, 0);
-            self.enter(KuboState::Running, now);
+            self.enter(KuboState::Running);
         }
         Vec::new()
     }
@@ -300,9 +295,9 @@ impl Machine {
             return if good { self.ready(now) } else { Vec::new() };
         }
         if self.probes.1 >= BAD_PROBES {
-            self.enter(KuboState::Degraded, now);
+            self.enter(KuboState::Degraded);
         } else if self.probes.0 >= GOOD_PROBES {
-            self.enter(KuboState::Running, now);
+            self.enter(KuboState::Running);
         }
         Vec::new()
     }
@@ -317,12 +312,12 @@ impl Machine {
             // The answer to what is pending finds out that nobody wants it any more.
             Vec::new()
         } else {
-            self.stopped(now)
+            self.stopped()
         }
     }
 
     fn terminate(&mut self, now: Duration, limits: Limits) -> Vec<Effect> {
-        self.enter(KuboState::Stopping, now);
+        self.enter(KuboState::Stopping);
         match &mut self.child {
             Some(child) if !child.asked_to_stop => {
                 child.asked_to_stop = true;
@@ -337,11 +332,11 @@ impl Machine {
         let Some(child) = self.child.take() else { return Vec::new() };
         self.timer = None;
         if self.want != Want::Run {
-            return self.stopped(now);
+            return self.stopped();
         }
         if child.asked_to_stop {
             // A restart was asked for.
-            self.enter(KuboState::Backoff, now);
+            self.enter(KuboState::Backoff);
             return self.judge();
         }
         if let Some(held) = permanent {
@@ -349,7 +344,7 @@ impl Machine {
         }
         let ready = child.ready_at.map(|at| now.saturating_sub(at));
         let retry = self.restarts.ended(now, ready, jitter);
-        self.enter(if retry.crash_loop { KuboState::CrashLoop } else { KuboState::Backoff }, now);
+        self.enter(if retry.crash_loop { KuboState::CrashLoop } else { KuboState::Backoff });
         self.timer = Some(now + retry.after);
         Vec::new()
     }
@@ -362,7 +357,7 @@ impl Machine {
         match (self.state, self.child) {
             (KuboState::Stopping, Some(_)) => vec![Effect::Kill],
             (KuboState::Starting, Some(_)) => {
-                self.enter(KuboState::Degraded, now);
+                self.enter(KuboState::Degraded);
                 Vec::new()
             }
             (KuboState::Backoff | KuboState::CrashLoop | KuboState::Held, None) => self.try_start(),
