@@ -20,7 +20,7 @@ use crate::kubo::wish;
 use crate::server::actor::{Home, Server, ServerArgs};
 use crate::server::{Changes, LISTINGS, Routes};
 use crate::supervisor::{Life, Stop, Supervisor};
-use crate::{exit, systemd};
+use crate::{exit, fault, systemd};
 use futures_util::StreamExt;
 use kameo::actor::{ActorRef, Spawn};
 use kameo::error::Infallible;
@@ -141,7 +141,7 @@ async fn live(
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
     let home = Home::bind(&config.socket(), runtime_claim)?;
     let (configs, config) = watch::channel(config);
-    let changes = Changes::default();
+    let changes = Changes::new();
     let parts = Parts {
         board: board.clone(),
         config,
@@ -318,8 +318,7 @@ fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>, board: &Board, up
             tracing::info!("the configuration was read again");
         }
         Err(error) => {
-            let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            board.error("supervisor", format!("the configuration stays as it is: {error}{why}"));
+            board.error("supervisor", format!("the configuration stays as it is: {}", fault::chain(&error)));
         }
     }
     if up {

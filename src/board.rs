@@ -113,6 +113,11 @@ impl Board {
         });
     }
 
+    /// Whether the stop of the daemon has begun.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.borrow().is_some()
+    }
+
     /// Kubo's RPC, while Kubo is ready; otherwise why it is not.
     pub fn kubo_rpc(&self) -> Result<Rpc, Fault> {
         if let Some(rpc) = self.rpc.borrow().clone() {

@@ -7,6 +7,12 @@ use kameo::prelude::Actor;
 use kameo::reply::Reply;
 use proto_msgs::{Fault, FaultKind};
 
+/// An error and its causes, one after the other.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Asks; the caller bounds the time. An actor that fails meanwhile is `interrupted`.
 pub async fn ask<A, M, R>(owner: &ActorRef<A>, message: M) -> Result<R, Fault>
 where

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use ipfs_kitd::config::{Config, Flags};
-use ipfs_kitd::{app, exit, kubo, log};
+use ipfs_kitd::{app, exit, fault, kubo, log};
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
@@ -35,13 +35,7 @@ fn main() -> ExitCode {
 
 /// One sentence with its causes on stderr, in the log's place: whoever starts the daemon by hand reads it there.
 fn refuse(error: &dyn Error, code: u8) -> ExitCode {
-    let mut text = format!("ipfs-kitd: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
     // Without a stderr there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "ipfs-kitd: {}", fault::chain(error));
     ExitCode::from(code)
 }

@@ -73,7 +73,7 @@ impl Life {
             self.failed_because("it failed while it was starting");
         }
         tokio::time::sleep(backoff(self.recent())).await;
-        if self.board.stopping.borrow().is_some() {
+        if self.board.is_stopping() {
             std::future::pending::<()>().await;
         }
         self.fault_point("start");

@@ -97,7 +97,8 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     if let Some(error) = &index.last_error {
         let failed = match index.failed_refreshes {
             0 => String::new(),
-            n => format!("{} failed, the last one: ", counted(n, "refresh").replace("refreshs", "refreshes")),
+            1 => "1 refresh failed, the last one: ".to_owned(),
+            n => format!("{n} refreshes failed, the last one: "),
         };
         row(out, "", format!("{failed}{error}"))?;
     }

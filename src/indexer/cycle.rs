@@ -168,8 +168,5 @@ async fn blocking<R: Send + 'static>(
 ) -> Result<R, Fault> {
     let done = tokio::task::spawn_blocking(work).await;
     let read = done.map_err(|_| Fault::new(FaultKind::Internal, "a defect: reading a listing panicked"))?;
-    read.map_err(|error| {
-        let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        Fault::new(FaultKind::Kubo, format!("{error}{why}"))
-    })
+    read.map_err(|error| Fault::new(FaultKind::Kubo, fault::chain(&error)))
 }

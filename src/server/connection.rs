@@ -185,7 +185,7 @@ impl<'a> Calls<'a> {
                 message = &mut next => return message,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 // During the stop its end would be taken for the daemon's.
-                () = idle_for_too_long(self.place), if self.tasks.is_empty() && !self.routes.is_stopping() => return None,
+                () = idle_for_too_long(self.place), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
             }
         }
     }

@@ -30,13 +30,21 @@ const LOCKS: usize = 32;
 
 /// The changes of pins that are under way. Each is a task that outlives its call: whatever happens to the client, the index
 /// is told what Kubo made of it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Changes {
+    most: usize,
     running: TaskTracker,
     settling: Arc<[Mutex<()>; LOCKS]>,
 }
 
 impl Changes {
+    /// None yet; as many at a time as this process has descriptors for.
+    #[expect(clippy::new_without_default, reason = "it asks the kernel")]
+    pub fn new() -> Changes {
+        let most = CHANGES.min(quarter_of_descriptors());
+        Changes { most, running: TaskTracker::new(), settling: Arc::default() }
+    }
+
     /// Returns when none is under way.
     pub async fn done(&self) {
         self.running.close();
@@ -51,12 +59,11 @@ impl Changes {
         rpc: Rpc,
         change: impl Future<Output = Result<(), RpcError>> + Send + 'static,
     ) -> Result<(u64, Option<Pin>), Fault> {
-        if routes.is_stopping() {
+        if routes.board.is_stopping() {
             return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping"));
         }
-        let most = CHANGES.min(quarter_of_descriptors());
-        if self.running.len() >= most {
-            let detail = format!("{most} changes of pins are under way");
+        if self.running.len() >= self.most {
+            let detail = format!("{} changes of pins are under way", self.most);
             return Err(Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end"));
         }
         let (settling, index, indexer) = (self.settling.clone(), routes.index.clone(), routes.indexer.clone());

@@ -85,10 +85,6 @@ impl Routes {
         }
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        self.board.stopping.borrow().is_some()
-    }
-
     async fn stopping(&self) {
         // The board is as old as the process, so the sender can't be gone.
         let _ = self.board.stopping.subscribe().wait_for(Option::is_some).await;
@@ -163,7 +159,7 @@ fn long(call: &Call) -> bool {
 
 /// What is said of a call whose time is over.
 fn late(call: &Call) -> impl FnOnce(Duration, &Board) -> Fault + use<> {
-    let name = call.name().replace('_', " ");
+    let name = call.name();
     let (waits, reads) = match call {
         Call::Wait(wait) => (Some(wait.condition.name()), true),
         Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => {
@@ -179,7 +175,7 @@ fn late(call: &Call) -> impl FnOnce(Duration, &Board) -> Fault + use<> {
                 let kubo = board.kubo.borrow().state.name();
                 format!("{condition} did not come true within {limit:?}; Kubo is {kubo}")
             }
-            None => format!("{name} was not done within {limit:?}"),
+            None => format!("{} was not done within {limit:?}", name.replace('_', " ")),
         };
         let hint = if reads {
             "ask again, with more time"

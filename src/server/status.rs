@@ -34,7 +34,7 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
             uptime_s: routes.started.0.elapsed().as_secs_f64(),
             data_dir: config.data_dir.display().to_string(),
             socket: config.socket().display().to_string(),
-            stopping: board.stopping.borrow().is_some(),
+            stopping: board.is_stopping(),
             actors: board.actors.borrow().clone(),
         },
         kubo: board.kubo.borrow().clone(),
