@@ -229,7 +229,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         board: board.clone(),
         config: config.clone(),
         spawner: spawner.clone(),
-        memory: Memory::new(stopped),
+        memory: Memory::new(&config.borrow(), stopped),
     };
     let kubo = child::<Kubo>(supervisor, args).await;
     let args =

@@ -1,11 +1,13 @@
 //! What the actors publish. `status` and everybody who only wants to know reads these `watch` values and never waits behind
 //! anybody's work. The board is as old as the process, so a restarted actor finds what its predecessor said.
 
+use crate::events::EventLog;
 use crate::index::set::PinSet;
 use crate::kubo::rpc::Rpc;
 use jiff::Timestamp;
 use proto_msgs::daemon::{ActorReport, LastError};
-use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::event::{KuboChange, What};
+use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::LockFile;
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
@@ -85,6 +87,8 @@ pub struct Board {
     pub actors: watch::Sender<Vec<ActorReport>>,
     /// By whoever met an error last.
     pub last_error: watch::Sender<Option<LastError>>,
+    /// What has happened.
+    pub events: EventLog,
     /// Set once, when the daemon begins to stop.
     pub stopping: watch::Sender<Option<StopReason>>,
 }
@@ -100,6 +104,7 @@ impl Board {
             lock: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),
             last_error: watch::Sender::new(None),
+            events: EventLog::new(),
             stopping: watch::Sender::new(None),
         }
     }
@@ -116,6 +121,18 @@ impl Board {
     /// Whether the stop of the daemon has begun.
     pub fn is_stopping(&self) -> bool {
         self.stopping.borrow().is_some()
+    }
+
+    /// Returns when the Kubo that runs now is gone.
+    pub async fn kubo_gone(&self) {
+        let (mut kubo, mut rpc) = (self.kubo.subscribe(), self.rpc.subscribe());
+        let mode = self.kubo.borrow().mode;
+        // Of somebody else's there is no process to see, and we ask it for no stop. The board is as old as the process, so
+        // the senders can't be gone.
+        match mode {
+            KuboMode::Spawn => drop(kubo.wait_for(|kubo| kubo.pid.is_none()).await),
+            KuboMode::Attach => drop(rpc.wait_for(Option::is_none).await),
+        }
     }
 
     /// Kubo's RPC, while Kubo is ready; otherwise why it is not.
@@ -136,7 +153,25 @@ impl Board {
         Err(Fault::new(FaultKind::KuboDown, format!("Kubo is not {what} ({}){why}", kubo.state.name())).hint(hint))
     }
 
-    /// Records an error for `status` and the log.
+    /// Records a change of Kubo's state for `events` and the log, and a bad one for `status`.
+    pub fn kubo_changed(&self, change: KuboChange) {
+        let (from, to, cause) = (change.from.name(), change.to.name(), change.cause.as_str());
+        let bad = match change.to {
+            KuboState::Held | KuboState::Degraded | KuboState::CrashLoop => true,
+            KuboState::Backoff => change.cause == "exited",
+            _ => false,
+        };
+        if bad {
+            tracing::warn!(from, to, cause, "Kubo: {}", change.evidence);
+            let detail = format!("Kubo is {}: {}", to.replace('_', " "), change.evidence);
+            self.last_error.send_replace(Some(LastError { at: crate::time::now(), actor: "kubo".to_owned(), detail }));
+        } else {
+            tracing::info!(from, to, cause, "Kubo: {}", change.evidence);
+        }
+        self.events.push(What::Kubo(change));
+    }
+
+    /// Records an error for `status`, `events` and the log.
     pub fn error(&self, actor: &str, detail: impl Into<String>) {
         let detail = detail.into();
         // Of a series the log gets the first, and `status` the newest.
@@ -147,6 +182,9 @@ impl Board {
             tracing::warn!(actor, "{detail}");
         }
         let error = LastError { at: crate::time::now(), actor: actor.to_owned(), detail };
+        if !again {
+            self.events.push(What::Error(error.clone()));
+        }
         self.last_error.send_replace(Some(error));
     }
 }

@@ -6,6 +6,7 @@ pub mod app;
 pub mod board;
 pub mod cid;
 pub mod config;
+pub mod events;
 pub mod exit;
 pub mod fault;
 pub mod index;

@@ -2,7 +2,7 @@
 //! judges, everything else is refused here, before anything is asked.
 
 use clap::{Parser, Subcommand, ValueEnum};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proto_msgs::daemon::Condition;
 use proto_msgs::pin::{PinSort, PinType};
 use std::path::PathBuf;
@@ -91,6 +91,17 @@ pub(crate) enum Command {
     Index(Index),
     /// Totals by type, codec and age
     Metrics,
+    /// What has happened: changes of Kubo's state with their causes, errors
+    Events {
+        /// Only events after this number
+        #[arg(long, value_name = "SEQ")]
+        since: Option<u64>,
+        /// Go on with each event that comes, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// What is wrong or risky, and the command that mends it (exit code 1 when something is wrong)
+    Doctor,
     /// Wait until something is so; with --timeout also for the daemon to be there
     Wait {
         /// kubo=running, kubo=stopped, index=fresh or index=complete
@@ -182,10 +193,18 @@ pub(crate) enum Kubo {
     Restart,
     /// Its newest lines of output
     Logs {
-        /// How many
-        #[arg(short = 'n', long, default_value_t = 100)]
-        lines: u32,
+        /// How many [default: 100, or all that are kept since --since]
+        #[arg(short = 'n', long)]
+        lines: Option<u32>,
+        /// Only lines from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<Timestamp>,
+        /// Go on with each line that comes, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
     },
+    /// Remove the blocks that nothing keeps; returns when it is through
+    Gc,
 }
 
 #[derive(Subcommand, Debug)]
@@ -217,6 +236,12 @@ pub(crate) enum Config {
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     parsed.ok_or_else(|| "a duration looks like 500ms, 30s, 5m or 1h".to_owned())
+}
+
+/// A time, or a span before now.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let ago = || Timestamp::now().checked_sub(text.parse::<SignedDuration>().ok()?).ok();
+    text.parse().ok().or_else(ago).ok_or_else(|| "a time looks like 10m (ago) or 2026-11-21T08:00:00Z".to_owned())
 }
 
 fn condition(text: &str) -> Result<Condition, String> {

@@ -67,12 +67,12 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         row(out, "", format!("held: {}", held.detail))?;
         row(out, "", format!("to do: {}", held.hint))?;
     }
-    if kubo.state == KuboState::Degraded {
-        row(
-            out,
-            "",
-            "it does not answer as it should; `ipfs-kitctl kubo restart` ends it and starts it anew".to_owned(),
-        )?;
+    if let (KuboState::Degraded, Some(change)) = (kubo.state, &kubo.change) {
+        row(out, "", change.evidence.clone())?;
+        row(out, "", "`ipfs-kitctl kubo restart` ends it and starts it anew".to_owned())?;
+    }
+    if let Some(line) = &kubo.newest_line {
+        row(out, "", format!("it says: {line}"))?;
     }
     if let Some(exit) = kubo::last_exit(kubo) {
         row(out, "", format!("last exit: {exit}"))?;
@@ -80,7 +80,14 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     if let Some(retry) = &kubo.next_retry {
         row(out, "", format!("next try: {retry}"))?;
     }
-    row(out, "", format!("repo {}", kubo.repo))?;
+    row(
+        out,
+        "",
+        kubo.repo.as_ref().map_or_else(|| format!("attached at {}", kubo.rpc), |repo| format!("repo {repo}")),
+    )?;
+    if !kubo.warnings.is_empty() {
+        row(out, "", format!("{}; `ipfs-kitctl doctor` tells", counted(kubo.warnings.len() as u64, "warning")))?;
+    }
     let index = &report.index;
     row(
         out,

@@ -1,10 +1,14 @@
-//! `kubo status`, `start`, `stop`, `restart`, `logs`.
+//! `kubo status`, `start`, `stop`, `restart`, `logs`, `gc`.
 
 use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
-use crate::output::{Out, Table, ago, tame};
-use proto_msgs::kubo::{KuboLogs, KuboReport, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop};
+use crate::output::{Bar, Out, Table, ago, size, tame};
+use proto_msgs::kubo::{
+    KuboGc, KuboLogPage, KuboLogs, KuboMode, KuboReport, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop,
+};
+use proto_msgs::verb::Part;
+use std::io::{self, Write};
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, Failure> {
     match verb {
@@ -16,8 +20,37 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, 
         args::Kubo::Start => changed(out, &ask.call(KuboStart {})?),
         args::Kubo::Stop => changed(out, &ask.call(KuboStop {})?),
         args::Kubo::Restart => changed(out, &ask.call(KuboRestart {})?),
-        args::Kubo::Logs { lines } => logs(ask, out, lines),
+        args::Kubo::Logs { lines, since, follow } => {
+            logs(ask, out, KuboLogs { lines, since: since.map(|since| since.to_string()), follow })
+        }
+        args::Kubo::Gc => gc(ask, out),
     }
+}
+
+fn gc(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
+    let mut bar = Bar::new();
+    let done = ask.call_with(KuboGc {}, |part| {
+        if let Part::Progress(progress) = part {
+            bar.show(&format!("removed {} blocks", progress.blocks));
+        }
+        Ok(())
+    });
+    bar.clear();
+    let done = done?;
+    match out.format {
+        Format::Table => {
+            let sizes = match (done.bytes_before, done.bytes_after) {
+                (Some(before), Some(after)) => {
+                    format!("; the repo had {}, and has {}", size(Some(before)), size(Some(after)))
+                }
+                _ => String::new(),
+            };
+            out.line(format!("removed {} blocks{sizes}", done.blocks))?;
+            done.errors.iter().try_for_each(|error| out.line(format!("  not removed: {}", tame(error))))?;
+        }
+        _ => out.answer(&done)?,
+    }
+    Ok(if done.errors.is_empty() { exit::OK } else { exit::FAILED })
 }
 
 fn changed(out: &mut Out, report: &KuboReport) -> Result<u8, Failure> {
@@ -54,17 +87,27 @@ fn show(out: &mut Out, report: &KuboReport) -> Result<(), Failure> {
 fn lines(report: &KuboReport) -> Vec<(&'static str, String)> {
     let mut lines = vec![("state", state(report))];
     let mut add = |key, value: Option<String>| lines.extend(value.map(|value| (key, value)));
+    let news = report.change.as_ref().filter(|_| report.held.is_none());
+    add("cause", news.map(|change| format!("{}: {}", change.cause.replace('_', " "), change.evidence)));
+    add("says", report.newest_line.clone());
+    add("mode", (report.mode == KuboMode::Attach).then(|| "attached to a Kubo that somebody else runs".to_owned()));
     add("pid", report.pid.map(|pid| pid.to_string()));
+    add("memory", report.memory.map(|memory| size(Some(memory))));
     add("version", report.version.clone());
     add("peer id", report.peer_id.clone());
-    add("repo", Some(report.repo.clone()));
+    add("peers", report.peers.map(|peers| peers.to_string()));
+    add("repo", report.repo.clone());
     add("rpc", Some(report.rpc.clone()));
-    add("binary", Some(report.binary.clone()));
+    add("api", Some(report.api.join(", ")).filter(|api| !api.is_empty()));
+    add("binary", report.binary.clone());
     add("restarts", Some(report.restarts.to_string()));
     add("last exit", last_exit(report));
     add("next retry", report.next_retry.clone());
     add("held", report.held.as_ref().map(|held| held.detail.clone()));
     add("to do", report.held.as_ref().map(|held| held.hint.clone()));
+    for warning in &report.warnings {
+        add("warning", Some(format!("{} (to do: {})", warning.detail, warning.hint)));
+    }
     lines
 }
 
@@ -84,14 +127,29 @@ pub(crate) fn last_exit(report: &KuboReport) -> Option<String> {
     Some(format!("{}{asked}, {}", exit.cause, ago(&exit.at)))
 }
 
-fn logs(ask: &mut Ask, out: &mut Out, lines: u32) -> Result<u8, Failure> {
-    let page = ask.call(KuboLogs { lines: Some(lines) })?;
-    match out.format {
-        Format::Ndjson => page.lines.iter().try_for_each(|line| out.json(line))?,
-        Format::Table => {
-            page.lines.iter().try_for_each(|line| out.line(format!("{} {}", line.at, tame(&line.text))))?
+fn logs(ask: &mut Ask, out: &mut Out, verb: KuboLogs) -> Result<u8, Failure> {
+    let follow = verb.follow;
+    let page = ask.call_with(verb, |part| {
+        if let Part::KuboLogs(page) = part {
+            if page.dropped > 0 {
+                // A pause of the reader; what it has missed is no longer kept.
+                let _ = writeln!(io::stderr(), "{} lines were missed", page.dropped);
+            }
+            show_logs(out, &page)?;
+            out.finish()?;
         }
-        _ => out.answer(&page)?,
+        Ok(())
+    })?;
+    if !follow {
+        show_logs(out, &page)?;
     }
     Ok(exit::OK)
+}
+
+fn show_logs(out: &mut Out, page: &KuboLogPage) -> Result<(), Failure> {
+    match out.format {
+        Format::Ndjson => page.lines.iter().try_for_each(|line| out.json(line)),
+        Format::Table => page.lines.iter().try_for_each(|line| out.line(format!("{} {}", line.at, tame(&line.text)))),
+        _ => out.answer(page),
+    }
 }

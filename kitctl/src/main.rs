@@ -4,6 +4,8 @@
 mod args;
 mod ask;
 mod daemon;
+mod doctor;
+mod event;
 mod exit;
 mod kubo;
 mod output;
@@ -52,6 +54,8 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         Command::Kubo(verb) => kubo::run(&mut ask, out, verb),
         Command::Lock(args::Lock::Check) => daemon::lock_check(&mut ask, out),
         Command::Index(args::Index::Refresh { wait }) => daemon::index_refresh(&mut ask, out, wait),
+        Command::Events { since, follow } => event::events(&mut ask, out, since, follow),
+        Command::Doctor => doctor::doctor(&mut ask, out),
         Command::Metrics => daemon::metrics(&mut ask, out),
         Command::Wait { condition } => daemon::wait(&mut ask, out, condition),
         // `--effective` says what it shows; there is nothing else to show.

@@ -75,6 +75,33 @@ impl Out {
     }
 }
 
+/// One line on stderr that says how far a long call has come, on a terminal only.
+pub(crate) struct Bar {
+    shown: bool,
+}
+
+impl Bar {
+    pub(crate) fn new() -> Bar {
+        Bar { shown: false }
+    }
+
+    /// In place of what it said before.
+    pub(crate) fn show(&mut self, text: &str) {
+        if io::stderr().is_terminal() {
+            // A line of progress that can't be written is not worth a failure.
+            let _ = write!(io::stderr(), "\r\x1b[K{text}");
+            self.shown = true;
+        }
+    }
+
+    /// Takes it away.
+    pub(crate) fn clear(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
 /// Aligned columns without borders. Widths come from the rows of the first page, so that a listing of any length streams;
 /// a longer cell further down pushes its own line only.
 pub(crate) struct Table {

@@ -4,11 +4,11 @@
 use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
-use crate::output::{Out, Table, ago, size};
+use crate::output::{Bar, Out, Table, ago, size};
 use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinInfo, PinLs, PinRm, SizeKind};
 use proto_msgs::verb::Part;
 use proto_msgs::{ClientError, SCHEMA_VERSION};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 const COLUMNS: [&str; 14] = [
     "cid",
@@ -44,10 +44,12 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, F
         }
         args::Pin::Add { cids, name, direct } => each(ask, out, &cids, |ask, out, cid, state| {
             let verb = PinAdd { cid: cid.clone(), name: name.clone(), direct };
-            let mut bar = Progress::new(&cid);
+            let mut bar = Bar::new();
+            bar.show(&format!("pinning {cid}: …"));
             let added = ask.call_with(verb, |part| {
                 if let Part::Progress(progress) = part {
-                    bar.show(&progress);
+                    let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
+                    bar.show(&format!("pinning {cid}: {} blocks{bytes}", progress.blocks));
                 }
                 Ok(())
             });
@@ -263,38 +265,5 @@ fn readable(pin: &Pin, column: &str) -> String {
         "first_seen" => ago(&pin.first_seen),
         "last_access" => pin.last_access.as_deref().map_or_else(|| "-".to_owned(), ago),
         column => Some(plain(pin, column)).filter(|cell| !cell.is_empty()).unwrap_or_else(|| "-".to_owned()),
-    }
-}
-
-/// A line on a terminal's stderr that says how far a pin has come.
-struct Progress<'a> {
-    cid: &'a str,
-    shown: bool,
-}
-
-impl Progress<'_> {
-    fn new(cid: &str) -> Progress<'_> {
-        let mut progress = Progress { cid, shown: false };
-        progress.write("…");
-        progress
-    }
-
-    fn show(&mut self, progress: &proto_msgs::pin::Progress) {
-        let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
-        self.write(&format!("{} blocks{bytes}", progress.blocks));
-    }
-
-    fn write(&mut self, text: &str) {
-        if io::stderr().is_terminal() {
-            // A progress line that can't be written is not worth a failure.
-            let _ = write!(io::stderr(), "\r\x1b[Kpinning {}: {text}", self.cid);
-            self.shown = true;
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
     }
 }

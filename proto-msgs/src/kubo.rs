@@ -1,5 +1,7 @@
 //! Kubo, the supervised child.
 
+use crate::doctor::Finding;
+use crate::event::KuboChange;
 use serde::{Deserialize, Serialize};
 
 /// Where Kubo is in its life.
@@ -11,9 +13,9 @@ pub enum KuboState {
     Held,
     /// Spawned, not ready.
     Starting,
-    /// Ready: the API answers with the expected PeerID.
+    /// Ready: its API answers with the expected PeerID, and its repo is usable.
     Running,
-    /// The process is there, its API does not answer.
+    /// The process is there; its API does not answer, or it says that it is not well, or its start takes long.
     Degraded,
     /// Asked to end.
     Stopping,
@@ -39,6 +41,17 @@ impl KuboState {
             KuboState::CrashLoop => "crash_loop",
         }
     }
+}
+
+/// Who runs Kubo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KuboMode {
+    /// The daemon does.
+    Spawn,
+    /// Somebody else does, and the daemon follows it.
+    Attach,
 }
 
 /// Why Kubo is held.
@@ -99,26 +112,59 @@ pub struct KuboReport {
     pub state: KuboState,
     /// RFC 3339 UTC: since when.
     pub since: String,
+    /// Who runs it.
+    pub mode: KuboMode,
+    /// How it came to its state; `null` before its first change.
+    pub change: Option<KuboChange>,
     /// Why it is held.
     pub held: Option<Held>,
     /// Process id of the child.
     pub pid: Option<u32>,
+    /// Bytes of memory that the child has in use (resident).
+    pub memory: Option<u64>,
+    /// Peers that it is connected to, as of its last answer; `null` when it is offline or was not asked yet.
+    pub peers: Option<u64>,
+    /// While it starts: the newest line that it has written, which tells of migrations and of the recovery of its datastore.
+    pub newest_line: Option<String>,
     /// Identity of the node, from its own answer or the repo's config.
     pub peer_id: Option<String>,
     /// Kubo's version.
     pub version: Option<String>,
-    /// The repo, `IPFS_PATH`.
-    pub repo: String,
-    /// The program.
-    pub binary: String,
-    /// Socket of the RPC that the daemon uses.
+    /// The repo, `IPFS_PATH`; `null` when somebody else runs it and no repo was named.
+    pub repo: Option<String>,
+    /// The program; `null` when somebody else runs it.
+    pub binary: Option<String>,
+    /// Where the daemon speaks to its RPC: a socket, or the address of a Kubo that somebody else runs.
     pub rpc: String,
+    /// Where its own config says that its RPC is, `Addresses.API`.
+    pub api: Vec<String>,
+    /// Settings of its config that break it, or can harm.
+    pub warnings: Vec<Finding>,
     /// Starts after the first one since the daemon began.
     pub restarts: u64,
     /// The last end of a run since the daemon began.
     pub last_exit: Option<KuboExit>,
     /// RFC 3339 UTC: when the next start is tried.
     pub next_retry: Option<String>,
+}
+
+/// `kubo gc`: has Kubo remove the blocks that nothing keeps; answers when it is through, with its progress in parts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KuboGc {}
+
+/// The garbage collection is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KuboGcDone {
+    /// Blocks that it removed.
+    pub blocks: u64,
+    /// Size of the repo before, in bytes; `null` when Kubo does not say.
+    pub bytes_before: Option<u64>,
+    /// Size of the repo after, in bytes; `null` when Kubo does not say.
+    pub bytes_after: Option<u64>,
+    /// Blocks that it could not remove, in its own words; the first 100.
+    pub errors: Vec<String>,
 }
 
 /// `kubo logs`: the newest lines of Kubo's output.
@@ -128,6 +174,10 @@ pub struct KuboReport {
 pub struct KuboLogs {
     /// How many; 100 when `null`, 2,000 at most.
     pub lines: Option<u32>,
+    /// RFC 3339: only lines that were written at this time or later.
+    pub since: Option<String>,
+    /// Go on: each line that comes is sent in a part, until the client hangs up or the daemon stops.
+    pub follow: bool,
 }
 
 /// One line that Kubo wrote.
@@ -148,6 +198,6 @@ pub struct KuboLogLine {
 pub struct KuboLogPage {
     /// Oldest first.
     pub lines: Vec<KuboLogLine>,
-    /// Lines of this daemon's life that are no longer kept.
+    /// Lines of this daemon's life that are no longer kept; in a part, those that were missed since the part before.
     pub dropped: u64,
 }

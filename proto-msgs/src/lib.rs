@@ -20,12 +20,14 @@
 //! is (`as_of`, `age_s`, `generation`, `complete`, `source`); what was never measured is `null`.
 //!
 //! # Where things stand
-//! [`verb`] ties each verb to its reply, [`pin`], [`kubo`], [`lock`], [`daemon`] hold their types, [`fault`] what can go wrong,
+//! [`verb`] ties each verb to its reply, [`pin`], [`kubo`], [`lock`], [`event`], [`doctor`], [`daemon`] hold their types, [`fault`] what can go wrong,
 //! [`client`] is a blocking client that needs nothing but this crate.
 
 pub mod binary;
 pub mod client;
 pub mod daemon;
+pub mod doctor;
+pub mod event;
 pub mod fault;
 pub mod json;
 pub mod kubo;

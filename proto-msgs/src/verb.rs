@@ -6,8 +6,12 @@ use crate::daemon::{
     Cancel, Cancelled, ConfigReport, ConfigShow, IndexRefresh, IndexRefreshed, Metrics, MetricsReport, Shutdown,
     ShuttingDown, Status, StatusReport, Wait, Waited,
 };
+use crate::doctor::{Doctor, DoctorReport};
+use crate::event::{EventPage, Events};
 use crate::fault::Fault;
-use crate::kubo::{KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop};
+use crate::kubo::{
+    KuboGc, KuboGcDone, KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop,
+};
 use crate::lock::{LockCheck, LockReport};
 use crate::pin::{PinAdd, PinAdded, PinInfo, PinInfoReply, PinLs, PinPage, PinRemoved, PinRm, PinRows, Progress};
 use serde::{Deserialize, Serialize};
@@ -77,9 +81,12 @@ verbs! {
     KuboStop => KuboReport, "kubo_stop";
     KuboRestart => KuboReport, "kubo_restart";
     KuboLogs => KuboLogPage, "kubo_logs";
+    KuboGc => KuboGcDone, "kubo_gc";
     LockCheck => LockReport, "lock_check";
     IndexRefresh => IndexRefreshed, "index_refresh";
     Metrics => MetricsReport, "metrics";
+    Events => EventPage, "events";
+    Doctor => DoctorReport, "doctor";
     Wait => Waited, "wait";
     ConfigShow => ConfigReport, "config_show";
     Shutdown => ShuttingDown, "shutdown";
@@ -95,6 +102,10 @@ pub enum Part {
     PinLs(PinRows),
     /// How far a long call has come.
     Progress(Progress),
+    /// Lines of `kubo_logs`, in order.
+    KuboLogs(KuboLogPage),
+    /// Events, in order.
+    Events(EventPage),
 }
 
 /// What a client sends.

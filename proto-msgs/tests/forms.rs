@@ -62,7 +62,7 @@ fn the_samples_leave_no_verb_out() {
     for part in samples::parts(&seed) {
         // A new kind of part does not compile here, as a reminder of the samples.
         match part {
-            Part::PinLs(_) | Part::Progress(_) => {}
+            Part::PinLs(_) | Part::Progress(_) | Part::KuboLogs(_) | Part::Events(_) => {}
         }
     }
 }
@@ -81,6 +81,11 @@ fn names_in_the_code_are_those_in_json() {
                 Done::KuboStatus(report) => assert_eq!(json["kubo_status"]["state"], report.state.name()),
                 Done::LockCheck(report) => {
                     assert_eq!(json["lock_check"]["locks"][0]["verdict"], report.locks[0].verdict.name());
+                }
+                Done::Doctor(report) => {
+                    for finding in &report.findings {
+                        assert_eq!(json["doctor"]["findings"][0]["severity"], finding.severity.name());
+                    }
                 }
                 _ => {}
             }

@@ -5,6 +5,7 @@
 
 mod layers;
 
+use crate::kubo::address::Address;
 use clap::Parser;
 use layers::{Layers, Sourced, duration, duration_text, located, setting, some, words};
 use proto_msgs::daemon::Setting;
@@ -55,6 +56,18 @@ pub struct Flags {
     /// How long Kubo may take to become ready before `status` calls it slow [default: 10m]
     #[arg(long, value_name = "DURATION")]
     pub start_timeout: Option<String>,
+    /// How long a Kubo that was ready may answer nothing before it is restarted; 0s: for ever [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    pub hang_limit: Option<String>,
+    /// Follow a Kubo that somebody else runs, at this address of its RPC, instead of running one; `repo`: as its repo says
+    #[arg(long, value_name = "ADDRESS")]
+    pub attach: Option<String>,
+    /// A file with the secret that the RPC of an attached Kubo asks for, as `bearer:…` or `basic:user:password`
+    #[arg(long, value_name = "FILE")]
+    pub api_auth_file: Option<PathBuf>,
+    /// A program to run when Kubo's state changes, and its arguments; one flag each
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub hook: Vec<String>,
     /// Check the configuration and exit
     #[arg(long)]
     pub check_config: bool,
@@ -86,12 +99,29 @@ pub struct Config {
     pub stop_grace: Duration,
     /// How long Kubo may take to become ready.
     pub start_timeout: Duration,
+    /// How long a Kubo that was ready may answer nothing before it is restarted; zero: for ever.
+    pub hang_limit: Duration,
+    /// Where the Kubo that somebody else runs is found; `None`: we run one.
+    pub attach: Option<Attach>,
+    /// The file with the secret of an attached Kubo's RPC.
+    pub api_auth_file: Option<PathBuf>,
+    /// Program and arguments to run when Kubo's state changes; empty: none.
+    pub hook: Vec<String>,
     /// Each of the above as text, with its source.
     pub settings: Vec<Setting>,
 }
 
 /// Settings that a reload applies.
-const LIVE: [&str; 4] = ["interval", "busy_share", "stop_grace", "start_timeout"];
+const LIVE: [&str; 6] = ["interval", "busy_share", "stop_grace", "start_timeout", "hang_limit", "hook"];
+
+/// Where the Kubo that somebody else runs is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// At the address in the repo's `api` file, read anew each time.
+    Repo,
+    /// Here.
+    At(Address),
+}
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +175,10 @@ struct File {
     busy_share: Option<f64>,
     stop_grace: Option<String>,
     start_timeout: Option<String>,
+    hang_limit: Option<String>,
+    attach: Option<String>,
+    api_auth_file: Option<PathBuf>,
+    hook: Option<Vec<String>>,
 }
 
 impl Config {
@@ -229,6 +263,36 @@ impl Config {
             "a duration from 1s to 8760h, such as 10m",
             Duration::from_secs(1),
         )?;
+        let hang_limit = duration(
+            "hang_limit",
+            text("hang_limit", &flags.hang_limit, "IPFS_KITD_HANG_LIMIT", file.hang_limit),
+            "10m",
+            "a duration up to 8760h, such as 10m, or 0s for never",
+            Duration::ZERO,
+        )?;
+        let attach = text("attach", &flags.attach, "IPFS_KITD_ATTACH", file.attach).map(attach).transpose()?;
+        let api_auth_file = layers
+            .pick(
+                "api_auth_file",
+                flags.api_auth_file.clone(),
+                &["IPFS_KITD_API_AUTH_FILE"],
+                PathBuf::from,
+                file.api_auth_file,
+            )
+            .map(|path| located("api_auth_file", path))
+            .transpose()?;
+        let hook = layers
+            .pick("hook", some(&flags.hook), &["IPFS_KITD_HOOK"], words, file.hook)
+            .unwrap_or_else(|| Sourced::from_default(Vec::new()));
+        if let Some(program) = hook.value.first().filter(|program| !Path::new(program).is_absolute()) {
+            let (value, source_text) = (program.clone(), hook.source);
+            return Err(ConfigError::Value {
+                key: "hook",
+                value,
+                source_text,
+                wanted: "a program with an absolute path",
+            });
+        }
         let busy_share = layers
             .pick("busy_share", None, &["IPFS_KITD_BUSY_SHARE"], |t| t.parse().unwrap_or(f64::NAN), file.busy_share)
             .unwrap_or_else(|| Sourced::from_default(0.2));
@@ -244,7 +308,7 @@ impl Config {
         let quoted = |p: &PathBuf| toml::Value::from(p.display().to_string()).to_string();
         let list = |l: &Vec<String>| toml::Value::from(l.clone()).to_string();
         let span = |d: &Duration| toml::Value::from(duration_text(*d)).to_string();
-        let settings = vec![
+        let mut settings = vec![
             setting("data_dir", &data_dir, quoted),
             setting("runtime_dir", &runtime_dir, quoted),
             setting("ipfs_path", &ipfs_path, quoted),
@@ -255,7 +319,16 @@ impl Config {
             setting("busy_share", &busy_share, f64::to_string),
             setting("stop_grace", &stop_grace, span),
             setting("start_timeout", &start_timeout, span),
+            setting("hang_limit", &hang_limit, span),
+            setting("hook", &hook, list),
         ];
+        // These have no default that a file could name.
+        settings.extend(
+            attach
+                .as_ref()
+                .map(|attach| setting("attach", attach, |attach| toml::Value::from(attach.to_string()).to_string())),
+        );
+        settings.extend(api_auth_file.as_ref().map(|file| setting("api_auth_file", file, quoted)));
         let config = Config {
             data_dir: data_dir.value,
             runtime_dir: runtime_dir.value,
@@ -267,6 +340,10 @@ impl Config {
             busy_share: busy_share.value,
             stop_grace: stop_grace.value,
             start_timeout: start_timeout.value,
+            hang_limit: hang_limit.value,
+            attach: attach.map(|attach| attach.value),
+            api_auth_file: api_auth_file.map(|file| file.value),
+            hook: hook.value,
             settings,
         };
         for socket in [config.socket(), config.private_dir().join("kubo-notify.sock")] {
@@ -310,9 +387,11 @@ impl Config {
         config.busy_share = new.busy_share;
         config.stop_grace = new.stop_grace;
         config.start_timeout = new.start_timeout;
-        for (old, new) in config.settings.iter_mut().zip(new.settings) {
-            if LIVE.contains(&old.key.as_str()) {
-                *old = new;
+        config.hang_limit = new.hang_limit;
+        config.hook = new.hook;
+        for old in &mut config.settings {
+            if let Some(new) = new.settings.iter().find(|new| new.key == old.key && LIVE.contains(&new.key.as_str())) {
+                *old = new.clone();
             }
         }
         config
@@ -320,11 +399,36 @@ impl Config {
 
     /// Settings in which `other` differs and which only a restart of the daemon changes.
     pub fn needs_restart(&self, other: &Config) -> Vec<String> {
-        let pairs = self.settings.iter().zip(&other.settings);
-        pairs
-            .filter(|(a, b)| a.value != b.value && !LIVE.contains(&a.key.as_str()))
-            .map(|(a, _)| a.key.clone())
-            .collect()
+        let missing = |of: &Config, setting: &Setting| {
+            !LIVE.contains(&setting.key.as_str())
+                && !of.settings.iter().any(|s| s.key == setting.key && s.value == setting.value)
+        };
+        let gone = self.settings.iter().filter(|setting| missing(other, setting));
+        let new = other.settings.iter().filter(|setting| missing(self, setting));
+        let mut keys: Vec<String> = gone.chain(new).map(|setting| setting.key.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+}
+
+impl std::fmt::Display for Attach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Attach::Repo => f.write_str("repo"),
+            Attach::At(address) => address.fmt(f),
+        }
+    }
+}
+
+fn attach(text: Sourced<String>) -> Result<Sourced<Attach>, ConfigError> {
+    let parsed = match text.value.as_str() {
+        "repo" => Ok(Attach::Repo),
+        address => address.parse().map(Attach::At),
+    };
+    match parsed {
+        Ok(value) => Ok(Sourced { value, source: text.source }),
+        Err(wanted) => Err(ConfigError::Value { key: "attach", value: text.value, source_text: text.source, wanted }),
     }
 }
 

@@ -3,18 +3,20 @@
 //! The machine and what else must survive a restart of the actor is in `memory`, as old as the process; the child is with the
 //! spawner thread, and `signs` tells of it. A new incarnation rebinds the notify socket, compares the machine with the child that is there, and goes on.
 
+use super::attach;
 use super::cause;
 use super::goal::Goal;
 use super::launch::NOT_LAUNCHED;
-use super::memory::{Memory, notify_socket, rpc_socket};
+use super::memory::{Memory, notify_socket};
 use super::process::{ChildState, Spawner};
 use super::repo::{self, Repo};
-use super::rpc::Rpc;
+use super::rpc::{Rpc, RpcError};
 use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_child};
-use super::state::{Effect, Event, Limits};
+use super::state::{Effect, Event, Limits, Machine};
 use super::wish;
 use crate::board::Board;
 use crate::config::Config;
+use crate::fault::chain;
 use crate::supervisor::{Life, Stop};
 use jiff::Timestamp;
 use kameo::actor::{ActorRef, WeakActorRef};
@@ -22,13 +24,14 @@ use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::{DelegatedReply, ReplySender};
+use proto_msgs::event::KuboChange;
 use proto_msgs::kubo::{Held, KuboExit, KuboReport, KuboRestart, KuboStart, KuboState, KuboStop};
 use proto_msgs::{Fault, FaultKind};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 /// What the actor is made from.
@@ -61,7 +64,8 @@ pub struct Kubo {
 pub(super) struct Happened(pub(super) Event);
 pub(super) struct ChildChanged;
 struct Judged(Result<Repo, Held>);
-pub(super) struct Probed(pub(super) Result<String, String>);
+pub(super) struct Probed(pub(super) Result<String, RpcError>);
+pub(super) struct Peers(pub(super) Option<u64>);
 struct Version(String);
 
 impl Actor for Kubo {
@@ -70,12 +74,14 @@ impl Actor for Kubo {
 
     async fn on_start(args: KuboArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
+        let look = Arc::new(Notify::new());
+        let probe = probe(args.board.clone(), args.memory.clone(), look.clone(), me.clone());
         let mut watching = vec![
             AbortOnDropHandle::new(tokio::spawn(watch_child(args.spawner.child(), me.clone()))),
-            AbortOnDropHandle::new(tokio::spawn(probe(args.board.clone(), rpc_of(&args), me.clone()))),
+            AbortOnDropHandle::new(tokio::spawn(probe)),
         ];
         match bind_notify(&notify_socket(&args.config.borrow())) {
-            Ok(socket) => watching.push(AbortOnDropHandle::new(tokio::spawn(listen(socket, me.clone())))),
+            Ok(socket) => watching.push(AbortOnDropHandle::new(tokio::spawn(listen(socket, look)))),
             // Kubo's readiness shows by its API, too.
             Err(error) => args.life.error(format!("cannot listen for Kubo's readiness: {error}")),
         }
@@ -87,8 +93,7 @@ impl Actor for Kubo {
         let alive = matches!(child, ChildState::Running { .. });
         kubo.child_is(child);
         let limits = kubo.limits();
-        let effects = kubo.memory().step(|machine, now, jitter| machine.resume(now, alive, jitter, limits));
-        kubo.act(effects);
+        kubo.step(|machine, now, jitter| machine.resume(now, alive, jitter, limits));
         kubo.args.life.runs();
         Ok(kubo)
     }
@@ -106,10 +111,6 @@ impl Actor for Kubo {
     }
 }
 
-fn rpc_of(args: &KuboArgs) -> Rpc {
-    Rpc::new(rpc_socket(&args.config.borrow()))
-}
-
 impl Kubo {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.args.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,24 +118,29 @@ impl Kubo {
 
     fn limits(&self) -> Limits {
         let config = self.args.config.borrow();
-        Limits { stop_grace: config.stop_grace, start_timeout: config.start_timeout }
+        let Config { stop_grace, start_timeout, hang_limit, .. } = **config;
+        Limits { stop_grace, start_timeout, hang_limit }
     }
 
     fn happened(&mut self, event: Event) {
         let limits = self.limits();
-        let (effects, before, after) = {
-            let mut memory = self.memory();
-            let before = memory.machine.state();
-            let effects = memory.step(|machine, now, jitter| machine.on(event, now, jitter, limits));
-            (effects, before, memory.machine.state())
-        };
-        if before != after {
-            tracing::info!(from = before.name(), to = after.name(), "Kubo");
-            if after == KuboState::Running {
-                self.ask_version();
-            }
-        }
+        self.step(|machine, now, jitter| machine.on(event, now, jitter, limits));
+    }
+
+    fn step(&mut self, step: impl FnOnce(&mut Machine, Duration, f64) -> Vec<Effect>) {
+        let (effects, changes) = self.memory().step(step);
         self.act(effects);
+        // After the publishing: whoever is woken by an event finds the state that it speaks of.
+        for change in changes {
+            self.changed(change);
+        }
+    }
+
+    fn changed(&mut self, change: KuboChange) {
+        if change.to == KuboState::Running {
+            self.ask_version();
+        }
+        self.args.board.kubo_changed(change);
     }
 
     /// Does what the machine says, then tells everybody.
@@ -157,10 +163,15 @@ impl Kubo {
         let index_peer = self.args.board.index.borrow().peer_id.clone();
         let me = self.me.clone();
         self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let judged = tokio::task::spawn_blocking(move || repo::prepare(&config, index_peer.as_deref())).await;
-            let judged = judged.unwrap_or_else(|error| {
-                Err(repo::held("internal", format!("looking at the repo failed: {error}"), "see the log"))
-            });
+            let judged = match config.attach.clone() {
+                Some(attach) => attach::find(config, attach, index_peer).await,
+                None => {
+                    let prepare = move || repo::prepare(&config, index_peer.as_deref());
+                    tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|error| {
+                        Err(repo::held("internal", format!("looking at the repo failed: {error}"), "see the log"))
+                    })
+                }
+            };
             // The actor that is gone is replaced by one that judges again.
             let _ = me.tell(Judged(judged)).await;
         })));
@@ -187,7 +198,8 @@ impl Kubo {
     }
 
     fn ask_version(&self) {
-        let (rpc, me) = (rpc_of(&self.args), self.me.clone());
+        let Some(rpc) = self.memory().rpc() else { return };
+        let me = self.me.clone();
         tokio::spawn(async move {
             if let Ok(version) = rpc.version(PROBE_DEADLINE).await {
                 let _ = me.tell(Version(version)).await;
@@ -207,17 +219,18 @@ impl Kubo {
                 }
                 let last_line = last_words.last().cloned().unwrap_or_default();
                 let permanent = cause::permanent(code, &last_words).filter(|_| !asked);
-                let exit = self.exit(code, signal, asked, at, last_words);
-                let program = {
+                let exit = exit(code, signal, asked, at, last_words);
+                let said =
+                    if last_line.is_empty() || asked { String::new() } else { format!("; its last line: {last_line}") };
+                let how = format!("{}{said}", exit.cause);
+                let permanent = {
                     let mut memory = self.memory();
                     memory.last_exit = Some(exit);
-                    memory.repo.as_ref().map(|repo| repo.program.clone()).unwrap_or_default()
+                    memory.peers = None;
+                    let program = memory.repo.as_ref().and_then(|repo| repo.program.as_deref());
+                    if code == Some(NOT_LAUNCHED) { Some(repo::not_launched(program, &last_line)) } else { permanent }
                 };
-                let event = match code {
-                    Some(NOT_LAUNCHED) => repo::not_launched(&program, &last_line),
-                    _ => Event::Exited { permanent },
-                };
-                self.happened(event);
+                self.happened(Event::Exited { how, permanent });
             }
         }
     }
@@ -233,22 +246,6 @@ impl Kubo {
             self.memory().version = None;
             self.happened(Event::Spawned);
         }
-    }
-
-    fn exit(&self, code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp, log: Vec<String>) -> KuboExit {
-        let cause = match (code, signal) {
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => {
-                let name = nix::sys::signal::Signal::try_from(signal)
-                    .map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
-                format!("killed by {name}")
-            }
-            (None, None) => "ended without a status".to_owned(),
-        };
-        if !asked {
-            self.args.life.error(format!("Kubo ended by itself: {cause}"));
-        }
-        KuboExit { at: crate::time::text(at), cause, code, signal, asked, log }
     }
 
     fn arm_timer(&mut self) {
@@ -278,14 +275,14 @@ impl Kubo {
         let usable = self.memory().machine.takes_calls();
         let rpc = |rpc: Option<Rpc>| {
             self.args.board.rpc.send_if_modified(|present| {
-                let changed = present.is_some() != rpc.is_some();
+                let changed = *present != rpc;
                 *present = rpc;
                 changed
             })
         };
         // Whoever sees that Kubo runs finds its RPC, and whoever finds none sees why.
         if usable {
-            rpc(Some(rpc_of(&self.args)));
+            rpc(self.memory().rpc());
         }
         self.args.board.kubo.send_if_modified(|present| {
             let changed = *present != report;
@@ -295,6 +292,15 @@ impl Kubo {
         if !usable {
             rpc(None);
         }
+    }
+
+    /// Somebody else's Kubo is gone, or is another one.
+    fn lost(&self, rpc: &Rpc, how: String, error: Option<&RpcError>) -> Event {
+        let permanent = match error {
+            Some(error) => attach::not_reachable(rpc, error),
+            None => repo::held("repo_changed", how.clone(), "see which Kubo listens there"),
+        };
+        Event::Exited { how, permanent: Some(permanent) }
     }
 
     /// Answers those whose wish is fulfilled, or can't be.
@@ -320,6 +326,12 @@ impl Kubo {
     async fn wish(&mut self, event: Event, goal: Goal, reply: Option<ReplySender<Result<KuboReport, Fault>>>) {
         self.args.life.fault_point("message");
         let config = self.args.config.borrow().clone();
+        if config.attach.is_some() {
+            if let Some(reply) = reply {
+                reply.send(Err(not_ours(&self.report())));
+            }
+            return;
+        }
         let stop = goal == Goal::Ended;
         let noted = wish::note(&config, stop).await;
         match (noted, reply) {
@@ -334,6 +346,25 @@ impl Kubo {
         }
         self.happened(event);
     }
+}
+
+fn not_ours(report: &KuboReport) -> Fault {
+    let detail = format!("somebody else runs the Kubo at {}, and the daemon only follows it", report.rpc);
+    Fault::new(FaultKind::NotOurs, detail)
+        .hint("do it where it is run (for example `systemctl restart ipfs`); without `attach` the daemon runs its own")
+}
+
+fn exit(code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp, log: Vec<String>) -> KuboExit {
+    let cause = match (code, signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => {
+            let name = nix::sys::signal::Signal::try_from(signal)
+                .map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
+            format!("killed by {name}")
+        }
+        (None, None) => "ended without a status".to_owned(),
+    };
+    KuboExit { at: crate::time::text(at), cause, code, signal, asked, log }
 }
 
 impl Message<KuboStart> for Kubo {
@@ -401,15 +432,16 @@ impl Message<Judged> for Kubo {
     async fn handle(&mut self, Judged(judged): Judged, _: &mut Context<Self, ()>) {
         let event = match judged {
             Ok(repo) => {
-                self.memory().repo = Some(repo);
+                let mut memory = self.memory();
+                if repo.program.is_none() {
+                    // Of somebody else's Kubo a run is what lies between two losses.
+                    memory.run += 1;
+                }
+                memory.repo = Some(repo);
+                drop(memory);
                 Event::Judged(Ok(()))
             }
-            Err(held) => {
-                if self.memory().machine.held() != Some(&held) {
-                    self.args.life.error(format!("Kubo is held: {}", held.detail));
-                }
-                Event::Judged(Err(held))
-            }
+            Err(held) => Event::Judged(Err(held)),
         };
         self.happened(event);
     }
@@ -419,22 +451,40 @@ impl Message<Probed> for Kubo {
     type Reply = ();
 
     async fn handle(&mut self, Probed(answer): Probed, _: &mut Context<Self, ()>) {
-        let expected = self.memory().repo.as_ref().map(|repo| repo.peer_id.clone());
+        let Some(node) = self.memory().repo.clone() else { return };
         let event = match answer {
-            Ok(peer) if Some(&peer) == expected.as_ref() => {
+            Ok(peer) if peer == node.peer_id => {
                 if self.memory().version.is_none() {
                     self.ask_version();
                 }
                 Event::ProbeGood
             }
             Ok(peer) => {
-                let expected = expected.unwrap_or_default();
-                self.args.life.error(format!("Kubo's API answers as {peer}, and the repo is {expected}"));
-                Event::ProbeBad
+                let why = format!("its API answers as node {peer}, and not as {}", node.peer_id);
+                match node.program {
+                    Some(_) => Event::ProbeBad(why),
+                    // Somebody else's is another one by now; a look says what that means.
+                    None => self.lost(&node.rpc, why, None),
+                }
             }
-            Err(_) => Event::ProbeBad,
+            // Nobody listens where we don't.
+            Err(error @ RpcError::Unreachable(_)) if node.program.is_none() => {
+                self.lost(&node.rpc, chain(&error), Some(&error))
+            }
+            Err(error) => Event::ProbeBad(chain(&error)),
         };
         self.happened(event);
+    }
+}
+
+impl Message<Peers> for Kubo {
+    type Reply = ();
+
+    async fn handle(&mut self, Peers(peers): Peers, _: &mut Context<Self, ()>) {
+        if self.memory().machine.takes_calls() {
+            self.memory().peers = peers;
+            self.publish();
+        }
     }
 }
 

@@ -6,14 +6,20 @@
 use super::repo::held;
 use proto_msgs::kubo::Held;
 
+const REFUSED: &str = "change the repo's config as Kubo says";
+
 /// Words, the cause that they mean, and what ends it.
-const CAUSES: [(&str, &str, &str); 6] = [
+const CAUSES: [(&str, &str, &str); 10] = [
     (
         "address already in use",
         "address_in_use",
         "end the program that listens there, or give Kubo another address (`ipfs config Addresses.API`, `Addresses.Gateway`)",
     ),
-    ("deprecated configuration detected", "config_refused", "change the repo's config as Kubo says"),
+    ("deprecated configuration detected", "config_refused", REFUSED),
+    ("failure to decode config", "config_refused", REFUSED),
+    ("no longer disables the provide system", "config_refused", REFUSED),
+    ("incorrectly formatted address filter", "config_refused", REFUSED),
+    ("unrecognized routing option", "config_refused", REFUSED),
     (
         "that supports the existing repo",
         "repo_too_new",

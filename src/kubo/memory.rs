@@ -1,13 +1,16 @@
 //! What of Kubo survives a restart of the actor, as old as the process: the state machine, what is known of the repo and of the
 //! children so far, the RPC listener; how the next child is started from that, and what is reported of it.
 
+use super::address::Address;
 use super::process::{ChildState, Launch};
 use super::repo::Repo;
-use super::state::{Effect, Machine};
+use super::rpc::Rpc;
+use super::state::{Effect, Machine, Transition};
 use crate::config::Config;
 use crate::instance;
 use jiff::{SignedDuration, Timestamp};
-use proto_msgs::kubo::{KuboExit, KuboReport, KuboState};
+use proto_msgs::event::KuboChange;
+use proto_msgs::kubo::{KuboExit, KuboMode, KuboReport, KuboState};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,6 +32,8 @@ pub struct Memory {
     pub(super) machine: Machine,
     pub(super) repo: Option<Repo>,
     pub(super) version: Option<String>,
+    pub(super) peers: Option<u64>,
+    pub(super) change: Option<KuboChange>,
     /// The newest child that the machine knows of.
     pub(super) run: u64,
     pub(super) last_exit: Option<KuboExit>,
@@ -37,14 +42,22 @@ pub struct Memory {
 
 impl Memory {
     /// Before the first start; `stopped`: since when Kubo is to stay stopped.
-    pub fn new(stopped: Option<Timestamp>) -> Arc<Mutex<Memory>> {
+    pub fn new(config: &Config, stopped: Option<Timestamp>) -> Arc<Mutex<Memory>> {
+        let machine = match stopped {
+            // What somebody else runs is not ours to keep stopped.
+            _ if config.attach.is_some() => Machine::follows(),
+            Some(_) => Machine::stays_stopped(),
+            None => Machine::new(),
+        };
         Arc::new(Mutex::new(Memory {
             began: Instant::now(),
             since: stopped.unwrap_or_else(Timestamp::now),
             next_try: None,
-            machine: if stopped.is_some() { Machine::stays_stopped() } else { Machine::new() },
+            machine,
             repo: None,
             version: None,
+            peers: None,
+            change: None,
             run: 0,
             last_exit: None,
             listener: None,
@@ -55,12 +68,18 @@ impl Memory {
         self.began.elapsed()
     }
 
-    /// A step of the machine, at this time and with this jitter.
-    pub(super) fn step(&mut self, step: impl FnOnce(&mut Machine, Duration, f64) -> Vec<Effect>) -> Vec<Effect> {
-        let (now, before) = (self.now(), self.machine.state());
+    /// A step of the machine, at this time and with this jitter: what to do, and what has changed.
+    pub(super) fn step(
+        &mut self,
+        step: impl FnOnce(&mut Machine, Duration, f64) -> Vec<Effect>,
+    ) -> (Vec<Effect>, Vec<KuboChange>) {
+        let now = self.now();
         let effects = step(&mut self.machine, now, rand::random());
-        if self.machine.state() != before {
+        let told = |Transition { from, to, cause, evidence }| KuboChange { from, to, cause, evidence };
+        let changes: Vec<KuboChange> = self.machine.take_transitions().into_iter().map(told).collect();
+        if let Some(last) = changes.last() {
             self.since = Timestamp::now();
+            self.change = Some(last.clone());
         }
         let next = self.machine.next_try();
         if next != self.next_try.map(|(at, _)| at) {
@@ -68,12 +87,18 @@ impl Memory {
             let wall = |at| Timestamp::now().checked_add(wait(at)?).ok();
             self.next_try = next.and_then(|at| Some((at, wall(at)?)));
         }
-        effects
+        (effects, changes)
+    }
+
+    /// The way to its RPC, where there is one already.
+    pub(super) fn rpc(&self) -> Option<Rpc> {
+        self.repo.as_ref().map(|repo| repo.rpc.clone())
     }
 
     /// How the next child is started: on the RPC socket, which is bound once and outlives children.
     pub(super) fn launch(&mut self, config: &Config) -> io::Result<Launch> {
-        let repo = self.repo.as_ref().ok_or_else(|| io::Error::other("the repo was not looked at"))?;
+        let program = self.repo.as_ref().and_then(|repo| repo.program.clone());
+        let program = program.ok_or_else(|| io::Error::other("the repo was not looked at"))?;
         let path = rpc_socket(config);
         let listener = match &self.listener {
             // Somebody may have removed it, with the directory that it is in.
@@ -97,7 +122,7 @@ impl Memory {
             ("LISTEN_FDNAMES", "io.ipfs.api".into()),
             ("IPFS_WAIT_REPO_LOCK", WAIT_REPO_LOCK.into()),
         ];
-        Ok(Launch { program: repo.program.clone(), args, env, listener: OwnedFd::from(listener) })
+        Ok(Launch { program, args, env, listener: OwnedFd::from(listener) })
     }
 
     /// For `kubo status`.
@@ -110,16 +135,31 @@ impl Memory {
         KuboReport {
             state: machine.state(),
             since: crate::time::text(self.since),
+            change: self.change.clone(),
             held: machine.held().cloned(),
             pid,
-            peer_id: self.repo.as_ref().map(|repo| repo.peer_id.clone()),
+            peers: self.peers,
             version: self.version.clone(),
-            binary: self.repo.as_ref().map_or(&config.kubo, |repo| &repo.program).display().to_string(),
             restarts: self.run.saturating_sub(1),
             last_exit: self.last_exit.clone(),
             next_retry: self.next_try.map(|(_, at)| crate::time::text(at)),
-            ..before_start(config)
+            ..match &self.repo {
+                Some(node) => of_node(config, node),
+                None => before_start(config),
+            }
         }
+    }
+}
+
+fn of_node(config: &Config, node: &Repo) -> KuboReport {
+    KuboReport {
+        peer_id: Some(node.peer_id.clone()),
+        repo: node.repo.as_ref().map(|repo| repo.display().to_string()),
+        binary: node.program.as_ref().map(|program| program.display().to_string()),
+        rpc: node.rpc.address().to_string(),
+        api: node.api.clone(),
+        warnings: node.warnings.clone(),
+        ..before_start(config)
     }
 }
 
@@ -128,13 +168,23 @@ pub fn before_start(config: &Config) -> KuboReport {
     KuboReport {
         state: KuboState::Backoff,
         since: crate::time::now(),
+        mode: if config.attach.is_some() { KuboMode::Attach } else { KuboMode::Spawn },
+        change: None,
         held: None,
         pid: None,
+        memory: None,
+        peers: None,
+        newest_line: None,
         peer_id: None,
         version: None,
-        repo: config.ipfs_path.display().to_string(),
-        binary: config.kubo.display().to_string(),
-        rpc: rpc_socket(config).display().to_string(),
+        repo: config.attach.is_none().then(|| config.ipfs_path.display().to_string()),
+        binary: config.attach.is_none().then(|| config.kubo.display().to_string()),
+        rpc: match &config.attach {
+            Some(attach) => attach.to_string(),
+            None => Address::Unix(rpc_socket(config)).to_string(),
+        },
+        api: Vec::new(),
+        warnings: Vec::new(),
         restarts: 0,
         last_exit: None,
         next_retry: None,

@@ -14,6 +14,9 @@
 //! identity, `wish` keeps what a person wants, `rpc` speaks to Kubo.
 
 pub mod actor;
+pub mod address;
+mod attach;
+mod care;
 mod cause;
 mod goal;
 pub mod launch;

@@ -3,6 +3,7 @@
 //!
 //! Bounded three ways: a line is cut, the number of kept lines is limited, and so is their size together.
 
+use jiff::Timestamp;
 use proto_msgs::kubo::{KuboLogLine, KuboLogPage};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,6 +11,7 @@ use std::process::{ChildStderr, ChildStdout};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Lines that are kept ...
 const KEPT_LINES: usize = 2000;
@@ -29,6 +31,8 @@ struct Ring {
     lines: VecDeque<KuboLogLine>,
     bytes: usize,
     dropped: u64,
+    /// Lines of this daemon's life, for those who follow.
+    newest: watch::Sender<u64>,
 }
 
 /// The two threads that read one child's output.
@@ -41,11 +45,27 @@ pub struct Readers {
 }
 
 impl Output {
-    /// The newest lines of all children, oldest first.
-    pub fn newest(&self, lines: usize) -> KuboLogPage {
+    /// The newest lines of all children, oldest first, of those that were written since; and the number of the newest one.
+    pub fn newest(&self, lines: usize, since: Option<Timestamp>) -> (KuboLogPage, u64) {
         let ring = self.ring();
-        let skip = ring.lines.len().saturating_sub(lines);
-        KuboLogPage { lines: ring.lines.iter().skip(skip).cloned().collect(), dropped: ring.dropped }
+        let old =
+            |line: &&KuboLogLine| since.is_some_and(|since| line.at.parse::<Timestamp>().is_ok_and(|at| at < since));
+        let old = ring.lines.iter().take_while(old).count();
+        let skip = ring.lines.len().saturating_sub(lines).max(old);
+        (KuboLogPage { lines: ring.lines.iter().skip(skip).cloned().collect(), dropped: ring.dropped }, ring.written())
+    }
+
+    /// The lines after that number, and how many of them are no longer kept; and the number of the newest one.
+    pub fn after(&self, number: u64) -> (KuboLogPage, u64) {
+        let ring = self.ring();
+        let missed = ring.dropped.saturating_sub(number);
+        let skip = usize::try_from(number.saturating_sub(ring.dropped)).unwrap_or(usize::MAX);
+        (KuboLogPage { lines: ring.lines.iter().skip(skip).cloned().collect(), dropped: missed }, ring.written())
+    }
+
+    /// The number of the newest line, as it rises.
+    pub fn growth(&self) -> watch::Receiver<u64> {
+        self.ring().newest.subscribe()
     }
 
     /// Starts to read a child's pipes.
@@ -105,9 +125,10 @@ impl Ring {
         self.bytes += line.text.len();
         self.lines.push_back(line);
         while self.lines.len() > KEPT_LINES || self.bytes > KEPT_BYTES {
-            let Some(oldest) = self.lines.pop_front() else { return };
+            let Some(oldest) = self.lines.pop_front() else { break };
             self.bytes -= oldest.text.len();
             self.dropped += 1;
         }
+        self.newest.send_replace(self.written());
     }
 }

@@ -8,7 +8,6 @@ use super::launch;
 use super::orphans;
 use super::output::{Output, Readers};
 use jiff::Timestamp;
-use proto_msgs::kubo::KuboLogPage;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
@@ -144,9 +143,9 @@ impl Spawner {
         self.child.clone()
     }
 
-    /// The newest lines of output of all children.
-    pub fn logs(&self, lines: usize) -> KuboLogPage {
-        self.output.newest(lines)
+    /// What all children have written.
+    pub fn output(&self) -> &Output {
+        &self.output
     }
 
     fn order(&self, order: Order) {
@@ -396,7 +395,7 @@ mod tests {
         assert_eq!(place.end(1).await, (Some(3), None, false, vec!["first".to_owned()]));
         place.sh("kill -9 $$").await.expect("started");
         assert_eq!(place.end(2).await, (None, Some(9), false, vec![]));
-        assert_eq!(place.spawner.logs(10).lines.len(), 1);
+        assert_eq!(place.spawner.output().newest(10, None).0.lines.len(), 1);
     }
 
     #[tokio::test]
@@ -444,7 +443,7 @@ mod tests {
             .expect("started");
         let (code, _, _, words) = place.end(1).await;
         assert_eq!((code, words.last().map(String::as_str)), (Some(0), Some("end")));
-        let page = place.spawner.logs(2000);
+        let page = place.spawner.output().newest(2000, None).0;
         assert!(page.lines.iter().all(|line| line.text.len() <= 64 << 10));
         assert!(page.lines.iter().map(|line| line.text.len()).sum::<usize>() <= 1 << 20);
         assert_eq!(page.dropped + page.lines.len() as u64, 2 + 20_000_000_u64.div_ceil(64 << 10));

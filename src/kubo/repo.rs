@@ -4,12 +4,16 @@
 //! directory) and a repo of another node are held, never initialised and never taken for "all pins removed". A repo that was
 //! there before the daemon is never changed.
 
+use super::address::Address;
+use super::care;
+use super::memory::rpc_socket;
 use super::orphans;
 use super::process::clean;
-use super::state::Event;
+use super::rpc::Rpc;
 use crate::config::Config;
 use crate::janitor::evidence;
 use crate::snapshot::atomic;
+use proto_msgs::doctor::Finding;
 use proto_msgs::kubo::Held;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -29,16 +33,25 @@ const INIT_DEADLINE: Duration = Duration::from_secs(120);
 struct Node {
     /// `null` from before the first `ipfs init` until it has succeeded.
     peer_id: Option<String>,
-    repo: PathBuf,
+    /// `null` when somebody else runs the node.
+    repo: Option<PathBuf>,
 }
 
-/// A repo that may be started.
+/// A node that may be started, or followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repo {
-    /// Its node.
+    /// Its identity.
     pub peer_id: String,
-    /// Kubo's program.
-    pub program: PathBuf,
+    /// Kubo's program; `None` when somebody else runs it.
+    pub program: Option<PathBuf>,
+    /// The way to its RPC.
+    pub rpc: Rpc,
+    /// Where its repo is, as far as that is known.
+    pub repo: Option<PathBuf>,
+    /// Where its own config says that its RPC is.
+    pub api: Vec<String>,
+    /// What in its config breaks it, or can harm.
+    pub warnings: Vec<Finding>,
 }
 
 /// Checks program, repo and lock, and makes the repo where that is allowed. Blocks: `ipfs init` takes a moment.
@@ -53,7 +66,9 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
     for remembered in [known, index_peer].into_iter().flatten() {
         match &present {
             None => return Err(missing(config, remembered)),
-            Some(present) if present != remembered => return Err(changed(config, remembered, present)),
+            Some(present) if present != remembered => {
+                return Err(changed(&repo.display().to_string(), remembered, present));
+            }
             Some(_) => {}
         }
     }
@@ -61,7 +76,7 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
         return Err(held);
     }
     // Our own init was cut short by the end of the daemon or of the machine.
-    let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none() && node.repo == repo);
+    let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none() && node.repo.as_deref() == Some(repo));
     let peer_id = match present {
         Some(_) if half_made && !is_complete(repo) => {
             // Aside and not away: it holds a private key, though one that never was in use.
@@ -80,10 +95,32 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
             ));
         }
     };
-    if node.is_none_or(|node| node.peer_id.as_deref() != Some(&peer_id) || node.repo != repo) {
-        write_node(config, Some(peer_id.clone()))?;
+    note(config, node, &peer_id, Some(repo.to_owned()))?;
+    let text = std::fs::read(repo.join("config")).unwrap_or_default();
+    let found = serde_json::from_slice(&text).unwrap_or_default();
+    Ok(Repo {
+        peer_id,
+        program: Some(program),
+        rpc: Rpc::new(Address::Unix(rpc_socket(config))),
+        repo: Some(repo.to_owned()),
+        api: care::api(&found),
+        warnings: care::warnings(&found, Some(&config.kubo_args), config.stop_grace),
+    })
+}
+
+/// Whether this data dir may belong to the node that somebody else runs; from here on it does. Blocks.
+pub(super) fn belongs_here(config: &Config, present: &str, index_peer: Option<&str>) -> Result<(), Held> {
+    let node = read_node(&config.node_file())?;
+    let known = node.as_ref().and_then(|node| node.peer_id.as_deref());
+    if let Some(other) = [known, index_peer].into_iter().flatten().find(|remembered| *remembered != present) {
+        return Err(changed("the Kubo that answers", other, present));
     }
-    Ok(Repo { peer_id, program })
+    note(config, node, present, None)
+}
+
+fn note(config: &Config, node: Option<Node>, peer_id: &str, repo: Option<PathBuf>) -> Result<(), Held> {
+    let new = Node { peer_id: Some(peer_id.to_owned()), repo };
+    if node.as_ref() == Some(&new) { Ok(()) } else { write_node(config, &new) }
 }
 
 fn is_empty(repo: &Path) -> bool {
@@ -99,12 +136,11 @@ fn is_complete(repo: &Path) -> bool {
 }
 
 /// What the end of a run means when Kubo could not even be launched.
-pub fn not_launched(program: &Path, last_words: &str) -> Event {
+pub(super) fn not_launched(program: Option<&Path>, last_words: &str) -> Held {
+    let program = program.unwrap_or(Path::new("Kubo"));
     let detail =
         if last_words.is_empty() { format!("{} cannot be started", program.display()) } else { last_words.into() };
-    Event::Exited {
-        permanent: Some(held("binary_unusable", detail, "install Kubo for this machine, or name it with --kubo")),
-    }
+    held("binary_unusable", detail, "install Kubo for this machine, or name it with --kubo")
 }
 
 /// A reason to hold.
@@ -150,11 +186,10 @@ fn read_node(path: &Path) -> Result<Option<Node>, Held> {
     }
 }
 
-fn write_node(config: &Config, peer_id: Option<String>) -> Result<(), Held> {
-    let node = Node { peer_id, repo: config.ipfs_path.clone() };
+fn write_node(config: &Config, node: &Node) -> Result<(), Held> {
     let path = config.node_file();
     let written =
-        serde_json::to_vec_pretty(&node).map_err(io::Error::from).and_then(|bytes| atomic::replace(&path, &bytes));
+        serde_json::to_vec_pretty(node).map_err(io::Error::from).and_then(|bytes| atomic::replace(&path, &bytes));
     written.map_err(|error| {
         held(
             "data_dir_unwritable",
@@ -218,10 +253,10 @@ fn missing(config: &Config, remembered: &str) -> Held {
     )
 }
 
-fn changed(config: &Config, remembered: &str, present: &str) -> Held {
+fn changed(what: &str, remembered: &str, present: &str) -> Held {
     held(
         "repo_changed",
-        format!("{} is node {present}, and this data dir belongs to node {remembered}", config.ipfs_path.display()),
+        format!("{what} is node {present}, and this data dir belongs to node {remembered}"),
         "put the old repo back, or give this one a --data-dir of its own",
     )
 }
@@ -231,10 +266,14 @@ fn init_failed(repo: &Path, why: &str) -> Held {
     held("init_failed", detail, "mend what it says; the start is tried again by itself")
 }
 
+fn unfinished(repo: &Path) -> Node {
+    Node { peer_id: None, repo: Some(repo.to_owned()) }
+}
+
 fn init(config: &Config, program: &Path) -> Result<String, Held> {
     let repo = config.ipfs_path.as_path();
     // First of all: from here on this data dir has seen a repo.
-    write_node(config, None)?;
+    write_node(config, &unfinished(repo))?;
     let mut command = Command::new(program);
     clean(&mut command).arg("init").env("IPFS_PATH", repo);
     if !config.init_profiles.is_empty() {
@@ -385,7 +424,7 @@ mod tests {
     #[test]
     fn an_init_that_was_cut_short_is_done_again() {
         let (_dir, config) = place();
-        write_node(&config, None).expect("written");
+        write_node(&config, &unfinished(&config.ipfs_path)).expect("written");
         std::fs::create_dir(&config.ipfs_path).expect("made");
         std::fs::write(config.ipfs_path.join("config123"), "{").expect("written");
         assert_eq!(prepare(&config, None).expect("made").peer_id, "New");
@@ -394,7 +433,7 @@ mod tests {
     #[test]
     fn an_init_that_was_cut_short_after_its_config_is_done_again_and_the_key_is_kept() {
         let (_dir, config) = place();
-        write_node(&config, None).expect("written");
+        write_node(&config, &unfinished(&config.ipfs_path)).expect("written");
         repo_of(&config, "Half");
         assert_eq!(prepare(&config, None).expect("made").peer_id, "New");
         let aside = std::fs::read_to_string(config.ipfs_path.join("config.unfinished")).expect("kept");
@@ -404,7 +443,7 @@ mod tests {
     #[test]
     fn an_init_that_was_cut_short_at_its_very_end_is_finished() {
         let (_dir, config) = place();
-        write_node(&config, None).expect("written");
+        write_node(&config, &unfinished(&config.ipfs_path)).expect("written");
         let text = r#"{"Identity":{"PeerID":"Made"},"Addresses":{"API":"/ip4/127.0.0.1/tcp/5001"}}"#;
         std::fs::create_dir(&config.ipfs_path).expect("made");
         std::fs::write(config.ipfs_path.join("config"), text).expect("written");
@@ -438,7 +477,7 @@ mod tests {
     #[test]
     fn an_init_that_was_cut_short_elsewhere_gives_no_right_to_another_repo() {
         let (_dir, config) = place();
-        let elsewhere = Node { peer_id: None, repo: "/some/where/else".into() };
+        let elsewhere = unfinished(Path::new("/some/where/else"));
         let unfinished = serde_json::to_vec(&elsewhere).expect("JSON");
         std::fs::create_dir_all(&config.data_dir).expect("made");
         std::fs::write(config.node_file(), &unfinished).expect("written");

@@ -58,6 +58,11 @@ impl Restarts {
         Retry { after: wait.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0)), crash_loop }
     }
 
+    /// Whether nothing has ended yet that counts.
+    pub fn is_new(&self) -> bool {
+        self.tries == 0
+    }
+
     /// A person asked for a start: the past no longer counts.
     pub fn forgive(&mut self) {
         *self = Restarts::default();

@@ -1,11 +1,15 @@
-//! Kubo's RPC over its Unix socket. POST only, one connection a call, every call with a deadline.
+//! Kubo's RPC, over a Unix socket or a port of this machine. POST only, one connection a call, every call with a deadline.
 //!
 //! Kubo answers 200 and reports a late error only in the trailer `X-Stream-Error`, so no body is believed before its trailers
 //! were read. Dropping a call closes its connection, which cancels it in Kubo.
 
+use super::address::Address;
+use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::HeaderValue;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,10 +18,10 @@ use proto_msgs::{Fault, FaultKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_util::task::AbortOnDropHandle;
 
 /// For answers that are short by nature.
@@ -91,10 +95,28 @@ pub struct NodeId {
 }
 
 /// A cloneable way to Kubo's RPC.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rpc {
-    socket: Arc<Path>,
+    address: Arc<Address>,
+    /// What the RPC asks for, marked as secret.
+    secret: Option<HeaderValue>,
 }
+
+/// What `kubo gc` has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Blocks removed.
+    pub blocks: u64,
+    /// What could not be removed, the first [`MOST_ERRORS`].
+    pub errors: Vec<String>,
+}
+
+/// Errors of a garbage collection that are kept.
+const MOST_ERRORS: usize = 100;
+/// For `swarm/peers`, of which a busy node has thousands.
+const PEERS: usize = 16 << 20;
+/// The empty directory, a CID that needs no block.
+const EMPTY: &str = "bafyaabakaieac";
 
 #[derive(Deserialize)]
 struct KuboError {
@@ -103,9 +125,90 @@ struct KuboError {
 }
 
 impl Rpc {
-    /// The RPC at a socket; nothing is connected yet.
-    pub fn new(socket: PathBuf) -> Rpc {
-        Rpc { socket: socket.into() }
+    /// The RPC at an address; nothing is connected yet.
+    pub fn new(address: Address) -> Rpc {
+        Rpc { address: Arc::new(address), secret: None }
+    }
+
+    /// The same for an RPC that asks for a secret, which is written as for Kubo's `--api-auth`: `bearer:…` or `basic:user:password`.
+    /// `None` when it is written otherwise.
+    pub fn with_secret(self, secret: &str) -> Option<Rpc> {
+        let header = match secret.trim().split_once(':')? {
+            ("bearer", token) => format!("Bearer {token}"),
+            ("basic", pair) => format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)),
+            _ => return None,
+        };
+        let mut header = HeaderValue::from_str(&header).ok()?;
+        header.set_sensitive(true);
+        Some(Rpc { secret: Some(header), ..self })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether Kubo says that it is well: not on its way down, and able to read its repo.
+    pub async fn healthy(&self, deadline: Duration) -> Result<(), RpcError> {
+        match in_time(deadline, self.call("diag/healthy", SHORT, |_| Ok(()))).await {
+            Err(RpcError::Refused { status: 404, .. }) => {}
+            answer => return answer.map(drop),
+        }
+        // Before Kubo 0.42: one look into the pins, whichever way it ends.
+        match self.pin_of(EMPTY, deadline).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many peers it is connected to; `None` when it is offline.
+    pub async fn peers(&self, deadline: Duration) -> Result<Option<u64>, RpcError> {
+        #[derive(Deserialize)]
+        struct Swarm {
+            #[serde(rename = "Peers", default)]
+            peers: Option<Vec<serde::de::IgnoredAny>>,
+        }
+        match in_time(deadline, self.call("swarm/peers", PEERS, |_| Ok(()))).await {
+            Ok(body) => Ok(Some(parse::<Swarm>("swarm/peers", &body)?.peers.map_or(0, |peers| peers.len() as u64))),
+            Err(RpcError::Refused { message, .. }) if message.contains("online mode") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The size of the repo in bytes, as Kubo counts it.
+    pub async fn repo_size(&self, deadline: Duration) -> Result<u64, RpcError> {
+        #[derive(Deserialize)]
+        struct Stat {
+            #[serde(rename = "RepoSize")]
+            size: u64,
+        }
+        Ok(self.short::<Stat>("repo/stat", "repo/stat?size-only=true", deadline).await?.size)
+    }
+
+    /// Removes what nothing keeps, for as long as it takes.
+    pub async fn gc(&self, mut on_progress: impl FnMut(u64) + Send) -> Result<Collected, RpcError> {
+        #[derive(Deserialize)]
+        struct Line {
+            #[serde(rename = "Key")]
+            key: Option<serde::de::IgnoredAny>,
+            #[serde(rename = "Error", default)]
+            error: String,
+        }
+        let mut collected = Collected::default();
+        let each = self.lines("repo/gc?stream-errors=true", |line| {
+            let line: Line = parse("repo/gc", line)?;
+            if !line.error.is_empty() {
+                if collected.errors.len() < MOST_ERRORS {
+                    collected.errors.push(line.error);
+                }
+            } else if line.key.is_some() {
+                collected.blocks += 1;
+                on_progress(collected.blocks);
+            }
+            Ok(())
+        });
+        each.await?;
+        Ok(collected)
     }
 
     /// Who answers there.
@@ -191,27 +294,15 @@ impl Rpc {
         let name = name.map(|name| format!("&name={}", encoded(name))).unwrap_or_default();
         let call = format!("pin/add?arg={}&recursive={recursive}&progress=true{name}", encoded(cid));
         let mut pinned = false;
-        let mut rest = Vec::new();
-        let mut take = |line: &[u8]| -> Result<(), RpcError> {
+        let each = self.lines(&call, |line| {
             let line: Line = parse("pin/add", line)?;
             pinned |= line.pins.is_some_and(|pins| !pins.is_empty());
             if let Some(blocks) = line.progress {
                 on_progress(Progress { blocks, bytes: line.bytes });
             }
             Ok(())
-        };
-        self.call(&call, usize::MAX, |chunk| {
-            rest.extend_from_slice(chunk);
-            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                take(&line)?;
-            }
-            if rest.len() > SHORT { Err(RpcError::TooLarge { limit: SHORT }) } else { Ok(()) }
-        })
-        .await?;
-        if !rest.trim_ascii().is_empty() {
-            take(&rest)?;
-        }
+        });
+        each.await?;
         if pinned { Ok(()) } else { Err(RpcError::Cut("the confirmation is missing".to_owned())) }
     }
 
@@ -230,6 +321,21 @@ impl Rpc {
         parse(name, &body)
     }
 
+    /// One call whose answer is a JSON value a line, for as long as it takes.
+    async fn lines(&self, call: &str, mut take: impl FnMut(&[u8]) -> Result<(), RpcError>) -> Result<(), RpcError> {
+        let mut rest = Vec::new();
+        self.call(call, usize::MAX, |chunk| {
+            rest.extend_from_slice(chunk);
+            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                take(&line)?;
+            }
+            if rest.len() > SHORT { Err(RpcError::TooLarge { limit: SHORT }) } else { Ok(()) }
+        })
+        .await?;
+        if rest.trim_ascii().is_empty() { Ok(()) } else { take(&rest) }
+    }
+
     /// One call. Each chunk goes to `on_chunk`; a body within a `limit` of less than `usize::MAX` is collected, too.
     async fn call(
         &self,
@@ -237,14 +343,21 @@ impl Rpc {
         limit: usize,
         mut on_chunk: impl FnMut(&[u8]) -> Result<(), RpcError>,
     ) -> Result<Bytes, RpcError> {
-        let stream = UnixStream::connect(&*self.socket).await.map_err(RpcError::Unreachable)?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(RpcError::Connection)?;
-        // The connection's task ends with this call, whichever way it ends.
-        let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-        let request = Request::post(format!("/api/v0/{call}"))
-            .header("host", "kubo")
-            .header("user-agent", concat!("ipfs-kitd/", env!("CARGO_PKG_VERSION")))
+        let (mut sender, _connection) = match &*self.address {
+            Address::Unix(path) => speak(UnixStream::connect(path).await).await?,
+            Address::Tcp(socket) => speak(TcpStream::connect(socket).await).await?,
+        };
+        let host = match &*self.address {
+            Address::Unix(_) => "kubo".to_owned(),
+            Address::Tcp(socket) => socket.to_string(),
+        };
+        let mut request = Request::post(format!("/api/v0/{call}"))
+            .header("host", host)
+            .header("user-agent", concat!("ipfs-kitd/", env!("CARGO_PKG_VERSION")));
+        if let Some(secret) = &self.secret {
+            request = request.header("authorization", secret);
+        }
+        let request = request
             .body(Empty::<Bytes>::new())
             .map_err(|error| RpcError::Malformed { call: "request", detail: error.to_string() })?;
         let response = sender.send_request(request).await.map_err(RpcError::Connection)?;
@@ -275,6 +388,18 @@ impl Rpc {
         }
         Ok(whole.freeze())
     }
+}
+
+type Connection = AbortOnDropHandle<Result<(), hyper::Error>>;
+
+/// The second of the two is the connection's task, which ends with the call, whichever way that ends.
+async fn speak<S>(stream: io::Result<S>) -> Result<(SendRequest<Empty<Bytes>>, Connection), RpcError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = stream.map_err(RpcError::Unreachable)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(RpcError::Connection)?;
+    Ok((sender, AbortOnDropHandle::new(tokio::spawn(connection))))
 }
 
 async fn refused(response: Response<Incoming>) -> RpcError {
@@ -317,7 +442,7 @@ mod tests {
             let _ = stream.read(&mut request).await.expect("a request");
             stream.write_all(bytes).await.expect("written");
         });
-        (dir, Rpc::new(path))
+        (dir, Rpc::new(Address::Unix(path)))
     }
 
     const DEADLINE: Duration = Duration::from_secs(5);
@@ -364,13 +489,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_socket_and_a_silent_one_are_told_apart() {
-        let rpc = Rpc::new("/nonexistent/rpc.sock".into());
+        let rpc = Rpc::new(Address::Unix("/nonexistent/rpc.sock".into()));
         assert!(matches!(rpc.id(DEADLINE).await, Err(RpcError::Unreachable(_))));
         let dir = tempfile::tempdir().expect("a temp dir");
         let path = dir.path().join("rpc.sock");
         let _listener = UnixListener::bind(&path).expect("bound");
         let short = Duration::from_millis(20);
-        assert!(matches!(Rpc::new(path).id(short).await, Err(RpcError::Deadline(_))));
+        assert!(matches!(Rpc::new(Address::Unix(path)).id(short).await, Err(RpcError::Deadline(_))));
     }
 
     #[tokio::test]
@@ -391,7 +516,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temp dir");
         let path = dir.path().join("rpc.sock");
         let listener = UnixListener::bind(&path).expect("bound");
-        let call = tokio::spawn(async move { Rpc::new(path).pin_add("a", None, PinType::Recursive, |_| {}).await });
+        let call =
+            tokio::spawn(
+                async move { Rpc::new(Address::Unix(path)).pin_add("a", None, PinType::Recursive, |_| {}).await },
+            );
         let (mut stream, _) = listener.accept().await.expect("accepted");
         assert!(stream.read(&mut [0; 4096]).await.expect("a request") > 0);
         call.abort();
@@ -421,7 +549,7 @@ mod tests {
             }
             asked
         });
-        let found = Rpc::new(path).pin_of("a", DEADLINE).await;
+        let found = Rpc::new(Address::Unix(path)).pin_of("a", DEADLINE).await;
         (found, server.await.expect("no panic"))
     }
 

@@ -1,22 +1,25 @@
 //! What tells the actor about Kubo: the spawner's watch on the child, Kubo's own word that it is ready, and its API. Each is a
 //! task that ends with the actor's incarnation and only sends messages.
 
-use super::actor::{ChildChanged, Happened, Kubo, Probed};
+use super::actor::{ChildChanged, Kubo, Peers, Probed};
+use super::memory::Memory;
 use super::process::ChildState;
-use super::rpc::Rpc;
-use super::state::Event;
+use super::rpc::{Rpc, RpcError};
 use crate::board::Board;
 use kameo::actor::ActorRef;
 use proto_msgs::kubo::KuboState;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixDatagram;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Between two looks at Kubo's API.
 const PROBE: Duration = Duration::from_secs(2);
-/// For its answer.
+/// Between two counts of its peers.
+const PEERS: Duration = Duration::from_secs(30);
+/// For an answer.
 pub(super) const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) async fn watch_child(mut child: watch::Receiver<ChildState>, me: ActorRef<Kubo>) {
@@ -27,20 +30,49 @@ pub(super) async fn watch_child(mut child: watch::Receiver<ChildState>, me: Acto
     }
 }
 
-pub(super) async fn probe(board: Arc<Board>, rpc: Rpc, me: ActorRef<Kubo>) {
-    let mut tick = tokio::time::interval(PROBE);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// One look at a time: now and then, and at once when Kubo says that it is ready.
+pub(super) async fn probe(board: Arc<Board>, memory: Arc<Mutex<Memory>>, now: Arc<Notify>, me: ActorRef<Kubo>) {
+    let (mut tick, mut count_peers) = (interval(PROBE), interval(PEERS));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    count_peers.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
-        let state = board.kubo.borrow().state;
-        if !matches!(state, KuboState::Starting | KuboState::Running | KuboState::Degraded) {
-            continue;
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = now.notified() => {}
         }
-        let answer = rpc.id(PROBE_DEADLINE).await.map(|id| id.peer_id).map_err(|error| error.to_string());
-        if me.tell(Probed(answer)).await.is_err() {
+        let (state, run) = {
+            let kubo = board.kubo.borrow();
+            (kubo.state, kubo.restarts)
+        };
+        let rpc = memory.lock().unwrap_or_else(PoisonError::into_inner).rpc();
+        let looks = matches!(state, KuboState::Starting | KuboState::Running | KuboState::Degraded);
+        let Some(rpc) = rpc.filter(|_| looks) else { continue };
+        let answer = look(&rpc).await;
+        let well = answer.is_ok();
+        // An answer of one run says nothing of another.
+        if board.kubo.borrow().restarts == run && me.tell(Probed(answer)).await.is_err() {
             return;
         }
+        if well && due(&mut count_peers) {
+            // Without an answer it stays as it was.
+            if let Ok(peers) = rpc.peers(PROBE_DEADLINE).await
+                && me.tell(Peers(peers)).await.is_err()
+            {
+                return;
+            }
+        }
     }
+}
+
+fn due(interval: &mut tokio::time::Interval) -> bool {
+    futures_util::FutureExt::now_or_never(interval.tick()).is_some()
+}
+
+/// Who answers, if it is well.
+async fn look(rpc: &Rpc) -> Result<String, RpcError> {
+    let id = rpc.id(PROBE_DEADLINE).await?;
+    rpc.healthy(PROBE_DEADLINE).await?;
+    Ok(id.peer_id)
 }
 
 pub(super) fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {
@@ -50,13 +82,13 @@ pub(super) fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {
     }
 }
 
-/// The child speaks the service manager's protocol; only its readiness matters here.
-pub(super) async fn listen(socket: UnixDatagram, me: ActorRef<Kubo>) {
+/// The child speaks the service manager's protocol. Its word that it is ready is a reason to look.
+pub(super) async fn listen(socket: UnixDatagram, look: Arc<Notify>) {
     let mut datagram = [0; 4096];
     while let Ok(length) = socket.recv(&mut datagram).await {
         let ready = datagram[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1");
-        if ready && me.tell(Happened(Event::Ready)).await.is_err() {
-            return;
+        if ready {
+            look.notify_one();
         }
     }
 }

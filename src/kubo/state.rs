@@ -2,10 +2,12 @@
 //!
 //! The machine has at most one child by construction (it spawns only while it has none), sends each child at most one stop
 //! signal, and kills only a child that was asked to stop and did not by the deadline. Slow is not dead: a child that does not
-//! answer, or takes long to become ready, is reported as degraded and left alone.
+//! answer, or takes long to become ready, is reported as degraded. One that was ready and answers nothing for the whole of the
+//! hang limit is restarted; one that was never ready is waited for. A Kubo that somebody else runs is followed and never
+//! touched.
 
 use super::cause;
-use super::restart::Restarts;
+use super::restart::{self, Restarts};
 use proto_msgs::kubo::{Held, KuboState};
 use std::time::Duration;
 
@@ -37,14 +39,14 @@ pub enum Event {
     Spawned,
     /// There is none, because the program cannot be started.
     NotSpawned(Held),
-    /// The child says, or its API shows, that it is ready.
-    Ready,
-    /// The API answered with the expected PeerID.
+    /// The API answered with the expected PeerID, and the repo is usable.
     ProbeGood,
-    /// It did not.
-    ProbeBad,
-    /// The child has ended; `permanent` when trying again would not help.
+    /// It did not, or said that it is not well: in one sentence.
+    ProbeBad(String),
+    /// The child has ended, or the Kubo that somebody else runs is gone.
     Exited {
+        /// In one sentence.
+        how: String,
         /// Why it is of no use to try again.
         permanent: Option<Held>,
     },
@@ -72,19 +74,38 @@ pub struct Limits {
     pub stop_grace: Duration,
     /// From the spawn to ready; a child that takes longer is degraded until it is ready after all.
     pub start_timeout: Duration,
+    /// From degraded to the restart of a child that was ready; zero: never.
+    pub hang_limit: Duration,
+}
+
+/// A change of state, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// The state before.
+    pub from: KuboState,
+    /// The state after.
+    pub to: KuboState,
+    /// For programs; of a held Kubo the cause that it is held for.
+    pub cause: String,
+    /// For people: what it rests on.
+    pub evidence: String,
 }
 
 /// A held start is judged again so soon: looking is cheap, and the cause may have gone.
 const JUDGE_AGAIN: Duration = Duration::from_secs(1);
 /// So many bad probes in a row make a running Kubo degraded ...
 const BAD_PROBES: u32 = 3;
-/// ... and so many good ones make it running again.
+/// ... and so many good ones make it running again: twice as many each time that it becomes degraded again ...
 const GOOD_PROBES: u32 = 2;
+/// ... up to this, so that one that keeps changing is told at most once a minute.
+const MOST_GOOD_PROBES: u32 = 60;
 
 #[derive(Clone, Copy, Debug)]
 struct Child {
     ready_at: Option<Duration>,
     asked_to_stop: bool,
+    /// It was asked to stop because it did not answer, and not because anybody wanted it.
+    hung: bool,
 }
 
 /// The state of one Kubo. Times are since the start of the daemon.
@@ -92,6 +113,8 @@ struct Child {
 pub struct Machine {
     state: KuboState,
     held: Option<Held>,
+    /// Whether we run it; somebody else's is followed.
+    ours: bool,
     want: Want,
     child: Option<Child>,
     /// An effect whose answer is awaited: `Judge` or `Spawn`.
@@ -99,6 +122,11 @@ pub struct Machine {
     timer: Option<Duration>,
     restarts: Restarts,
     probes: (u32, u32),
+    /// Since when it answers well without a break, and how often it has ceased to.
+    well: (Duration, u32),
+    /// Whether the next start is one that a person asked for.
+    asked: bool,
+    transitions: Vec<Transition>,
 }
 
 impl Machine {
@@ -107,13 +135,22 @@ impl Machine {
         Machine {
             state: KuboState::Backoff,
             held: None,
+            ours: true,
             want: Want::Run,
             child: None,
             pending: None,
             timer: Some(Duration::ZERO),
             restarts: Restarts::default(),
             probes: (0, 0),
+            well: (Duration::ZERO, 0),
+            asked: false,
+            transitions: Vec::new(),
         }
+    }
+
+    /// Before anything, when somebody else runs Kubo.
+    pub fn follows() -> Machine {
+        Machine { ours: false, ..Machine::new() }
     }
 
     /// Before anything, when somebody has asked a former daemon for a stop: nothing is done until a start is asked for.
@@ -156,6 +193,11 @@ impl Machine {
         !self.has_child() && !self.is_busy()
     }
 
+    /// What has changed since this was asked last.
+    pub fn take_transitions(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
+    }
+
     /// When to send [`Event::Timer`].
     pub fn timer(&self) -> Option<Duration> {
         self.timer
@@ -176,7 +218,10 @@ impl Machine {
         let pending = self.pending.take();
         match (self.child.is_some(), alive) {
             (false, true) => self.on(Event::Spawned, now, jitter, limits),
-            (true, false) => self.on(Event::Exited { permanent: None }, now, jitter, limits),
+            (true, false) if self.ours => {
+                let how = "it ended while the daemon was restarting its watch".to_owned();
+                self.on(Event::Exited { how, permanent: None }, now, jitter, limits)
+            }
             (false, false) if pending.is_some() => self.judge(),
             _ => Vec::new(),
         }
@@ -191,7 +236,7 @@ impl Machine {
                 }
                 self.want = Want::Run;
                 self.restarts.forgive();
-                self.try_start()
+                self.try_start_as_asked()
             }
             Event::StopAsked => self.stop(Want::Stop, now, limits),
             Event::DaemonEnds => self.stop(Want::End, now, limits),
@@ -201,7 +246,10 @@ impl Machine {
                 }
                 self.want = Want::Run;
                 self.restarts.forgive();
-                if self.child.is_some() { self.terminate(now, limits) } else { self.try_start() }
+                match self.child {
+                    Some(_) => self.terminate(now, limits, "restart_asked", "a person asked for a restart"),
+                    None => self.try_start_as_asked(),
+                }
             }
             Event::Judged(judgement) => self.judged(judgement, now, jitter),
             Event::Spawned => self.spawned(now, limits),
@@ -209,19 +257,23 @@ impl Machine {
                 self.pending = None;
                 if self.want == Want::Run { self.hold(held, now, jitter) } else { self.stopped() }
             }
-            Event::Ready => self.ready(now),
-            Event::ProbeGood => self.probed(true, now),
-            Event::ProbeBad => self.probed(false, now),
-            Event::Exited { permanent } => self.exited(permanent, now, jitter),
-            Event::Timer => self.timer_came(now),
+            Event::ProbeGood => self.answers(now),
+            Event::ProbeBad(why) => self.does_not_answer(&why, now, limits),
+            Event::Exited { how, permanent } => self.exited(how, permanent, now, jitter),
+            Event::Timer => self.timer_came(now, limits),
         }
     }
 
-    fn enter(&mut self, state: KuboState) {
-        self.state = state;
-        if state != KuboState::Held {
-            self.held = None;
+    fn enter(&mut self, to: KuboState, cause: &str, evidence: impl Into<String>) {
+        self.held = None;
+        if to != self.state {
+            self.tell(to, cause, evidence.into());
         }
+    }
+
+    fn tell(&mut self, to: KuboState, cause: &str, evidence: String) {
+        let from = std::mem::replace(&mut self.state, to);
+        self.transitions.push(Transition { from, to, cause: cause.to_owned(), evidence });
     }
 
     fn judge(&mut self) -> Vec<Effect> {
@@ -234,17 +286,36 @@ impl Machine {
         if self.child.is_some() || self.pending.is_some() { Vec::new() } else { self.judge() }
     }
 
+    fn try_start_as_asked(&mut self) -> Vec<Effect> {
+        self.asked = self.child.is_none();
+        self.try_start()
+    }
+
     fn judged(&mut self, judgement: Result<(), Held>, now: Duration, jitter: f64) -> Vec<Effect> {
         if self.pending != Some(Effect::Judge) {
             return Vec::new();
         }
         self.pending = None;
+        let asked = std::mem::take(&mut self.asked);
         match judgement {
             _ if self.want != Want::Run => self.stopped(),
             Err(held) => self.hold(held, now, jitter),
+            Ok(()) if !self.ours => {
+                self.child = Some(Child { ready_at: Some(now), asked_to_stop: false, hung: false });
+                self.probes = (0, 0);
+                self.well.0 = now;
+                self.enter(KuboState::Running, "found", "its API answers as the node that is expected");
+                Vec::new()
+            }
             Ok(()) => {
+                let (cause, evidence) = match (&self.held, self.restarts.is_new()) {
+                    _ if asked => ("start_asked", "a person asked for it".to_owned()),
+                    (Some(held), _) => ("cause_gone", format!("it was held for {}", held.cause)),
+                    (None, true) => ("first_start", "Kubo is to run".to_owned()),
+                    (None, false) => ("retry", "the time for the next try has come".to_owned()),
+                };
                 self.pending = Some(Effect::Spawn);
-                self.enter(KuboState::Starting);
+                self.enter(KuboState::Starting, cause, evidence);
                 vec![Effect::Spawn]
             }
         }
@@ -252,26 +323,41 @@ impl Machine {
 
     fn hold(&mut self, held: Held, now: Duration, jitter: f64) -> Vec<Effect> {
         let wait = if is_paced(&held) { self.restarts.ended(now, None, jitter).after } else { JUDGE_AGAIN };
-        self.enter(KuboState::Held);
+        // The words may change with each look, as a PID does; the cause is the news.
+        if self.held.as_ref().is_none_or(|before| before.cause != held.cause) {
+            self.tell(KuboState::Held, &held.cause, held.detail.clone());
+        }
         self.held = Some(held);
         self.timer = Some(now + wait);
         Vec::new()
     }
 
     fn stopped(&mut self) -> Vec<Effect> {
-        self.enter(KuboState::Stopped);
+        let (cause, evidence) = self.why_stopping();
+        self.enter(KuboState::Stopped, cause, evidence);
         self.timer = None;
         Vec::new()
+    }
+
+    fn why_stopping(&self) -> (&'static str, &'static str) {
+        match self.want {
+            Want::End => ("daemon_ends", "the daemon ends"),
+            Want::Stop | Want::Run => ("stop_asked", "a person asked for it"),
+        }
     }
 
     fn spawned(&mut self, now: Duration, limits: Limits) -> Vec<Effect> {
         self.pending = None;
         self.timer = Some(now + limits.start_timeout);
         self.probes = (0, 0);
-        self.child = Some(Child { ready_at: None, asked_to_stop: false });
-        self.enter(KuboState::Starting);
+        self.child = Some(Child { ready_at: None, asked_to_stop: false, hung: false });
+        self.enter(KuboState::Starting, "child_met", "there is a child already");
+        if self.want == Want::Run {
+            return Vec::new();
+        }
         // A stop was asked for while the start was under way.
-        if self.want == Want::Run { Vec::new() } else { self.terminate(now, limits) }
+        let (cause, evidence) = self.why_stopping();
+        self.terminate(now, limits, cause, evidence)
     }
 
     fn ready(&mut self, now: Duration) -> Vec<Effect> {
@@ -282,22 +368,48 @@ impl Machine {
             child.ready_at = Some(now);
             self.timer = None;
             self.probes = (0, 0);
-            self.enter(KuboState::Running);
+            self.well = (now, 0);
+            self.enter(
+                KuboState::Running,
+                "ready",
+                "its API answers as the node that is expected, and its repo is usable",
+            );
         }
         Vec::new()
     }
 
-    fn probed(&mut self, good: bool, now: Duration) -> Vec<Effect> {
-        let (goods, bads) = self.probes;
-        self.probes = if good { (goods + 1, 0) } else { (0, bads + 1) };
+    fn answers(&mut self, now: Duration) -> Vec<Effect> {
         if !self.takes_calls() {
-            // An API that answers is ready; one that doesn't yet is no news.
-            return if good { self.ready(now) } else { Vec::new() };
+            return self.ready(now);
         }
-        if self.probes.1 >= BAD_PROBES {
-            self.enter(KuboState::Degraded);
-        } else if self.probes.0 >= GOOD_PROBES {
-            self.enter(KuboState::Running);
+        self.probes = (self.probes.0 + 1, 0);
+        let needed = GOOD_PROBES.saturating_mul(1 << self.well.1.saturating_sub(1).min(8)).min(MOST_GOOD_PROBES);
+        if self.state == KuboState::Degraded && self.probes.0 >= needed {
+            self.timer = None;
+            self.well.0 = now;
+            let evidence = format!("its API has answered {needed} times in a row");
+            self.enter(KuboState::Running, "answers_again", evidence);
+        }
+        Vec::new()
+    }
+
+    fn does_not_answer(&mut self, why: &str, now: Duration, limits: Limits) -> Vec<Effect> {
+        // Before it is ready that is no news.
+        if !self.takes_calls() {
+            return Vec::new();
+        }
+        self.probes = (0, self.probes.1 + 1);
+        if self.state == KuboState::Running && self.probes.1 >= BAD_PROBES {
+            let lately = now.saturating_sub(self.well.0) < restart::HEALTHY;
+            self.well.1 = if lately { self.well.1.saturating_add(1) } else { 1 };
+            if self.ours && !limits.hang_limit.is_zero() {
+                self.timer = Some(now + limits.hang_limit);
+            }
+            self.enter(
+                KuboState::Degraded,
+                "no_answer",
+                format!("{BAD_PROBES} looks in a row failed, the last one so: {why}"),
+            );
         }
         Vec::new()
     }
@@ -306,18 +418,20 @@ impl Machine {
         if self.want != Want::End {
             self.want = want;
         }
-        if self.child.is_some() {
-            self.terminate(now, limits)
+        if self.child.is_some() && self.ours {
+            let (cause, evidence) = self.why_stopping();
+            self.terminate(now, limits, cause, evidence)
         } else if self.pending.is_some() {
             // The answer to what is pending finds out that nobody wants it any more.
             Vec::new()
         } else {
+            self.child = None;
             self.stopped()
         }
     }
 
-    fn terminate(&mut self, now: Duration, limits: Limits) -> Vec<Effect> {
-        self.enter(KuboState::Stopping);
+    fn terminate(&mut self, now: Duration, limits: Limits, cause: &str, evidence: &str) -> Vec<Effect> {
+        self.enter(KuboState::Stopping, cause, evidence);
         match &mut self.child {
             Some(child) if !child.asked_to_stop => {
                 child.asked_to_stop = true;
@@ -328,15 +442,15 @@ impl Machine {
         }
     }
 
-    fn exited(&mut self, permanent: Option<Held>, now: Duration, jitter: f64) -> Vec<Effect> {
+    fn exited(&mut self, how: String, permanent: Option<Held>, now: Duration, jitter: f64) -> Vec<Effect> {
         let Some(child) = self.child.take() else { return Vec::new() };
         self.timer = None;
         if self.want != Want::Run {
             return self.stopped();
         }
-        if child.asked_to_stop {
-            // A restart was asked for.
-            self.enter(KuboState::Backoff);
+        if child.asked_to_stop && !child.hung {
+            self.asked = true;
+            self.enter(KuboState::Backoff, "restart_asked", how);
             return self.judge();
         }
         if let Some(held) = permanent {
@@ -344,21 +458,27 @@ impl Machine {
         }
         let ready = child.ready_at.map(|at| now.saturating_sub(at));
         let retry = self.restarts.ended(now, ready, jitter);
-        self.enter(if retry.crash_loop { KuboState::CrashLoop } else { KuboState::Backoff });
+        self.enter(if retry.crash_loop { KuboState::CrashLoop } else { KuboState::Backoff }, "exited", how);
         self.timer = Some(now + retry.after);
         Vec::new()
     }
 
-    fn timer_came(&mut self, now: Duration) -> Vec<Effect> {
+    fn timer_came(&mut self, now: Duration, limits: Limits) -> Vec<Effect> {
         if self.timer.is_none_or(|due| now < due) {
             return Vec::new();
         }
         self.timer = None;
-        match (self.state, self.child) {
+        match (self.state, &mut self.child) {
             (KuboState::Stopping, Some(_)) => vec![Effect::Kill],
             (KuboState::Starting, Some(_)) => {
-                self.enter(KuboState::Degraded);
+                let evidence = format!("it is not ready after {} s; it is waited for", limits.start_timeout.as_secs());
+                self.enter(KuboState::Degraded, "slow_start", evidence);
                 Vec::new()
+            }
+            (KuboState::Degraded, Some(child)) if child.ready_at.is_some() && self.ours => {
+                child.hung = true;
+                let evidence = format!("it has not answered well for {} s", limits.hang_limit.as_secs());
+                self.terminate(now, limits, "hung", &evidence)
             }
             (KuboState::Backoff | KuboState::CrashLoop | KuboState::Held, None) => self.try_start(),
             _ => Vec::new(),
@@ -382,7 +502,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { stop_grace: Duration::from_secs(60), start_timeout: Duration::from_secs(600) };
+    const LIMITS: Limits = Limits {
+        stop_grace: Duration::from_secs(60),
+        start_timeout: Duration::from_secs(600),
+        hang_limit: Duration::from_secs(600),
+    };
 
     fn because(cause: &str) -> Held {
         Held { cause: cause.into(), detail: "held".into(), hint: "wait".into() }
@@ -390,6 +514,23 @@ mod tests {
 
     fn held() -> Held {
         because("lock_live")
+    }
+
+    fn exited() -> Event {
+        Event::Exited { how: "killed by SIGKILL".into(), permanent: None }
+    }
+
+    fn refused() -> Event {
+        Event::Exited { how: "exit code 127".into(), permanent: Some(because("binary_unusable")) }
+    }
+
+    fn bad() -> Event {
+        Event::ProbeBad("no answer within 5 s".into())
+    }
+
+    /// The causes of what has changed.
+    fn causes(machine: &mut Machine) -> Vec<String> {
+        machine.take_transitions().into_iter().map(|t| t.cause).collect()
     }
 
     fn at(machine: &mut Machine, ms: u64, event: Event) -> Vec<Effect> {
@@ -401,7 +542,7 @@ mod tests {
         assert_eq!(at(&mut m, 0, Event::Timer), [Effect::Judge]);
         assert_eq!(at(&mut m, 1, Event::Judged(Ok(()))), [Effect::Spawn]);
         assert_eq!(at(&mut m, 2, Event::Spawned), []);
-        assert_eq!(at(&mut m, 3, Event::Ready), []);
+        assert_eq!(at(&mut m, 3, Event::ProbeGood), []);
         assert_eq!(m.state(), KuboState::Running);
         m
     }
@@ -409,7 +550,7 @@ mod tests {
     #[test]
     fn a_killed_kubo_is_judged_and_started_again_after_200_ms() {
         let mut m = running();
-        assert_eq!(at(&mut m, 60_000, Event::Exited { permanent: None }), []);
+        assert_eq!(at(&mut m, 60_000, exited()), []);
         assert_eq!(m.state(), KuboState::Backoff);
         assert_eq!(m.next_try(), Some(Duration::from_millis(60_200)));
         assert_eq!(at(&mut m, 60_100, Event::Timer), []);
@@ -424,7 +565,7 @@ mod tests {
         assert_eq!(at(&mut m, 1200, Event::DaemonEnds), []);
         assert_eq!(at(&mut m, 60_999, Event::Timer), []);
         assert_eq!(at(&mut m, 61_000, Event::Timer), [Effect::Kill]);
-        assert_eq!(at(&mut m, 61_001, Event::Exited { permanent: None }), []);
+        assert_eq!(at(&mut m, 61_001, exited()), []);
         assert_eq!(m.state(), KuboState::Stopped);
         assert_eq!(at(&mut m, 61_002, Event::StartAsked), [], "the daemon is ending");
     }
@@ -454,14 +595,14 @@ mod tests {
     fn a_restart_stops_and_starts_without_a_wait() {
         let mut m = running();
         assert_eq!(at(&mut m, 1000, Event::RestartAsked), [Effect::Terminate]);
-        assert_eq!(at(&mut m, 1500, Event::Exited { permanent: None }), [Effect::Judge]);
+        assert_eq!(at(&mut m, 1500, exited()), [Effect::Judge]);
     }
 
     #[test]
     fn slow_is_not_dead() {
         let mut m = running();
         for ms in 0..100 {
-            assert_eq!(at(&mut m, 1000 + ms, Event::ProbeBad), []);
+            assert_eq!(at(&mut m, 1000 + ms, bad()), []);
         }
         assert_eq!(m.state(), KuboState::Degraded);
         at(&mut m, 2000, Event::ProbeGood);
@@ -471,17 +612,108 @@ mod tests {
     }
 
     #[test]
+    fn s5_a_kubo_that_answers_nothing_for_the_hang_limit_is_restarted_and_not_before() {
+        let mut m = running();
+        for ms in [10_000, 20_000, 30_000] {
+            assert_eq!(at(&mut m, ms, bad()), []);
+        }
+        assert_eq!((m.state(), m.timer()), (KuboState::Degraded, Some(Duration::from_secs(630))));
+        assert_eq!(at(&mut m, 629_999, Event::Timer), []);
+        assert_eq!(at(&mut m, 630_000, Event::Timer), [Effect::Terminate]);
+        assert_eq!(at(&mut m, 690_000, Event::Timer), [Effect::Kill]);
+        assert_eq!(at(&mut m, 690_001, exited()), []);
+        assert_eq!((m.state(), m.next_try()), (KuboState::Backoff, Some(Duration::from_millis(690_201))));
+        assert_eq!(causes(&mut m), ["first_start", "ready", "no_answer", "hung", "exited"]);
+        let never = Limits { hang_limit: Duration::ZERO, ..LIMITS };
+        let mut m = running();
+        for ms in 0..100 {
+            m.on(bad(), Duration::from_millis(ms), 0.5, never);
+        }
+        assert_eq!((m.state(), m.timer()), (KuboState::Degraded, None));
+    }
+
+    #[test]
+    fn s19_a_kubo_that_keeps_changing_is_told_at_most_once_a_minute() {
+        let mut m = running();
+        m.take_transitions();
+        // Every second look fails: never three in a row.
+        for n in 0..1000 {
+            at(&mut m, 2000 * n, if n % 2 == 0 { bad() } else { Event::ProbeGood });
+        }
+        assert_eq!(m.take_transitions(), []);
+        // As bad as it can get: three failures and as many good looks as it takes, over and over, a look every 2 s.
+        let (mut now, mut told) = (2_000_000, 0);
+        let limits = Limits { hang_limit: Duration::ZERO, ..LIMITS };
+        while now < 2_000_000 + 24 * 3_600_000 {
+            now += 2000;
+            let event = if m.state() == KuboState::Running { bad() } else { Event::ProbeGood };
+            m.on(event, Duration::from_millis(now), 0.5, limits);
+            told += m.take_transitions().len();
+        }
+        assert!(told <= 24 * 60, "{told} events in a day");
+    }
+
+    #[test]
+    fn a_kubo_of_somebody_else_is_followed_and_never_started_or_signalled() {
+        let mut m = Machine::follows();
+        assert_eq!(at(&mut m, 0, Event::Timer), [Effect::Judge]);
+        assert_eq!(at(&mut m, 1, Event::Judged(Err(because("not_reachable")))), []);
+        assert_eq!(at(&mut m, 1001, Event::Timer), [Effect::Judge]);
+        assert_eq!(at(&mut m, 1002, Event::Judged(Ok(()))), []);
+        assert_eq!((m.state(), m.takes_calls()), (KuboState::Running, true));
+        for ms in 2000..2003 {
+            assert_eq!(at(&mut m, ms, bad()), []);
+        }
+        assert_eq!((m.state(), m.timer()), (KuboState::Degraded, None));
+        let gone = Event::Exited { how: "connection refused".into(), permanent: Some(because("not_reachable")) };
+        assert_eq!(at(&mut m, 3000, gone), []);
+        assert_eq!((m.state(), m.timer()), (KuboState::Held, Some(Duration::from_secs(4))));
+        at(&mut m, 4000, Event::Timer);
+        at(&mut m, 4001, Event::Judged(Ok(())));
+        assert_eq!(at(&mut m, 5000, Event::DaemonEnds), []);
+        assert_eq!((m.state(), m.is_at_rest()), (KuboState::Stopped, true));
+        assert_eq!(causes(&mut m), ["not_reachable", "found", "no_answer", "not_reachable", "found", "daemon_ends"]);
+    }
+
+    #[test]
+    fn every_change_of_state_is_told_once_with_its_cause_and_evidence() {
+        let mut m = Machine::new();
+        at(&mut m, 0, Event::Timer);
+        for ms in [1, 1002, 2003] {
+            at(&mut m, ms, Event::Judged(Err(held())));
+            at(&mut m, ms + 1000, Event::Timer);
+        }
+        at(&mut m, 3004, Event::Judged(Err(because("disk_full"))));
+        at(&mut m, 300_000, Event::Timer);
+        at(&mut m, 300_001, Event::Judged(Ok(())));
+        at(&mut m, 300_002, Event::Spawned);
+        at(&mut m, 300_003, Event::ProbeGood);
+        at(&mut m, 400_000, Event::StopAsked);
+        at(&mut m, 400_001, exited());
+        at(&mut m, 400_002, Event::StartAsked);
+        at(&mut m, 400_003, Event::Judged(Ok(())));
+        let told = m.take_transitions();
+        let causes: Vec<_> = told.iter().map(|t| t.cause.as_str()).collect();
+        assert_eq!(
+            causes,
+            ["lock_live", "disk_full", "cause_gone", "ready", "stop_asked", "stop_asked", "start_asked"]
+        );
+        assert!(told.iter().all(|t| !t.evidence.is_empty()));
+        assert!(told.windows(2).all(|two| two[0].to == two[1].from), "no gap: {told:?}");
+    }
+
+    #[test]
     fn probes_that_failed_before_ready_do_not_count_afterwards() {
         let mut m = Machine::new();
         at(&mut m, 0, Event::Timer);
         at(&mut m, 1, Event::Judged(Ok(())));
         at(&mut m, 2, Event::Spawned);
         for ms in 3..9 {
-            at(&mut m, ms, Event::ProbeBad);
+            at(&mut m, ms, bad());
             assert_eq!((m.state(), m.takes_calls()), (KuboState::Starting, false));
         }
-        at(&mut m, 10, Event::Ready);
-        at(&mut m, 11, Event::ProbeBad);
+        at(&mut m, 10, Event::ProbeGood);
+        at(&mut m, 11, bad());
         assert_eq!((m.state(), m.takes_calls()), (KuboState::Running, true));
     }
 
@@ -495,7 +727,7 @@ mod tests {
         assert_eq!(m.state(), KuboState::Starting);
         assert_eq!(at(&mut m, 600_002, Event::Timer), []);
         assert_eq!((m.state(), m.takes_calls()), (KuboState::Degraded, false));
-        assert_eq!(at(&mut m, 700_000, Event::Ready), []);
+        assert_eq!(at(&mut m, 700_000, Event::ProbeGood), []);
         assert_eq!((m.state(), m.takes_calls()), (KuboState::Running, true));
     }
 
@@ -508,7 +740,7 @@ mod tests {
             assert_eq!(at(&mut m, now, Event::Timer), [Effect::Judge]);
             assert_eq!(at(&mut m, now, Event::Judged(Ok(()))), [Effect::Spawn]);
             at(&mut m, now, Event::Spawned);
-            at(&mut m, now, Event::Exited { permanent: Some(because("binary_unusable")) });
+            at(&mut m, now, refused());
             assert_eq!(m.state(), KuboState::Held);
             let next = m.next_try().expect("it is said when").as_millis() as u64;
             waits.push(next - now);
@@ -556,6 +788,24 @@ mod tests {
             }
         }
 
+        /// Somebody else's Kubo answers and goes as it likes, and nobody asks us for a start or a stop.
+        fn follow(&mut self, m: &mut Machine, choice: u8) {
+            self.now += 1 + u64::from(choice) * 40;
+            let event = match choice % 6 {
+                0 if self.judging => Event::Judged(Err(because("not_reachable"))),
+                0 | 1 if self.judging => Event::Judged(Ok(())),
+                2 => Event::Exited { how: "gone".into(), permanent: Some(because("not_reachable")) },
+                3 => Event::ProbeGood,
+                4 => bad(),
+                _ => Event::Timer,
+            };
+            self.judging &= !matches!(event, Event::Judged(_));
+            for effect in at(m, self.now, event) {
+                assert_eq!(effect, Effect::Judge, "somebody else's Kubo is touched");
+                self.judging = true;
+            }
+        }
+
         fn step(&mut self, m: &mut Machine, choice: u8) {
             self.now += 1 + u64::from(choice) * 40;
             let event = match choice % 12 {
@@ -566,11 +816,11 @@ mod tests {
                 3 | 4 if self.judging => Event::Judged(Ok(())),
                 5 if self.spawning => Event::NotSpawned(held()),
                 5 | 6 if self.spawning => Event::Spawned,
-                7 if self.child.is_some() => Event::Exited { permanent: None },
-                8 if self.child.is_some() => Event::Ready,
+                7 if self.child.is_some() => exited(),
+                8 if self.child.is_some() => Event::ProbeGood,
                 8 if self.spawning => Event::Spawned,
-                11 if self.child.is_some() => Event::Exited { permanent: Some(because("binary_unusable")) },
-                9 => Event::ProbeBad,
+                11 if self.child.is_some() => refused(),
+                9 => bad(),
                 10 => Event::ProbeGood,
                 _ => Event::Timer,
             };
@@ -601,7 +851,7 @@ mod tests {
                 let event = match () {
                     () if self.judging => Event::Judged(Ok(())),
                     () if self.spawning => Event::Spawned,
-                    () if m.state() == KuboState::Stopping => Event::Exited { permanent: None },
+                    () if m.state() == KuboState::Stopping => exited(),
                     () if self.child.is_some() => Event::ProbeGood,
                     () => Event::Timer,
                 };
@@ -620,6 +870,20 @@ mod tests {
                 prop_assert_eq!(m.has_child(), world.child.is_some());
             }
             world.calm(&mut m);
+            prop_assert_eq!(m.state(), KuboState::Running);
+            let told = m.take_transitions();
+            prop_assert!(told.windows(2).all(|two| two[0].to == two[1].from), "a change was not told");
+        }
+
+        #[test]
+        fn any_sequence_leaves_a_kubo_of_somebody_else_alone_and_ends_running_once_it_answers(choices in prop::collection::vec(0u8..96, 0..200)) {
+            let (mut m, mut world) = (Machine::follows(), World::default());
+            choices.into_iter().for_each(|choice| world.follow(&mut m, choice));
+            for _ in 0..400 {
+                world.now = world.now.max(m.timer().map_or(0, |t| t.as_millis() as u64));
+                let event = if world.judging { Event::Judged(Ok(())) } else if m.takes_calls() { Event::ProbeGood } else { Event::Timer };
+                world.judging = !at(&mut m, world.now, event).is_empty();
+            }
             prop_assert_eq!(m.state(), KuboState::Running);
         }
     }

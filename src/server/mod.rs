@@ -7,13 +7,16 @@
 //! out         what the client is owed, in its form
 //! authority   who may call
 //! route       which owner answers which verb
-//! pin, status, wait   the verbs that need more than one owner
+//! pin, kubo, status, doctor, follow, wait   the verbs that need more than one owner
 //! ```
 //! Connection tasks are as old as their connection, not as the actor: a restart of the actor cuts nobody off.
 
 pub mod actor;
 mod authority;
 mod connection;
+mod doctor;
+mod follow;
+mod kubo;
 mod out;
 mod pin;
 mod places;

@@ -1,5 +1,6 @@
 //! `pin add` and `pin rm`: first Kubo, then the index, then the reply, so that the next `pin ls` has it.
 
+use super::kubo;
 use super::out::Parts;
 use super::places::quarter_of_descriptors;
 use super::route::Routes;
@@ -71,11 +72,10 @@ impl Changes {
         let cancel = CancellationToken::new();
         let _cancelled = cancel.clone().drop_guard();
         let task = self.running.spawn(async move {
-            let mut kubo = board.kubo.subscribe();
             let changed = tokio::select! {
                 changed = change => changed.map_err(Fault::from),
                 // One that Kubo has not begun waits in our listener's queue, for the next Kubo.
-                () = async { drop(kubo.wait_for(|kubo| kubo.pid.is_none()).await) } => Err(gone()),
+                () = board.kubo_gone() => Err(kubo::gone()),
                 () = cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
             };
             // Also after an error: an answer that never came does not say that nothing happened.
@@ -89,10 +89,6 @@ impl Changes {
         });
         task.await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Internal, "a defect: the change of a pin panicked")))
     }
-}
-
-fn gone() -> Fault {
-    Fault::new(FaultKind::KuboDown, "Kubo ended before it had answered").hint("`ipfs-kitctl kubo status` says more")
 }
 
 /// Kubo has done it, and the index has not heard of it.
@@ -113,13 +109,13 @@ async fn settle(
     let _lock = settling[usize::from(Key::of(&cid).digest[0]) % LOCKS].lock().await;
     // Kubo keeps a recursive pin where a direct one was asked for, or an older name.
     let text = crate::cid::text(&cid);
-    let mut kubo = board.rpc.subscribe();
+    let mut there = board.rpc.subscribe();
     let pin = tokio::select! {
         pin = rpc.pin_of(&text, RPC_DEADLINE) => pin?,
         // Its socket is ours and outlives it: nobody would answer, and nobody would refuse.
         // The guard is dropped at once: `kubo_rpc` reads the same value.
-        () = async { drop(kubo.wait_for(Option::is_none).await) } => {
-            return Err(board.kubo_rpc().err().unwrap_or_else(gone));
+        () = async { drop(there.wait_for(Option::is_none).await) } => {
+            return Err(board.kubo_rpc().err().unwrap_or_else(kubo::gone));
         }
     };
     match pin {

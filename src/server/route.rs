@@ -2,7 +2,7 @@
 
 use super::out::Parts;
 use super::pin::Changes;
-use super::{pin, status, wait};
+use super::{doctor, follow, kubo, pin, status, wait};
 use crate::analytics::actor::Analytics;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
@@ -17,7 +17,9 @@ use kameo::message::Message;
 use kameo::prelude::Actor;
 use kameo::reply::Reply;
 use proto_msgs::daemon::{ConfigReport, ConfigShow, Shutdown, ShuttingDown, Status};
-use proto_msgs::kubo::{KuboLogs, KuboReport, KuboStatus};
+use proto_msgs::doctor::Doctor;
+use proto_msgs::event::Events;
+use proto_msgs::kubo::{KuboGc, KuboLogs, KuboReport, KuboStatus};
 use proto_msgs::pin::{PinLs, PinPage};
 use proto_msgs::verb::{Call, Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
@@ -49,7 +51,7 @@ pub struct Routes {
     pub listings: Semaphore,
     /// Owner of Kubo.
     pub kubo: ActorRef<Kubo>,
-    /// Kubo's output.
+    /// Kubo's output, and its process.
     pub spawner: Spawner,
     /// Changes of pins under way.
     pub changes: Changes,
@@ -70,7 +72,10 @@ impl Routes {
     ) -> Result<Done, Fault> {
         let late = late(&call);
         let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
-        let stays = matches!(call, Call::Status(_) | Call::KuboStatus(_) | Call::KuboLogs(_) | Call::Shutdown(_));
+        let stays = matches!(
+            call,
+            Call::Status(_) | Call::KuboStatus(_) | Call::KuboLogs(_) | Call::Events(_) | Call::Shutdown(_)
+        );
         let answer = self.route(call, uid, parts);
         let passed = async {
             match limit {
@@ -94,11 +99,11 @@ impl Routes {
     async fn route(&self, call: Call, uid: u32, parts: &Parts) -> Result<Done, Fault> {
         match call {
             Call::Status(_) => Ok(Status::done(status::report(self))),
-            Call::KuboStatus(_) => Ok(KuboStatus::done(self.board.kubo.borrow().clone())),
-            Call::KuboLogs(verb) => {
-                let lines = verb.lines.unwrap_or(100).min(2000) as usize;
-                Ok(KuboLogs::done(self.spawner.logs(lines)))
-            }
+            Call::KuboStatus(_) => Ok(KuboStatus::done(status::kubo(self))),
+            Call::KuboLogs(verb) => follow::kubo_logs(self, verb, parts).await.map(KuboLogs::done),
+            Call::KuboGc(_) => kubo::gc(self, uid, parts).await.map(KuboGc::done),
+            Call::Events(verb) => follow::events(self, verb, parts).await.map(Events::done),
+            Call::Doctor(_) => doctor::look(self).await.map(Doctor::done),
             Call::ConfigShow(_) => {
                 Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
             }
@@ -151,8 +156,11 @@ impl Routes {
 /// Verbs that may take as long as Kubo, the network or a person takes.
 fn long(call: &Call) -> bool {
     match call {
-        Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::Wait(_) => true,
+        Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => true,
+        Call::Wait(_) => true,
         Call::IndexRefresh(refresh) => refresh.wait,
+        Call::KuboLogs(logs) => logs.follow,
+        Call::Events(events) => events.follow,
         _ => false,
     }
 }
@@ -165,6 +173,8 @@ fn late(call: &Call) -> impl FnOnce(Duration, &Board) -> Fault + use<> {
         Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => {
             (None, false)
         }
+        Call::KuboGc(_) => (None, false),
+        Call::Events(_) | Call::Doctor(_) => (None, true),
         Call::Shutdown(_) | Call::Cancel(_) => (None, false),
         Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => (None, true),
         Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => (None, true),

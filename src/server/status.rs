@@ -3,6 +3,25 @@
 use super::route::Routes;
 use crate::index::actor::dated;
 use proto_msgs::daemon::{DaemonReport, IndexReport, StatusReport};
+use proto_msgs::kubo::{KuboReport, KuboState};
+
+/// Kubo, with what is measured when somebody asks. `/proc` answers at once, whatever the process does.
+pub(super) fn kubo(routes: &Routes) -> KuboReport {
+    let mut kubo = routes.board.kubo.borrow().clone();
+    kubo.memory = kubo.pid.and_then(resident);
+    let starts = kubo.state == KuboState::Starting || kubo.change.as_ref().is_some_and(|c| c.cause == "slow_start");
+    if starts {
+        kubo.newest_line = routes.spawner.output().newest(1, None).0.lines.pop().map(|line| line.text);
+    }
+    kubo
+}
+
+/// Bytes of memory in use.
+fn resident(pid: u32) -> Option<u64> {
+    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
 
 pub(super) fn report(routes: &Routes) -> StatusReport {
     let board = &routes.board;
@@ -37,7 +56,7 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
             stopping: board.is_stopping(),
             actors: board.actors.borrow().clone(),
         },
-        kubo: board.kubo.borrow().clone(),
+        kubo: kubo(routes),
         index,
         lock: board.lock.borrow().clone(),
         last_error: board.last_error.borrow().clone(),

@@ -1,19 +1,22 @@
 //! The index and analytics actors as the rest of the daemon asks them.
 
 use crate::place::*;
+use clap::Parser;
 use futures_util::future::join_all;
 use ipfs_kitd::analytics::actor::{Analytics, AnalyticsArgs};
 use ipfs_kitd::board::{Board, StopReason};
 use ipfs_kitd::cid::Cid;
 use ipfs_kitd::cid::text;
+use ipfs_kitd::config::{Config, Flags};
 use ipfs_kitd::fault::ask;
 use ipfs_kitd::index::actor::{Index, IndexArgs};
 use ipfs_kitd::index::apply::{ApplyAdded, ApplyRemoved, BeginListing};
+use ipfs_kitd::kubo::memory;
 use ipfs_kitd::supervisor::{Life, Stop};
 use kameo::actor::{ActorRef, Spawn};
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::Metrics;
-use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::kubo::KuboState;
 use proto_msgs::pin::{PinInfo, PinLs, PinRows, Source};
 use std::sync::Arc;
 
@@ -24,20 +27,8 @@ struct Actors {
 }
 
 fn actors(place: &Place) -> Actors {
-    let kubo = KuboReport {
-        state: KuboState::Stopped,
-        since: ipfs_kitd::time::now(),
-        held: None,
-        pid: None,
-        peer_id: None,
-        version: None,
-        repo: String::new(),
-        binary: String::new(),
-        rpc: String::new(),
-        restarts: 0,
-        last_exit: None,
-        next_retry: None,
-    };
+    let flags = Flags::parse_from(["ipfs-kitd", "--data-dir", "/d", "--runtime-dir", "/r", "--ipfs-path", "/i"]);
+    let kubo = memory::before_start(&Config::load(&flags).expect("a configuration"));
     let board = Arc::new(Board::new(kubo, place.store.state()));
     let args = IndexArgs { life: Life::new("index", &board), board: board.clone(), store: place.store.clone() };
     Actors { board, index: Index::spawn(args.clone()), args }

@@ -276,7 +276,7 @@ fn s25_a_flood_of_output_without_line_ends_is_drained_and_cut() {
     kit.script(&json!({"flood": 4 << 20}));
     kit.start();
     kit.wait(Condition::KuboRunning);
-    let page = kit.call(KuboLogs { lines: Some(2000) });
+    let page = kit.call(KuboLogs { lines: Some(2000), ..KuboLogs::default() });
     assert!(page.lines.iter().all(|line| line.text.len() <= 64 << 10));
     let cut = page.lines.len() as u64 + page.dropped;
     assert!(cut >= 64, "4 MiB came as {cut} lines");

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::binary::{self, Hello};
 use proto_msgs::daemon::{ActorReport, DaemonReport, IndexReport, StatusReport};
-use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::pin::{Pin, PinPage, PinType, SizeKind, Source};
 use proto_msgs::verb::{Body, Call, Request, Response};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, json};
@@ -186,8 +186,15 @@ pub(crate) fn kubo(state: KuboState) -> KuboReport {
         pid: (state == KuboState::Running).then_some(77),
         peer_id: Some("12D3KooWPeer".to_owned()),
         version: Some("0.43.1".to_owned()),
-        repo: "/repo".to_owned(),
-        binary: "/bin/ipfs".to_owned(),
+        repo: Some("/repo".to_owned()),
+        binary: Some("/bin/ipfs".to_owned()),
+        mode: KuboMode::Spawn,
+        change: None,
+        memory: None,
+        peers: None,
+        newest_line: None,
+        api: Vec::new(),
+        warnings: Vec::new(),
         rpc: "/run/rpc.sock".to_owned(),
         restarts: 0,
         last_exit: None,

@@ -4,6 +4,8 @@
 //! out.
 
 use proto_msgs::daemon::*;
+use proto_msgs::doctor::*;
+use proto_msgs::event::*;
 use proto_msgs::fault::{Fault, FaultKind};
 use proto_msgs::kubo::*;
 use proto_msgs::lock::*;
@@ -100,10 +102,13 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         KuboStart {}.into(),
         KuboStop {}.into(),
         KuboRestart {}.into(),
-        KuboLogs { lines: s.flag.then_some(s.pid()) }.into(),
+        KuboLogs { lines: s.flag.then_some(s.pid()), since: s.m(), follow: s.flag }.into(),
+        KuboGc {}.into(),
         LockCheck {}.into(),
         IndexRefresh { wait: s.flag }.into(),
         Metrics {}.into(),
+        Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
+        Doctor {}.into(),
         Wait { condition: s.condition() }.into(),
         ConfigShow {}.into(),
         Shutdown {}.into(),
@@ -143,10 +148,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         KuboStart::done(kubo(s)),
         KuboStop::done(kubo(s)),
         KuboRestart::done(kubo(s)),
-        KuboLogs::done(KuboLogPage {
-            lines: s.list(KuboLogLine { at: s.t(), stream: s.t(), text: s.t() }),
-            dropped: s.number,
-        }),
+        KuboLogs::done(logs(s)),
+        KuboGc::done(KuboGcDone { blocks: s.number, bytes_before: s.n(), bytes_after: s.n(), errors: s.list(s.t()) }),
         LockCheck::done(LockReport { as_of: s.t(), locks: s.list(lock(s)) }),
         IndexRefresh::done(IndexRefreshed {
             as_of: s.m(),
@@ -173,6 +176,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             by_age: s.list(Count { key: s.t(), pins: s.number }),
             bytes: s.n(),
         }),
+        Events::done(events(s)),
+        Doctor::done(DoctorReport { as_of: s.t(), findings: s.list(finding(s)) }),
         Wait::done(Waited { condition: s.condition(), waited_s: s.real() }),
         ConfigShow::done(ConfigReport { settings: s.list(Setting { key: s.t(), value: s.t(), source: s.t() }) }),
         Shutdown::done(ShuttingDown { pid: s.pid() }),
@@ -182,7 +187,12 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
 
 /// Every part.
 pub(crate) fn parts(s: &Seed) -> Vec<Part> {
-    vec![Part::PinLs(PinRows { pins: s.list(pin(s)) }), Part::Progress(Progress { blocks: s.number, bytes: s.n() })]
+    vec![
+        Part::PinLs(PinRows { pins: s.list(pin(s)) }),
+        Part::Progress(Progress { blocks: s.number, bytes: s.n() }),
+        Part::KuboLogs(logs(s)),
+        Part::Events(events(s)),
+    ]
 }
 
 /// A fault of every kind.
@@ -242,8 +252,31 @@ pub(crate) fn pin(s: &Seed) -> Pin {
     }
 }
 
-fn kubo(s: &Seed) -> KuboReport {
+fn state(s: &Seed) -> KuboState {
     use KuboState::*;
+    s.pick(&[Held, Starting, Running, Degraded, Stopping, Stopped, Backoff, CrashLoop])
+}
+
+fn change(s: &Seed) -> KuboChange {
+    KuboChange { from: state(s), to: state(s), cause: s.t(), evidence: s.t() }
+}
+
+fn finding(s: &Seed) -> Finding {
+    let severity = s.pick(&[Severity::Error, Severity::Warning]);
+    Finding { cause: s.t(), severity, detail: s.t(), hint: s.t(), command: s.m() }
+}
+
+fn logs(s: &Seed) -> KuboLogPage {
+    KuboLogPage { lines: s.list(KuboLogLine { at: s.t(), stream: s.t(), text: s.t() }), dropped: s.number }
+}
+
+fn events(s: &Seed) -> EventPage {
+    let what = if s.flag { What::Kubo(change(s)) } else { What::Error(error(s)) };
+    // One even where lists are empty, so that each kind is seen.
+    EventPage { epoch: s.t(), gap: s.number, events: vec![Event { seq: s.number, at: s.t(), what }] }
+}
+
+fn kubo(s: &Seed) -> KuboReport {
     let exit = KuboExit {
         at: s.t(),
         cause: s.t(),
@@ -253,15 +286,22 @@ fn kubo(s: &Seed) -> KuboReport {
         log: s.list(s.t()),
     };
     KuboReport {
-        state: s.pick(&[Held, Starting, Running, Degraded, Stopping, Stopped, Backoff, CrashLoop]),
+        state: state(s),
         since: s.t(),
+        mode: s.pick(&[KuboMode::Spawn, KuboMode::Attach]),
+        change: s.flag.then(|| change(s)),
         held: s.flag.then(|| proto_msgs::kubo::Held { cause: s.t(), detail: s.t(), hint: s.t() }),
         pid: s.flag.then_some(s.pid()),
+        memory: s.n(),
+        peers: s.n(),
+        newest_line: s.m(),
         peer_id: s.m(),
         version: s.m(),
-        repo: s.t(),
-        binary: s.t(),
+        repo: s.m(),
+        binary: s.m(),
         rpc: s.t(),
+        api: s.list(s.t()),
+        warnings: s.list(finding(s)),
         restarts: s.number,
         last_exit: s.flag.then_some(exit),
         next_retry: s.m(),

@@ -73,6 +73,18 @@ fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: 
     let line = |value: Value| Ok(format!("{value}\n"));
     match call {
         "id" => line(json!({"ID": script.peer_id.as_deref().unwrap_or(peer), "AgentVersion": "kubo/0.43.1/"})),
+        "diag/healthy" if script.unhealthy => Err("daemon is shutting down".to_owned()),
+        "diag/healthy" => line(json!("ok")),
+        "swarm/peers" => match script.peers {
+            None => Err("this action must be run in online mode, try running 'ipfs daemon' first".to_owned()),
+            Some(peers) => line(json!({"Peers": vec![json!({"Peer": "12D3KooWPeer"}); peers]})),
+        },
+        "repo/stat" => line(json!({"RepoSize": 1000 * pins.get().len(), "StorageMax": 10_000_000_000_u64})),
+        "repo/gc" => {
+            let removed = json!({"Key": {"/": "bafkqaaa"}});
+            let failed = json!({"Error": "could not remove bafkqaba"});
+            Ok(format!("{removed}\n{removed}\n{failed}\n"))
+        }
         "version" => line(json!({"Version": "0.43.1", "Repo": "18"})),
         "pin/ls" => pin_ls(query, raw, pins, script),
         "pin/add" => {

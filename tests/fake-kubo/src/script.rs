@@ -28,6 +28,10 @@ pub(crate) struct Script {
     pub(crate) flood: usize,
     /// Accept requests and answer none.
     pub(crate) hang: bool,
+    /// Answer, and say that it is not well.
+    pub(crate) unhealthy: bool,
+    /// Be online, with so many peers.
+    pub(crate) peers: Option<usize>,
     /// End the body of a listing early.
     pub(crate) cut_listing: bool,
     /// Put this into the trailer of a listing.

@@ -145,6 +145,10 @@ impl Rig {
             busy_share: 0.2,
             stop_grace: DEADLINE,
             start_timeout: DEADLINE,
+            hang_limit: DEADLINE,
+            attach: None,
+            api_auth_file: None,
+            hook: Vec::new(),
             settings: Vec::new(),
         }));
         let store = Store::open(dir.path()).expect("an index");
@@ -164,7 +168,7 @@ impl Rig {
         });
         let supervisor = Supervisor::spawn((Life::new("supervisor", &board), recipe));
         let indexer = soon(started).await.expect("started");
-        let rpc = Rpc::new(socket);
+        let rpc = Rpc::new(crate::kubo::address::Address::Unix(socket));
         Rig {
             kubo,
             asked,

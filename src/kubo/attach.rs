@@ -1,0 +1,87 @@
+//! A Kubo that somebody else runs: found at the address of its RPC, held against the node that the data dir belongs to, followed,
+//! and never signalled. What its repo is, only its owner knows for certain, so nothing in a repo is touched either.
+
+use super::address::Address;
+use super::care;
+use super::repo::{self, Repo, held};
+use super::rpc::{Rpc, RpcError};
+use super::signs::PROBE_DEADLINE;
+use crate::config::{Attach, Config};
+use proto_msgs::kubo::Held;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Finds it. `index_peer` is the node that the index remembers.
+pub(super) async fn find(config: Arc<Config>, attach: Attach, index_peer: Option<String>) -> Result<Repo, Held> {
+    let failed = |error: tokio::task::JoinError| held("internal", error.to_string(), "see the log");
+    let rpc = {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || way(&config, &attach)).await.map_err(failed)??
+    };
+    let peer_id = match rpc.id(PROBE_DEADLINE).await {
+        Ok(id) => id.peer_id,
+        Err(error) => return Err(not_reachable(&rpc, &error)),
+    };
+    tokio::task::spawn_blocking(move || {
+        repo::belongs_here(&config, &peer_id, index_peer.as_deref())?;
+        // As far as its config can be read, it is the config of a repo that was named, and is that node's.
+        let text = std::fs::read(config.ipfs_path.join("config")).unwrap_or_default();
+        let found: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let same = found["Identity"]["PeerID"] == peer_id;
+        let found = if same { found } else { serde_json::Value::Null };
+        let warnings = care::warnings(&found, None, config.stop_grace);
+        let repo = same.then(|| config.ipfs_path.clone());
+        Ok(Repo { peer_id, program: None, rpc, repo, api: care::api(&found), warnings })
+    })
+    .await
+    .map_err(failed)?
+}
+
+/// Why a Kubo that somebody else runs is not to be reached.
+pub(super) fn not_reachable(rpc: &Rpc, error: &RpcError) -> Held {
+    let at = rpc.address();
+    match error {
+        RpcError::Refused { status: 401 | 403, message } => held(
+            "not_authorized",
+            format!("Kubo's RPC at {at} refuses us: {message}"),
+            "put the secret of one of its API.Authorizations into the file that api_auth_file names",
+        ),
+        error => held(
+            "not_reachable",
+            format!("no Kubo answers at {at}: {}", crate::fault::chain(error)),
+            "start it where it is run (for example `systemctl start ipfs`), or set attach to where its RPC is",
+        ),
+    }
+}
+
+fn way(config: &Config, attach: &Attach) -> Result<Rpc, Held> {
+    let address = match attach {
+        Attach::At(address) => address.clone(),
+        Attach::Repo => api_file(&config.ipfs_path)?,
+    };
+    let rpc = Rpc::new(address);
+    let Some(file) = &config.api_auth_file else { return Ok(rpc) };
+    let unusable = |why: String| {
+        let detail = format!("{} holds no secret for Kubo's RPC: {why}", file.display());
+        held("secret_unusable", detail, "write one line into it, bearer:<token> or basic:<user>:<password>")
+    };
+    let secret = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    rpc.with_secret(&secret).ok_or_else(|| unusable("it has another form".to_owned()))
+}
+
+/// The address that a running Kubo writes into its repo.
+fn api_file(repo: &Path) -> Result<Address, Held> {
+    let path = repo.join("api");
+    let hint = "start that Kubo, or set attach to where its RPC is";
+    match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map_err(|wanted| {
+            held("not_reachable", format!("{} says {:?}, and not {wanted}", path.display(), text.trim()), hint)
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let detail = format!("{} is not there, so no Kubo that serves its RPC runs on this repo", path.display());
+            Err(held("not_reachable", detail, hint))
+        }
+        Err(error) => Err(held("not_reachable", format!("cannot read {}: {error}", path.display()), hint)),
+    }
+}

@@ -1,0 +1,173 @@
+//! `doctor`: everything that the daemon knows to be wrong or risky, each with the command that mends it or shows more.
+//!
+//! It judges nothing anew: Kubo's state and its repo's settings are as published, the locks are looked at now.
+
+use super::route::Routes;
+use super::status;
+use crate::fault;
+use proto_msgs::Fault;
+use proto_msgs::daemon::{DaemonReport, IndexReport};
+use proto_msgs::doctor::{DoctorReport, Finding, Severity};
+use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::lock::{LockCheck, LockFile, Verdict};
+
+pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
+    let report = status::report(routes);
+    let locks = fault::ask(&routes.janitor, LockCheck {}).await?;
+    let mut findings = Vec::new();
+    findings.extend(kubo(&report.kubo, &report.daemon));
+    findings.extend(report.kubo.warnings.clone());
+    // A lock that keeps Kubo from starting is told already.
+    let told = report.kubo.held.as_ref().is_some_and(|held| held.cause.starts_with("lock_"));
+    findings.extend(locks.locks.iter().filter(|_| !told).filter_map(lock));
+    findings.extend(index(&report.index));
+    findings.extend(actors(&report.daemon));
+    findings.sort_by_key(|finding| finding.severity);
+    Ok(DoctorReport { as_of: crate::time::now(), findings })
+}
+
+fn finding(severity: Severity, cause: &str, detail: impl Into<String>, hint: &str, command: Option<String>) -> Finding {
+    Finding { cause: cause.to_owned(), severity, detail: detail.into(), hint: hint.to_owned(), command }
+}
+
+fn kubo(kubo: &KuboReport, daemon: &DaemonReport) -> Option<Finding> {
+    if let Some(held) = &kubo.held {
+        let command = mends(&held.cause, kubo, daemon);
+        return Some(finding(Severity::Error, &held.cause, held.detail.clone(), &held.hint, command));
+    }
+    let evidence = kubo.change.as_ref().map(|change| change.evidence.as_str()).unwrap_or_default();
+    let (severity, hint, command) = match kubo.state {
+        KuboState::Running | KuboState::Starting | KuboState::Stopping | KuboState::Held => return None,
+        KuboState::Stopped => (Severity::Warning, "it stays stopped until it is started", "ipfs-kitctl kubo start"),
+        KuboState::Degraded => {
+            (Severity::Error, "see what it says; a restart ends it and starts it anew", "ipfs-kitctl kubo restart")
+        }
+        KuboState::Backoff | KuboState::CrashLoop => (
+            Severity::Error,
+            "see what it said before it ended; it is started again by itself",
+            "ipfs-kitctl kubo logs",
+        ),
+    };
+    let detail = format!("Kubo is {}: {evidence}", kubo.state.name().replace('_', " "));
+    Some(finding(severity, kubo.state.name(), detail, hint, Some(command.to_owned())))
+}
+
+/// The command that mends what Kubo is held for, or shows what there is to mend.
+fn mends(cause: &str, kubo: &KuboReport, daemon: &DaemonReport) -> Option<String> {
+    let repo = kubo.repo.as_deref().map_or_else(|| "<repo>".to_owned(), quoted);
+    let data_dir = quoted(&daemon.data_dir);
+    Some(match cause {
+        "lock_live" => "ipfs-kitctl lock check".to_owned(),
+        "lock_unknown" => "ipfs-kitctl lock clean --dry-run".to_owned(),
+        "repo_missing" | "repo_read_only" => format!("findmnt --target {repo}"),
+        "repo_unknown" | "repo_unreadable" => format!("ls -la {repo}"),
+        "repo_changed" => "ipfs-kitctl config show".to_owned(),
+        "repo_too_new" => "ipfs version --all".to_owned(),
+        "not_owner" | "permission_denied" => format!("chown -R <user of the daemon> {repo}"),
+        "binary_missing" | "binary_unusable" => "command -v ipfs".to_owned(),
+        "config_refused" => format!("IPFS_PATH={repo} ipfs config edit"),
+        "address_in_use" => "ss --listening --numeric --processes".to_owned(),
+        "disk_full" => format!("df -h {repo}"),
+        "data_dir_unwritable" => format!("df -h {data_dir}"),
+        "node_file_unreadable" => format!("ls -la {data_dir}"),
+        "init_failed" | "spawn_failed" => "ipfs-kitctl kubo logs".to_owned(),
+        "not_reachable" => "systemctl status ipfs".to_owned(),
+        "not_authorized" => "ipfs config API.Authorizations".to_owned(),
+        "secret_unusable" => "ipfs-kitctl config show".to_owned(),
+        "internal" => "journalctl --unit ipfs-kitd".to_owned(),
+        _ => return None,
+    })
+}
+
+/// As a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+fn lock(lock: &LockFile) -> Option<Finding> {
+    let (severity, hint) = match lock.verdict {
+        Verdict::Live | Verdict::Idle => return None,
+        Verdict::Dead => (Severity::Warning, "nobody holds it and its owner is gone; it can be cleaned"),
+        Verdict::Unknown => {
+            (Severity::Warning, "make sure that nobody uses this repo, anywhere, before anything is cleaned")
+        }
+    };
+    let detail = format!("{} is {}: {}", lock.path, lock.verdict.name(), lock.evidence.join("; "));
+    Some(finding(severity, "lock_left", detail, hint, Some("ipfs-kitctl lock clean --dry-run".to_owned())))
+}
+
+fn index(index: &IndexReport) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(recovery) = &index.recovery {
+        let hint = "nothing is to be done: what Kubo knows is listed anew; the damaged file was kept";
+        found.push(finding(Severity::Warning, "index_recovered", recovery.clone(), hint, None));
+    }
+    if index.failed_refreshes > 0 {
+        let why = index.last_error.as_deref().unwrap_or("the log says why");
+        let detail = format!("the last {} refreshes of the index failed: {why}", index.failed_refreshes);
+        let command = "ipfs-kitctl index refresh --wait".to_owned();
+        found.push(finding(Severity::Warning, "refresh_failed", detail, "it is tried again by itself", Some(command)));
+    }
+    found
+}
+
+fn actors(daemon: &DaemonReport) -> Vec<Finding> {
+    let failed = daemon.actors.iter().filter(|actor| actor.restarts > 0 || !actor.running);
+    let report = |actor: &proto_msgs::daemon::ActorReport| {
+        let why = actor.last_failure.as_ref().map_or("the log says why", |failure| failure.detail.as_str());
+        let detail = format!("the {} actor failed {} times, the last time so: {why}", actor.name, actor.restarts);
+        let hint = "it is a defect of the daemon; the log around that time belongs into a bug report";
+        finding(Severity::Warning, "actor_failed", detail, hint, Some("journalctl --unit ipfs-kitd".to_owned()))
+    };
+    failed.map(report).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Flags};
+    use crate::kubo::memory::before_start;
+    use clap::Parser;
+    use std::path::Path;
+
+    /// The causes that stand in the code of one file: what `held(` and `cause:` are given, and the table of Kubo's last words.
+    fn causes(file: &str) -> Vec<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+        let text = std::fs::read_to_string(path).expect("a source file");
+        let text = text.split("#[cfg(test)]").next().expect("a part").to_owned();
+        let calls = text.split("held(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+        let fields = text.split("cause: ").skip(1).filter_map(|rest| rest.strip_prefix('"'));
+        let table = text.lines().filter_map(|line| line.trim().strip_prefix("(\""));
+        let second = table.filter_map(|line| line.split('"').nth(2));
+        let first = calls.chain(fields).filter_map(|rest| rest.split('"').next());
+        first.chain(second).filter(|cause| !cause.is_empty()).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_cause_that_kubo_is_held_for_has_a_command() {
+        let files = ["kubo/actor.rs", "kubo/attach.rs", "kubo/repo.rs", "kubo/cause.rs", "janitor/evidence.rs"];
+        let mut all: Vec<String> = files.into_iter().flat_map(causes).collect();
+        all.sort();
+        all.dedup();
+        assert!(
+            all.len() > 15 && all.contains(&"disk_full".to_owned()) && all.contains(&"lock_live".to_owned()),
+            "{all:?}"
+        );
+        let flags = ["x", "--data-dir", "/d", "--runtime-dir", "/r", "--ipfs-path", "/some where"];
+        let report = before_start(&Config::load(&Flags::parse_from(flags)).expect("a configuration"));
+        let daemon = DaemonReport {
+            version: String::new(),
+            pid: 1,
+            started: String::new(),
+            uptime_s: 0.0,
+            data_dir: "/d".into(),
+            socket: String::new(),
+            stopping: false,
+            actors: Vec::new(),
+        };
+        let without: Vec<_> = all.iter().filter(|cause| mends(cause, &report, &daemon).is_none()).collect();
+        assert!(without.is_empty(), "no command for {without:?}");
+        assert_eq!(mends("disk_full", &report, &daemon).as_deref(), Some("df -h '/some where'"));
+    }
+}
