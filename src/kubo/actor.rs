@@ -6,6 +6,7 @@
 use super::attach;
 use super::cause;
 use super::goal::Goal;
+use super::hook;
 use super::launch::NOT_LAUNCHED;
 use super::memory::{Memory, notify_socket};
 use super::process::{ChildState, Spawner};
@@ -13,7 +14,6 @@ use super::repo::{self, Repo};
 use super::rpc::{Rpc, RpcError};
 use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_child};
 use super::state::{Effect, Event, Limits, Machine};
-use super::wish;
 use crate::board::Board;
 use crate::config::Config;
 use crate::fault::chain;
@@ -24,9 +24,9 @@ use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::{DelegatedReply, ReplySender};
+use proto_msgs::Fault;
 use proto_msgs::event::KuboChange;
-use proto_msgs::kubo::{Held, KuboExit, KuboReport, KuboRestart, KuboStart, KuboState, KuboStop};
-use proto_msgs::{Fault, FaultKind};
+use proto_msgs::kubo::{Held, KuboExit, KuboReport, KuboState};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,10 +51,10 @@ pub struct KuboArgs {
 
 /// The actor.
 pub struct Kubo {
-    args: KuboArgs,
+    pub(super) args: KuboArgs,
     /// A weak one could not be upgraded after a restart: kameo keeps no strong reference of a later incarnation's.
     me: ActorRef<Kubo>,
-    waiting: Vec<(Goal, ReplySender<Result<KuboReport, Fault>>)>,
+    pub(super) waiting: Vec<(Goal, ReplySender<Result<KuboReport, Fault>>)>,
     stopping: Vec<ReplySender<()>>,
     timer: Option<AbortOnDropHandle<()>>,
     work: Option<AbortOnDropHandle<()>>,
@@ -79,6 +79,7 @@ impl Actor for Kubo {
         let mut watching = vec![
             AbortOnDropHandle::new(tokio::spawn(watch_child(args.spawner.child(), me.clone()))),
             AbortOnDropHandle::new(tokio::spawn(probe)),
+            AbortOnDropHandle::new(tokio::spawn(hook::follow(args.board.clone(), args.config.clone()))),
         ];
         match bind_notify(&notify_socket(&args.config.borrow())) {
             Ok(socket) => watching.push(AbortOnDropHandle::new(tokio::spawn(listen(socket, look)))),
@@ -122,7 +123,7 @@ impl Kubo {
         Limits { stop_grace, start_timeout, hang_limit }
     }
 
-    fn happened(&mut self, event: Event) {
+    pub(super) fn happened(&mut self, event: Event) {
         let limits = self.limits();
         self.step(|machine, now, jitter| machine.on(event, now, jitter, limits));
     }
@@ -263,7 +264,7 @@ impl Kubo {
         });
     }
 
-    fn report(&self) -> KuboReport {
+    pub(super) fn report(&self) -> KuboReport {
         let config = self.args.config.borrow().clone();
         let child = self.args.spawner.child().borrow().clone();
         self.memory().report(&config, &child)
@@ -321,37 +322,6 @@ impl Kubo {
             }
         }
     }
-
-    /// Does what a person wants, and notes it, so that it lasts; the answer says that it is done and noted.
-    async fn wish(&mut self, event: Event, goal: Goal, reply: Option<ReplySender<Result<KuboReport, Fault>>>) {
-        self.args.life.fault_point("message");
-        let config = self.args.config.borrow().clone();
-        if config.attach.is_some() {
-            if let Some(reply) = reply {
-                reply.send(Err(not_ours(&self.report())));
-            }
-            return;
-        }
-        let stop = goal == Goal::Ended;
-        let noted = wish::note(&config, stop).await;
-        match (noted, reply) {
-            (Err(error), Some(reply)) => {
-                let wanted = if stop { "stay stopped" } else { "run" };
-                let detail = format!("Kubo is to {wanted}, but a restart of the daemon will not know it: {error}");
-                reply.send(Err(
-                    Fault::new(FaultKind::Internal, detail).hint("make room, or mend the data dir's permissions")
-                ));
-            }
-            (_, reply) => self.waiting.extend(reply.map(|reply| (goal, reply))),
-        }
-        self.happened(event);
-    }
-}
-
-fn not_ours(report: &KuboReport) -> Fault {
-    let detail = format!("somebody else runs the Kubo at {}, and the daemon only follows it", report.rpc);
-    Fault::new(FaultKind::NotOurs, detail)
-        .hint("do it where it is run (for example `systemctl restart ipfs`); without `attach` the daemon runs its own")
 }
 
 fn exit(code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp, log: Vec<String>) -> KuboExit {
@@ -365,36 +335,6 @@ fn exit(code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp, log:
         (None, None) => "ended without a status".to_owned(),
     };
     KuboExit { at: crate::time::text(at), cause, code, signal, asked, log }
-}
-
-impl Message<KuboStart> for Kubo {
-    type Reply = DelegatedReply<Result<KuboReport, Fault>>;
-
-    async fn handle(&mut self, _: KuboStart, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        let (delegated, reply) = ctx.reply_sender();
-        self.wish(Event::StartAsked, Goal::Ready, reply).await;
-        delegated
-    }
-}
-
-impl Message<KuboStop> for Kubo {
-    type Reply = DelegatedReply<Result<KuboReport, Fault>>;
-
-    async fn handle(&mut self, _: KuboStop, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        let (delegated, reply) = ctx.reply_sender();
-        self.wish(Event::StopAsked, Goal::Ended, reply).await;
-        delegated
-    }
-}
-
-impl Message<KuboRestart> for Kubo {
-    type Reply = DelegatedReply<Result<KuboReport, Fault>>;
-
-    async fn handle(&mut self, _: KuboRestart, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        let (delegated, reply) = ctx.reply_sender();
-        self.wish(Event::RestartAsked, Goal::Ready, reply).await;
-        delegated
-    }
 }
 
 impl Message<Stop> for Kubo {

@@ -9,16 +9,23 @@
 //!      ▼ cause                            asked to stop: Stopping ──► Stopped
 //!     Held ── judged again each second ──► (judge)
 //! ```
-//! `state` decides and does nothing, `restart` says when the next try is, `cause` what an end means, `goal` what people wait for, `actor` acts. `process` holds the child (and `orphans` what it leaves behind) on a thread as
+//! A degraded one that was ready is restarted after the hang limit. Each change is told as an event.
+//!
+//! `state` decides and does nothing, `restart` says when the next try is, `cause` what an end means, `goal` what people wait for, `health` whether
+//! it answers well enough, `care` what in a repo's config can harm; `actor` acts, `asked` for people. `process` holds the child (and `orphans` what it leaves behind) on a thread as
 //! old as the process and `output` what it writes, `launch` is what runs between fork and exec, `repo` guards the repo's
-//! identity, `wish` keeps what a person wants, `rpc` speaks to Kubo.
+//! identity, `attach` finds a Kubo that somebody else runs (`address`), `wish` keeps what a person wants, `rpc` speaks to Kubo, `hook` tells others.
 
 pub mod actor;
 pub mod address;
+mod asked;
 mod attach;
 mod care;
 mod cause;
+mod command;
 mod goal;
+mod health;
+mod hook;
 pub mod launch;
 pub mod memory;
 pub mod orphans;

@@ -6,8 +6,8 @@
 
 use super::address::Address;
 use super::care;
+use super::command;
 use super::memory::rpc_socket;
-use super::orphans;
 use super::process::clean;
 use super::rpc::Rpc;
 use crate::config::Config;
@@ -15,14 +15,12 @@ use crate::janitor::evidence;
 use crate::snapshot::atomic;
 use proto_msgs::doctor::Finding;
 use proto_msgs::kubo::Held;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// For `ipfs init`.
@@ -280,7 +278,7 @@ fn init(config: &Config, program: &Path) -> Result<String, Held> {
         command.arg("--profile").arg(config.init_profiles.join(","));
     }
     tracing::info!(repo = %repo.display(), profiles = config.init_profiles.join(","), "making a new repo");
-    if let Err(why) = run(command, INIT_DEADLINE) {
+    if let Err(why) = command::run(command, INIT_DEADLINE) {
         if is_empty(repo) {
             // It made nothing, so this data dir has seen no repo after all. Where that can't be noted, the next try notes it.
             let _ = std::fs::remove_file(config.node_file());
@@ -300,38 +298,6 @@ fn finish(config: &Config) -> Result<String, Held> {
     let synced = File::open(repo).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
     synced.map_err(|error| failed("put it on disk", error))?;
     read_peer(repo)?.ok_or_else(|| init_failed(repo, "it made no config"))
-}
-
-/// Runs a command to its end; otherwise says why not, in its own words where it has some.
-fn run(mut command: Command, deadline: Duration) -> Result<(), String> {
-    let words = |error: io::Error| error.to_string();
-    // A file and not a pipe: a pipe can be full, and can be held open by somebody else.
-    let mut said = tempfile::tempfile().map_err(words)?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone().map_err(words)?);
-    let mut child = orphans::spawn(&mut command).map_err(words)?;
-    let waited = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).and_then(|pidfd| {
-        let deadline = Timespec { tv_sec: deadline.as_secs().cast_signed(), tv_nsec: deadline.subsec_nanos().into() };
-        rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&deadline)))
-    });
-    if !matches!(waited, Ok(1)) {
-        // It was not waited for, so its PID is still its own.
-        let _ = child.kill();
-    }
-    let status = child.wait();
-    orphans::waited(child.id());
-    let status = status.map_err(words)?;
-    match waited {
-        Ok(1) if status.success() => Ok(()),
-        Ok(1) => {
-            let mut text = Vec::new();
-            // What it said is an extra.
-            let _ = said.rewind().and_then(|()| said.take(1 << 16).read_to_end(&mut text));
-            let text = String::from_utf8_lossy(&text);
-            Err(text.trim().lines().last().map_or_else(|| status.to_string(), str::to_owned))
-        }
-        Ok(_) => Err(format!("it took longer than {} s", deadline.as_secs())),
-        Err(error) => Err(words(error.into())),
-    }
 }
 
 fn rpc_off_tcp(repo: &Path) -> io::Result<()> {
@@ -465,13 +431,6 @@ mod tests {
         let before = std::fs::read(config.ipfs_path.join("config")).expect("read");
         assert_eq!(prepare(&config, None).expect("taken").peer_id, "Theirs");
         assert_eq!(std::fs::read(config.ipfs_path.join("config")).expect("read"), before);
-    }
-
-    #[test]
-    fn a_program_that_does_not_end_is_ended() {
-        let mut command = Command::new("/bin/sleep");
-        command.arg("100");
-        assert_eq!(run(command, Duration::from_millis(20)), Err("it took longer than 0 s".to_owned()));
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! touched.
 
 use super::cause;
-use super::restart::{self, Restarts};
+use super::health::{self, Health};
+use super::restart::Restarts;
 use proto_msgs::kubo::{Held, KuboState};
 use std::time::Duration;
 
@@ -93,12 +94,6 @@ pub struct Transition {
 
 /// A held start is judged again so soon: looking is cheap, and the cause may have gone.
 const JUDGE_AGAIN: Duration = Duration::from_secs(1);
-/// So many bad probes in a row make a running Kubo degraded ...
-const BAD_PROBES: u32 = 3;
-/// ... and so many good ones make it running again: twice as many each time that it becomes degraded again ...
-const GOOD_PROBES: u32 = 2;
-/// ... up to this, so that one that keeps changing is told at most once a minute.
-const MOST_GOOD_PROBES: u32 = 60;
 
 #[derive(Clone, Copy, Debug)]
 struct Child {
@@ -121,9 +116,7 @@ pub struct Machine {
     pending: Option<Effect>,
     timer: Option<Duration>,
     restarts: Restarts,
-    probes: (u32, u32),
-    /// Since when it answers well without a break, and how often it has ceased to.
-    well: (Duration, u32),
+    health: Health,
     /// Whether the next start is one that a person asked for.
     asked: bool,
     transitions: Vec<Transition>,
@@ -141,8 +134,7 @@ impl Machine {
             pending: None,
             timer: Some(Duration::ZERO),
             restarts: Restarts::default(),
-            probes: (0, 0),
-            well: (Duration::ZERO, 0),
+            health: Health::default(),
             asked: false,
             transitions: Vec::new(),
         }
@@ -302,8 +294,7 @@ impl Machine {
             Err(held) => self.hold(held, now, jitter),
             Ok(()) if !self.ours => {
                 self.child = Some(Child { ready_at: Some(now), asked_to_stop: false, hung: false });
-                self.probes = (0, 0);
-                self.well.0 = now;
+                self.health = Health::new(now);
                 self.enter(KuboState::Running, "found", "its API answers as the node that is expected");
                 Vec::new()
             }
@@ -349,7 +340,6 @@ impl Machine {
     fn spawned(&mut self, now: Duration, limits: Limits) -> Vec<Effect> {
         self.pending = None;
         self.timer = Some(now + limits.start_timeout);
-        self.probes = (0, 0);
         self.child = Some(Child { ready_at: None, asked_to_stop: false, hung: false });
         self.enter(KuboState::Starting, "child_met", "there is a child already");
         if self.want == Want::Run {
@@ -367,8 +357,7 @@ impl Machine {
         {
             child.ready_at = Some(now);
             self.timer = None;
-            self.probes = (0, 0);
-            self.well = (now, 0);
+            self.health = Health::new(now);
             self.enter(
                 KuboState::Running,
                 "ready",
@@ -382,12 +371,9 @@ impl Machine {
         if !self.takes_calls() {
             return self.ready(now);
         }
-        self.probes = (self.probes.0 + 1, 0);
-        let needed = GOOD_PROBES.saturating_mul(1 << self.well.1.saturating_sub(1).min(8)).min(MOST_GOOD_PROBES);
-        if self.state == KuboState::Degraded && self.probes.0 >= needed {
+        if let Some(looks) = self.health.good(now, self.state == KuboState::Degraded) {
             self.timer = None;
-            self.well.0 = now;
-            let evidence = format!("its API has answered {needed} times in a row");
+            let evidence = format!("its API has answered well {looks} times in a row");
             self.enter(KuboState::Running, "answers_again", evidence);
         }
         Vec::new()
@@ -398,18 +384,12 @@ impl Machine {
         if !self.takes_calls() {
             return Vec::new();
         }
-        self.probes = (0, self.probes.1 + 1);
-        if self.state == KuboState::Running && self.probes.1 >= BAD_PROBES {
-            let lately = now.saturating_sub(self.well.0) < restart::HEALTHY;
-            self.well.1 = if lately { self.well.1.saturating_add(1) } else { 1 };
+        if self.health.bad(now, self.state == KuboState::Running) {
             if self.ours && !limits.hang_limit.is_zero() {
                 self.timer = Some(now + limits.hang_limit);
             }
-            self.enter(
-                KuboState::Degraded,
-                "no_answer",
-                format!("{BAD_PROBES} looks in a row failed, the last one so: {why}"),
-            );
+            let evidence = format!("{} looks in a row failed, the last one so: {why}", health::BAD);
+            self.enter(KuboState::Degraded, "no_answer", evidence);
         }
         Vec::new()
     }
