@@ -8,7 +8,7 @@ CARGO ?= cargo
 dist := .deps/dist
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ours build test run demo lint dist install clean
+.PHONY: help setup ours build test bench run demo lint dist install clean
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -33,6 +33,9 @@ build: ours ## Build ipfs-kitd and ipfs-kitctl (5 minutes the first time)
 
 test: ours ## Run all tests, with a real Kubo among them
 	$(CARGO) test --workspace --locked
+
+bench: build ## Measure, and print each figure beside its limit
+	$(CARGO) bench --profile dev --locked -p ipfs-kitd --bench '*'
 
 run: build ## Run a daemon with a Kubo of its own and a few real pins, in the foreground
 	@tools/run

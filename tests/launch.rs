@@ -48,6 +48,90 @@ async fn kubo_finds_the_listener_at_descriptor_3_and_nothing_at_stdin() {
     assert_eq!(words[1..], ["/dev/null", "1", "its own pid"]);
 }
 
+#[test]
+fn s13_kubo_outlives_every_thread_that_asked_for_its_start() {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let spawner = Spawner::start(program()).expect("a thread");
+    let asks = spawner.clone();
+    let script = format!("trap 'echo asked to stop; exit 9' TERM; echo up; read word <{}; echo $word", fifo.display());
+    let start = launch("/bin/sh", &script, &dir.path().join("s"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime
+        .block_on(async { tokio::spawn(async move { asks.spawn(start).await }).await })
+        .expect("ran")
+        .expect("started");
+    let up = || spawner.output().newest(1, None).0.lines.len() == 1;
+    while !up() {
+        std::thread::yield_now();
+    }
+    // All of its threads end here.
+    drop(runtime);
+    std::fs::write(&fifo, "well\n").expect("it still reads");
+    let runtime = tokio::runtime::Runtime::new().expect("another one");
+    let mut child = spawner.child();
+    let ended = child.wait_for(|child| matches!(child, ChildState::Exited { .. }));
+    match runtime.block_on(async { timeout(SOON, ended).await.expect("in time").expect("alive").clone() }) {
+        ChildState::Exited { code, last_words, .. } => {
+            assert_eq!((code, last_words), (Some(0), vec!["up".to_owned(), "well".to_owned()]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// In a PID namespace of its own this test gives a PID a second time; outside of one it starts itself in one.
+#[tokio::test]
+async fn s11_a_process_that_has_got_the_pid_of_an_ended_kubo_is_never_signalled() {
+    const INSIDE: &str = "IN_A_PID_NAMESPACE";
+    let own = "s11_a_process_that_has_got_the_pid_of_an_ended_kubo_is_never_signalled";
+    if std::env::var_os(INSIDE).is_none() {
+        let mut unshare = Command::new("unshare");
+        unshare
+            .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
+            .arg(std::env::current_exe().expect("a program"));
+        let output = unshare.args(["--exact", own, "--nocapture"]).env(INSIDE, "1").output();
+        match output {
+            Ok(output) if output.status.success() => return,
+            Ok(output) if !nix::unistd::geteuid().is_root() => {
+                let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                return drop(std::io::Write::write_all(
+                    &mut std::io::stderr(),
+                    format!("SKIPPED: s11: {why}").as_bytes(),
+                ));
+            }
+            Ok(output) => {
+                panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+            }
+            Err(error) => panic!("unshare cannot be run: {error}"),
+        }
+    }
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let spawner = Spawner::start(program()).expect("a thread");
+    let start = |name: &str| launch("/bin/sh", "exit 0", &dir.path().join(name));
+    let pid = spawner.spawn(start("a")).await.expect("started");
+    let ended = |run| move |child: &ChildState| matches!(child, ChildState::Exited { run: of, .. } if *of == run);
+    drop(timeout(SOON, spawner.child().wait_for(ended(1))).await.expect("in time").expect("alive"));
+    let mut bystander = loop {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("the next PID is chosen");
+        let mut child = Command::new("sleep").arg("100").spawn().expect("it runs");
+        if child.id() == pid {
+            break child;
+        }
+        // Somebody else took it meanwhile.
+        child.kill().expect("killed");
+        child.wait().expect("waited for");
+    };
+    spawner.terminate();
+    spawner.kill();
+    // Orders are taken in turn: when this one is through, the others had their effect.
+    spawner.spawn(start("b")).await.expect("started");
+    drop(timeout(SOON, spawner.child().wait_for(ended(2))).await.expect("in time").expect("alive"));
+    assert_eq!(bystander.try_wait().expect("asked"), None, "it was signalled");
+    bystander.kill().expect("killed");
+    bystander.wait().expect("waited for");
+}
+
 #[tokio::test]
 async fn kubo_leads_a_process_group_that_ends_with_it() {
     let dir = tempfile::tempdir().expect("a temp dir");

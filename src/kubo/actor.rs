@@ -407,6 +407,9 @@ impl Message<Probed> for Kubo {
                     None => self.lost(&node.rpc, why, None),
                 }
             }
+            Err(error) if error.is_our_own() => {
+                return self.args.life.error(format!("cannot look at Kubo: {}", chain(&error)));
+            }
             // Nobody listens where we don't.
             Err(error @ RpcError::Unreachable(_)) if node.program.is_none() => {
                 self.lost(&node.rpc, chain(&error), Some(&error))

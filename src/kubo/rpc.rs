@@ -67,6 +67,16 @@ pub enum RpcError {
     },
 }
 
+impl RpcError {
+    /// Whether it speaks of this process, and says nothing of Kubo.
+    pub fn is_our_own(&self) -> bool {
+        use rustix::io::Errno;
+        let RpcError::Unreachable(error) = self else { return false };
+        let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS].map(Errno::raw_os_error);
+        error.raw_os_error().is_some_and(|error| ours.contains(&error))
+    }
+}
+
 impl From<RpcError> for Fault {
     fn from(error: RpcError) -> Fault {
         let detail = error.to_string();

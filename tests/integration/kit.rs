@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 use proto_msgs::daemon::{Condition, Status, StatusReport, Wait};
 use proto_msgs::verb::{Part, Verb};
 use proto_msgs::{Client, ClientError, Fault};
+use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -362,6 +363,18 @@ impl Drop for Kit {
             }
         }
     }
+}
+
+/// What the real `ipfs` says on the kit's repo.
+pub(crate) fn ipfs(kit: &Kit, args: &[&str], input: &[u8]) -> String {
+    let mut command = Command::new(real_kubo());
+    command.env_clear().env("HOME", kit.path("home")).env("IPFS_PATH", kit.repo()).args(args);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(input).expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "ipfs {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// Runs a command to its end.

@@ -5,6 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::Condition;
+use proto_msgs::event::{Events, What};
 use proto_msgs::kubo::{KuboLogs, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop};
 use proto_msgs::pin::{PinAdd, Source};
 use serde_json::json;
@@ -296,7 +297,62 @@ fn s4_a_kubo_that_is_never_ready_is_degraded_and_not_offered_for_calls() {
 }
 
 #[test]
-fn s5_a_kubo_that_answers_nothing_is_degraded_and_never_killed() {
+fn s5_a_kubo_that_is_stuck_for_the_hang_limit_is_restarted() {
+    let mut kit = Kit::fake();
+    kit.arg("--hang-limit").arg("200ms").arg("--stop-grace").arg("300ms");
+    kit.start_whole();
+    let stuck = kit.status().kubo.pid.expect("a child");
+    kill(Pid::from_raw(stuck.cast_signed()), Signal::SIGSTOP).expect("it is there");
+    let status = kit.until("restarted", |s| s.kubo.state == KuboState::Running && s.kubo.restarts == 1);
+    // It could not even take its stop signal.
+    assert_eq!(status.kubo.last_exit.map(|exit| (exit.signal, exit.asked)), Some((Some(9), true)));
+    let page = kit.call(Events::default());
+    let causes = page.events.iter().filter_map(|event| match &event.what {
+        What::Kubo(change) => Some(change.cause.as_str()),
+        What::Error(_) => None,
+    });
+    assert_eq!(causes.collect::<Vec<_>>(), ["first_start", "ready", "no_answer", "hung", "exited", "retry", "ready"]);
+}
+
+#[test]
+fn s7_a_kubo_that_is_half_shut_down_is_degraded_with_its_own_words_and_restarted_after_the_hang_limit() {
+    let mut kit = Kit::fake();
+    kit.arg("--hang-limit").arg("1s");
+    kit.start_whole();
+    kit.script(&json!({"unhealthy": true}));
+    let status = kit.until("degraded", |s| s.kubo.state == KuboState::Degraded);
+    let change = status.kubo.change.expect("a change");
+    assert!(change.evidence.contains("daemon is shutting down"), "{}", change.evidence);
+    kit.until("restarted", |s| s.kubo.restarts == 1);
+    kit.script(&json!({}));
+    kit.wait(Condition::KuboRunning);
+    assert_eq!(kit.recorded("signal 15"), 1);
+}
+
+#[test]
+fn s26_a_daemon_without_a_free_descriptor_lives_and_starts_kubo_once_it_has_some() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let daemon = rustix::process::Pid::from_raw(kit.pid().cast_signed());
+    let before = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    // What is open stays open, and nothing new can be opened.
+    let none = rustix::process::Rlimit { current: Some(3), maximum: before.maximum };
+    let kubo = kit.status().kubo.pid.expect("a child");
+    let old = rustix::process::prlimit(daemon, rustix::process::Resource::Nofile, none).expect("limited");
+    // Its own trouble is not taken for Kubo's.
+    eventually(|| kit.log().matches("cannot look at Kubo").count() >= 1, || kit.log());
+    kill(Pid::from_raw(kubo.cast_signed()), Signal::SIGKILL).expect("it is there");
+    let lives = || std::fs::read_to_string(kit.path("log")).is_ok_and(|log| log.matches("\"cause\":").count() >= 4);
+    eventually(lives, || kit.log());
+    rustix::process::prlimit(daemon, rustix::process::Resource::Nofile, old).expect("allowed");
+    let status = kit.until("back", |s| s.kubo.state == KuboState::Running);
+    assert!(status.kubo.restarts >= 1);
+    let log = kit.log();
+    assert!(log.contains("Too many open files") && !log.contains("no_answer"), "{log}");
+}
+
+#[test]
+fn s5_a_kubo_that_answers_nothing_is_degraded_and_not_killed_before_the_hang_limit() {
     let mut kit = Kit::fake();
     kit.start_whole();
     kit.script(&json!({"hang": true}));

@@ -2,8 +2,11 @@
 //! `real_kubo`. Everything waits for events; nothing touches the user's home or other people's processes.
 
 mod actors;
+mod attach;
+mod clock;
 mod ctl;
 mod daemon;
+mod events;
 mod kit;
 mod kubo;
 mod pin;

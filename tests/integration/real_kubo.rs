@@ -1,30 +1,20 @@
 //! The same with a real Kubo, on a real pin set.
 
-use crate::kit::{Kit, identity_cid, real_kubo, said};
+use crate::kit::{Kit, eventually, identity_cid, ipfs, real_kubo, said};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto_msgs::daemon::{Condition, IndexRefresh};
-use proto_msgs::kubo::KuboState;
+use proto_msgs::kubo::{KuboStart, KuboState};
 use proto_msgs::pin::{PinAdd, PinInfo, PinRm};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A Kubo that died is to be back in this time.
 const BACK: Duration = Duration::from_secs(5);
-
-fn ipfs(kit: &Kit, args: &[&str], input: &[u8]) -> String {
-    let mut command = Command::new(real_kubo());
-    command.env_clear().env("HOME", kit.path("home")).env("IPFS_PATH", kit.repo()).args(args);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    child.stdin.take().expect("a pipe").write_all(input).expect("written");
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "ipfs {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
 
 /// `ipfs-kitctl pin ls` and `ipfs pin ls` say the same, of both types, and of the names.
 fn assert_equal(kit: &Kit) {
@@ -247,4 +237,50 @@ fn a_repo_of_a_newer_kubo_is_held() {
     kit.start();
     let held = kit.until("held", |s| s.kubo.state == KuboState::Held).kubo.held.expect("a cause");
     assert_eq!(held.cause, "repo_too_new");
+}
+
+#[test]
+fn twenty_kills_under_load_lose_no_pin_that_the_daemon_has_acknowledged() {
+    let mut kit = Kit::real();
+    kit.start_whole();
+    let stop = AtomicBool::new(false);
+    let acknowledged = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let (kit, stop, acknowledged) = (&kit, &stop, &acknowledged);
+            scope.spawn(move || {
+                for n in 0.. {
+                    let cid = identity_cid(&format!("load {worker} {n}"));
+                    // While Kubo is down it is refused; the same pin is tried again.
+                    while !stop.load(Ordering::Relaxed) {
+                        if kit.try_call(PinAdd { cid: cid.clone(), name: None, direct: false }).is_ok() {
+                            acknowledged.lock().expect("whole").push(cid);
+                            break;
+                        }
+                    }
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+        }
+        let count = || acknowledged.lock().expect("whole").len();
+        for round in 0..20 {
+            let enough = count() + 1 + rand::random_range(0..40);
+            eventually(|| count() >= enough, || format!("round {round}: no pin is acknowledged any more"));
+            let pid = kit.status().kubo.pid.expect("a child");
+            kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("it is there");
+            kit.until("seen", |s| s.kubo.pid != Some(pid));
+            // A person's start: kills this close to each other are a crash loop, which is slow on purpose.
+            assert_eq!(kit.call(KuboStart {}).state, KuboState::Running, "round {round}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let kubos: BTreeSet<String> =
+        ipfs(&kit, &["pin", "ls", "--type=recursive", "-q"], b"").lines().map(str::to_owned).collect();
+    let acknowledged = acknowledged.into_inner().expect("whole");
+    let lost: Vec<_> = acknowledged.iter().filter(|cid| !kubos.contains(*cid)).collect();
+    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), acknowledged.len());
+    kit.call(IndexRefresh { wait: true });
+    assert_equal(&kit);
 }

@@ -31,9 +31,11 @@ pub(crate) fn run(repo: &Path) -> ExitCode {
         Err(text) => return fail(&text),
     };
     let script = script::read();
+    if !script.last_words.is_empty() {
+        say(&script.last_words);
+    }
     if let Some(code) = script.exit_at_start {
         script::record(&format!("exit {code}"));
-        say(&script.last_words);
         return ExitCode::from(code);
     }
     if script.leave_grandchild {

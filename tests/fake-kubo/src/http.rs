@@ -121,6 +121,7 @@ fn pin_ls(query: &Query, raw: &str, pins: &Pins, script: &Script) -> Result<Stri
             _ => Err(format!("path '/ipfs/{cid}' is not pinned")),
         };
     }
+    script::record(&format!("listing {pin_type}"));
     script.hold(Held::Listing, raw);
     Ok(pins::listing(&now, pin_type, names).to_string() + "\n")
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(crate) struct Script {
     /// Exit with this code instead of becoming ready.
     pub(crate) exit_at_start: Option<u8>,
-    /// Say this before.
+    /// Say this before it is ready, or ends.
     pub(crate) last_words: String,
     /// Never say that it is ready, never serve.
     pub(crate) never_ready: bool,

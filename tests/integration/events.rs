@@ -1,0 +1,181 @@
+//! What a person sees: events, the log, findings, the hook.
+
+use crate::kit::{DEADLINE, Kit, built, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use proto_msgs::event::{EventPage, Events, KuboChange, What};
+use proto_msgs::kubo::{KuboGc, KuboLogs, KuboRestart, KuboState, KuboStop};
+use proto_msgs::verb::Part;
+use proto_msgs::{Fault, FaultKind};
+use serde_json::json;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+fn changes(page: &EventPage) -> Vec<KuboChange> {
+    let kubo = page.events.iter().filter_map(|event| match &event.what {
+        What::Kubo(change) => Some(change.clone()),
+        What::Error(_) => None,
+    });
+    kubo.collect()
+}
+
+fn kill_kubo(kit: &Kit) {
+    let pid = kit.status().kubo.pid.expect("a child");
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("it is there");
+}
+
+#[test]
+fn every_change_of_kubo_is_an_event_with_cause_and_evidence() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kill_kubo(&kit);
+    kit.until("back", |s| s.kubo.state == KuboState::Running && s.kubo.restarts == 1);
+    kit.call(KuboStop {});
+    let page = kit.call(Events::default());
+    let changes = changes(&page);
+    let causes: Vec<_> = changes.iter().map(|change| change.cause.as_str()).collect();
+    assert_eq!(causes, ["first_start", "ready", "exited", "retry", "ready", "stop_asked", "stop_asked"]);
+    assert!(changes[2].evidence.starts_with("killed by SIGKILL"), "{}", changes[2].evidence);
+    assert!(changes.windows(2).all(|two| two[0].to == two[1].from));
+    assert!(page.events.windows(2).all(|two| two[0].seq + 1 == two[1].seq));
+    let last = page.events.last().expect("an event").seq;
+    assert_eq!(kit.call(Events { since: Some(last), ..Events::default() }).events, []);
+    let other = Events { since: Some(last), epoch: Some("another".into()), follow: false };
+    assert_eq!(kit.call(other).events.len(), page.events.len());
+    let said = kit.ctl(&["events", "--since", &(last - 1).to_string()]);
+    assert_eq!((said.code, said.out.lines().count()), (Some(0), 1));
+    assert!(said.out.contains("kubo stopping -> stopped: stop_asked"), "{}", said.out);
+}
+
+#[test]
+fn events_are_followed_as_they_come_and_until_the_daemon_has_ended() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let mut follow = kit.ctl_command(&["events", "-f", "-o", "ndjson"]);
+    let mut follow = follow.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    let mut until = |cause: &str| {
+        let found = lines.by_ref().map(|line| line.expect("read")).find(|line| line.contains(&format!("\"{cause}\"")));
+        assert!(found.is_some(), "no event {cause}");
+    };
+    until("ready");
+    kill_kubo(&kit);
+    until("exited");
+    until("ready");
+    kit.stop();
+    until("daemon_ends");
+    assert_eq!(follow.wait().expect("ended").code(), Some(69), "the daemon is gone");
+}
+
+#[test]
+fn kubos_output_is_followed_over_its_restarts() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let mut seen = Vec::new();
+    let mut client = kit.client();
+    let verb = KuboLogs { follow: true, ..KuboLogs::default() };
+    let mut restarted = false;
+    let ended = client.call_with(verb, Some(DEADLINE), |part| {
+        if let Part::KuboLogs(page) = part {
+            seen.extend(page.lines.into_iter().map(|line| line.text));
+        }
+        if !std::mem::replace(&mut restarted, true) {
+            kit.call(KuboRestart {});
+        }
+        let starts = seen.iter().filter(|line| line.as_str() == "Daemon is ready").count();
+        // Whoever has enough hangs up.
+        if starts == 2 { Err(std::io::ErrorKind::Other.into()) } else { Ok(()) }
+    });
+    assert!(ended.is_err());
+    let since = "2999-01-01T00:00:00Z".to_owned();
+    assert!(kit.call(KuboLogs { since: Some(since), ..KuboLogs::default() }).lines.is_empty());
+    let fault: Fault = kit.fault(KuboLogs { since: Some("yesterday".into()), ..KuboLogs::default() });
+    assert_eq!(fault.kind, FaultKind::Invalid);
+    assert!(kit.ctl(&["kubo", "logs", "--since", "1h"]).out.contains("Daemon is ready"));
+}
+
+#[test]
+fn a_doctor_finds_what_kubo_is_held_for_and_what_its_config_risks_each_with_a_command() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    assert_eq!(kit.ctl(&["doctor"]).out, "nothing is wrong\n");
+    kit.stop();
+    let config = kit.repo().join("config");
+    let mut text: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).expect("there")).expect("JSON");
+    text["Addresses"]["API"] = json!("/ip4/0.0.0.0/tcp/5001");
+    text["Datastore"] = json!({"StorageMax": "10GB"});
+    std::fs::write(&config, text.to_string()).expect("written");
+    kit.script(&json!({"exit_at_start": 1, "last_words": "Error: open /x: no space left on device"}));
+    kit.start();
+    kit.until("held", |s| s.kubo.state == KuboState::Held);
+    let said = kit.ctl(&["doctor", "-o", "json"]);
+    assert_eq!(said.code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let causes: Vec<_> = findings.iter().map(|finding| finding["cause"].as_str().expect("a cause")).collect();
+    assert_eq!(causes, ["disk_full", "rpc_open", "storage_unbounded"]);
+    assert!(findings.iter().all(|finding| finding["command"].is_string()), "{findings:?}");
+    assert!(kit.ctl(&["status"]).out.contains("2 warnings"));
+    assert_eq!(std::fs::read_to_string(&config).expect("there"), text.to_string(), "nothing was changed");
+}
+
+#[test]
+fn a_garbage_collection_tells_what_it_removed_and_what_it_could_not() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let done = kit.call(KuboGc {});
+    assert_eq!((done.blocks, done.errors), (2, vec!["could not remove bafkqaba".to_owned()]));
+    assert!(done.bytes_before.is_some());
+    let said = kit.ctl(&["kubo", "gc"]);
+    assert_eq!(said.code, Some(1), "something was left");
+    assert!(said.out.starts_with("removed 2 blocks"), "{}", said.out);
+    kit.call(KuboStop {});
+    assert_eq!(kit.ctl(&["kubo", "gc"]).code, Some(3));
+}
+
+#[test]
+fn what_kubo_says_while_it_starts_its_memory_and_its_peers_are_shown() {
+    let mut kit = Kit::fake();
+    kit.script(&json!({"never_ready": true, "last_words": "applying 16-to-17 repo migration"}));
+    kit.start();
+    let status = kit.until("starting", |s| s.kubo.newest_line.as_deref() == Some("applying 16-to-17 repo migration"));
+    assert_eq!((status.kubo.state, status.kubo.peers), (KuboState::Starting, None));
+    assert!(status.kubo.memory.is_some_and(|bytes| bytes > 100_000), "{:?}", status.kubo.memory);
+    kit.stop();
+    kit.script(&json!({"peers": 7}));
+    kit.start();
+    let kubo = kit.until("counted", |s| s.kubo.peers == Some(7)).kubo;
+    assert_eq!(kubo.newest_line, None);
+    let said = kit.ctl(&["kubo", "status"]);
+    assert!(said.out.contains("peers") && said.out.contains("memory"), "{}", said.out);
+}
+
+#[test]
+fn the_hook_is_told_of_changes_one_at_a_time_and_of_how_many_it_was_not_told() {
+    let mut kit = Kit::fake();
+    let (script, told) = (kit.path("hook"), kit.path("told"));
+    let line = "echo \"$1 $IPFS_KITD_FROM $IPFS_KITD_TO $IPFS_KITD_CAUSE $IPFS_KITD_UNTOLD\"";
+    std::fs::write(&script, format!("#!/bin/sh\n{line} >>{}\n", told.display())).expect("written");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("chmod");
+    kit.arg("--hook").arg(&script.display().to_string()).arg("--hook").arg("two words; $(id)");
+    kit.start_whole();
+    for _ in 0..3 {
+        kit.call(KuboRestart {});
+    }
+    let lines = || std::fs::read_to_string(&told).unwrap_or_default();
+    eventually(|| lines().lines().count() == 2, || format!("told: {}", lines()));
+    let lines = lines();
+    let (first, second) = lines.trim_end().split_once('\n').expect("two lines");
+    assert!(first.starts_with("two words; $(id) backoff "), "{first}");
+    let untold: u32 = second.rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+    assert!(second.contains(" running ready ") && untold >= 10, "{second}");
+}
+
+#[test]
+fn a_hook_that_fails_is_an_error_that_is_told_and_harms_nothing() {
+    let mut kit = Kit::fake();
+    kit.arg("--hook").arg(&built("ipfs-kitctl").display().to_string()).arg("--hook").arg("frobnicate");
+    kit.start_whole();
+    let status = kit.until("told", |s| s.last_error.as_ref().is_some_and(|error| error.detail.contains("the hook")));
+    assert_eq!(status.kubo.state, KuboState::Running);
+}
