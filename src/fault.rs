@@ -6,6 +6,10 @@ use kameo::message::Message;
 use kameo::prelude::Actor;
 use kameo::reply::Reply;
 use proto_msgs::{Fault, FaultKind};
+use std::time::Duration;
+
+/// How long a message may wait for a place in a full mailbox.
+const MAILBOX: Duration = Duration::from_secs(5);
 
 /// An error and its causes, one after the other.
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -21,7 +25,7 @@ where
     M: Send + Sync + 'static,
     R: Send + 'static,
 {
-    owner.ask(message).await.map_err(|error| match error {
+    owner.ask(message).mailbox_timeout(MAILBOX).await.map_err(|error| match error {
         SendError::HandlerError(fault) => fault,
         SendError::MailboxFull(_) | SendError::Timeout(_) => {
             Fault::new(FaultKind::Busy, "the daemon has too much to do").hint("ask again in a moment")
@@ -33,4 +37,59 @@ where
             )
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kameo::actor::Spawn;
+    use kameo::error::Infallible;
+    use kameo::message::Context;
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
+
+    /// Answers when it is let.
+    struct Slow(Arc<Semaphore>);
+    struct Question;
+
+    impl Actor for Slow {
+        type Args = Arc<Semaphore>;
+        type Error = Infallible;
+
+        async fn on_start(let_go: Arc<Semaphore>, _: ActorRef<Slow>) -> Result<Slow, Infallible> {
+            Ok(Slow(let_go))
+        }
+    }
+
+    impl Message<Question> for Slow {
+        type Reply = Result<(), Fault>;
+
+        async fn handle(&mut self, _: Question, _: &mut Context<Self, Self::Reply>) -> Result<(), Fault> {
+            self.0.acquire().await.expect("open").forget();
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn s24_who_finds_a_full_mailbox_is_told_busy_and_who_is_in_it_is_answered() {
+        let let_go = Arc::new(Semaphore::new(0));
+        let slow = Slow::spawn(let_go.clone());
+        let asks: Vec<_> = (0..200)
+            .map(|_| {
+                tokio::spawn({
+                    let slow = slow.clone();
+                    async move { ask(&slow, Question).await.map_err(|fault| fault.kind) }
+                })
+            })
+            .collect();
+        tokio::time::sleep(MAILBOX + Duration::from_millis(500)).await;
+        let_go.add_permits(200);
+        let mut answers = Vec::new();
+        for ask in asks {
+            answers.push(ask.await.expect("no panic"));
+        }
+        let busy = answers.iter().filter(|answer| **answer == Err(FaultKind::Busy)).count();
+        let answered = answers.iter().filter(|answer| answer.is_ok()).count();
+        assert!(busy >= 100 && answered >= 64 && busy + answered == 200, "{busy} busy, {answered} answered");
+    }
 }

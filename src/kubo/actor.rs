@@ -213,14 +213,17 @@ impl Kubo {
         match child {
             ChildState::None => {}
             ChildState::Running { run, .. } => self.met(run),
-            ChildState::Exited { run, code, signal, asked, at, last_words } => {
+            ChildState::Exited { run, code, signal, asked, out_of_memory, at, last_words } => {
                 self.met(run);
                 if !self.memory().machine.has_child() {
                     return;
                 }
                 let last_line = last_words.last().cloned().unwrap_or_default();
                 let permanent = cause::permanent(code, &last_words).filter(|_| !asked);
-                let exit = exit(code, signal, asked, at, last_words);
+                let mut exit = exit(code, signal, asked, at, last_words);
+                if out_of_memory && !asked {
+                    exit.cause.push_str(", out of memory");
+                }
                 let said =
                     if last_line.is_empty() || asked { String::new() } else { format!("; its last line: {last_line}") };
                 let how = format!("{}{said}", exit.cause);

@@ -26,11 +26,10 @@ pub(super) async fn find(config: Arc<Config>, attach: Attach, index_peer: Option
     tokio::task::spawn_blocking(move || {
         repo::belongs_here(&config, &peer_id, index_peer.as_deref())?;
         // As far as its config can be read, it is the config of a repo that was named, and is that node's.
-        let text = std::fs::read(config.ipfs_path.join("config")).unwrap_or_default();
-        let found: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let (found, version) = repo::settings(&config.ipfs_path);
         let same = found["Identity"]["PeerID"] == peer_id;
         let found = if same { found } else { serde_json::Value::Null };
-        let warnings = care::warnings(&found, None, config.stop_grace);
+        let warnings = care::warnings(&found, version, None, config.stop_grace);
         let repo = same.then(|| config.ipfs_path.clone());
         Ok(Repo { peer_id, program: None, rpc, repo, api: care::api(&found), warnings })
     })

@@ -16,15 +16,23 @@ pub(super) fn api(config: &Value) -> Vec<String> {
     list.filter_map(|address| address.as_str().map(str::to_owned)).collect()
 }
 
-/// What is to be said of this config; `kubo_args`: how we would start Kubo, `None` when somebody else does.
-pub(super) fn warnings(config: &Value, kubo_args: Option<&[String]>, stop_grace: Duration) -> Vec<Finding> {
+/// The version of repos that knows `Provide` and no longer `Provider` and `Reprovider`; Kubo migrates older ones at the start.
+const PROVIDE: u32 = 18;
+
+/// What is to be said of the config of a repo of this version; `kubo_args`: how we would start Kubo, `None` when somebody else does.
+pub(super) fn warnings(
+    config: &Value,
+    repo_version: u32,
+    kubo_args: Option<&[String]>,
+    stop_grace: Duration,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut add = |severity, cause: &str, detail: String, hint: &str, command: Option<&str>| {
         let command = command.map(str::to_owned);
         found.push(Finding { cause: cause.to_owned(), severity, detail, hint: hint.to_owned(), command });
     };
     for section in ["Reprovider", "Provider"] {
-        if config[section].as_object().is_some_and(|section| !section.is_empty()) {
+        if repo_version >= PROVIDE && config[section].as_object().is_some_and(|section| !section.is_empty()) {
             add(
                 Severity::Error,
                 "config_refused",
@@ -117,7 +125,7 @@ mod tests {
 
     fn causes(config: &Value, args: &[&str]) -> Vec<String> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        warnings(config, Some(&args), GRACE).into_iter().map(|finding| finding.cause).collect()
+        warnings(config, 18, Some(&args), GRACE).into_iter().map(|finding| finding.cause).collect()
     }
 
     #[test]
@@ -128,13 +136,15 @@ mod tests {
         });
         assert_eq!(causes(&made, &["--enable-gc"]), Vec::<String>::new());
         assert_eq!(causes(&made, &[]), ["storage_unbounded"]);
-        assert!(warnings(&made, None, GRACE).is_empty(), "how somebody else starts it is not known");
+        assert!(warnings(&made, 18, None, GRACE).is_empty(), "how somebody else starts it is not known");
         assert_eq!(api(&made), ["/ip4/127.0.0.1/tcp/5001"]);
     }
 
     #[test]
     fn what_the_roles_of_the_legacy_system_have_left_behind_is_found() {
-        assert_eq!(causes(&json!({"Reprovider": {"Interval": "0"}}), &[]), ["config_refused"]);
+        let old = json!({"Reprovider": {"Interval": "0"}});
+        assert_eq!(causes(&old, &[]), ["config_refused"]);
+        assert!(warnings(&old, 17, None, GRACE).is_empty(), "the start migrates it");
         assert_eq!(causes(&json!({"Provide": {"DHT": {"Interval": "0s"}}}), &[]), ["config_refused"]);
         assert!(causes(&json!({"Provide": {"Enabled": true, "DHT": {"Interval": "0"}}}), &[]).is_empty());
         assert_eq!(causes(&json!({"Swarm": {"AddrFilters": ["*"]}}), &[]), ["config_refused"]);

@@ -9,7 +9,7 @@ use proto_msgs::kubo::Held;
 const REFUSED: &str = "change the repo's config as Kubo says";
 
 /// Words, the cause that they mean, and what ends it.
-const CAUSES: [(&str, &str, &str); 10] = [
+const CAUSES: [(&str, &str, &str); 11] = [
     (
         "address already in use",
         "address_in_use",
@@ -19,6 +19,7 @@ const CAUSES: [(&str, &str, &str); 10] = [
     ("failure to decode config", "config_refused", REFUSED),
     ("no longer disables the provide system", "config_refused", REFUSED),
     ("incorrectly formatted address filter", "config_refused", REFUSED),
+    ("no usable bootstrap peers", "config_refused", REFUSED),
     ("unrecognized routing option", "config_refused", REFUSED),
     (
         "that supports the existing repo",

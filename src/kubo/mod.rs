@@ -13,7 +13,7 @@
 //!
 //! `state` decides and does nothing, `restart` says when the next try is, `cause` what an end means, `goal` what people wait for, `health` whether
 //! it answers well enough, `care` what in a repo's config can harm; `actor` acts, `asked` for people. `process` holds the child (and `orphans` what it leaves behind) on a thread as
-//! old as the process and `output` what it writes, `launch` is what runs between fork and exec, `repo` guards the repo's
+//! old as the process and `output` what it writes (`oom` whether memory was short), `launch` is what runs between fork and exec, `repo` guards the repo's
 //! identity, `attach` finds a Kubo that somebody else runs (`address`), `wish` keeps what a person wants, `rpc` speaks to Kubo, `hook` tells others.
 
 pub mod actor;
@@ -28,6 +28,7 @@ mod health;
 mod hook;
 pub mod launch;
 pub mod memory;
+mod oom;
 pub mod orphans;
 pub mod output;
 pub mod process;

@@ -5,6 +5,7 @@
 //! stop signal to each. Signals go to a pidfd, so a recycled PID is never hit. What the child writes is in `output`.
 
 use super::launch;
+use super::oom;
 use super::orphans;
 use super::output::{Output, Readers};
 use jiff::Timestamp;
@@ -62,6 +63,8 @@ pub enum ChildState {
         signal: Option<i32>,
         /// Whether it had been sent a signal by us.
         asked: bool,
+        /// Whether the kernel killed for want of memory during its life.
+        out_of_memory: bool,
         /// When.
         at: Timestamp,
         /// The end of what it wrote.
@@ -161,6 +164,7 @@ struct Held {
     pidfd: OwnedFd,
     asked: bool,
     readers: Readers,
+    oom_kills: Option<u64>,
 }
 
 struct Thread {
@@ -263,7 +267,7 @@ impl Thread {
         match self.hold(&mut child) {
             Ok((pidfd, readers)) => {
                 self.runs = run;
-                self.held = Some(Held { child, pidfd, asked: false, readers });
+                self.held = Some(Held { child, pidfd, asked: false, readers, oom_kills: oom::kills() });
                 self.publish.send_replace(ChildState::Running { pid, run: self.runs });
                 Ok(pid)
             }
@@ -302,6 +306,7 @@ impl Thread {
             code: status.code(),
             signal: status.signal(),
             asked: held.asked,
+            out_of_memory: status.signal() == Some(Signal::KILL.as_raw()) && oom::kills() > held.oom_kills,
             at: Timestamp::now(),
             last_words,
         });

@@ -94,16 +94,22 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
         }
     };
     note(config, node, &peer_id, Some(repo.to_owned()))?;
-    let text = std::fs::read(repo.join("config")).unwrap_or_default();
-    let found = serde_json::from_slice(&text).unwrap_or_default();
+    let (found, version) = settings(repo);
     Ok(Repo {
         peer_id,
         program: Some(program),
         rpc: Rpc::new(Address::Unix(rpc_socket(config))),
         repo: Some(repo.to_owned()),
         api: care::api(&found),
-        warnings: care::warnings(&found, Some(&config.kubo_args), config.stop_grace),
+        warnings: care::warnings(&found, version, Some(&config.kubo_args), config.stop_grace),
     })
+}
+
+/// The repo's config and its version, as far as they can be read.
+pub(super) fn settings(repo: &Path) -> (serde_json::Value, u32) {
+    let config = std::fs::read(repo.join("config")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let version = std::fs::read_to_string(repo.join("version")).ok().and_then(|text| text.trim().parse().ok());
+    (config.unwrap_or_default(), version.unwrap_or(0))
 }
 
 /// Whether this data dir may belong to the node that somebody else runs; from here on it does. Blocks.

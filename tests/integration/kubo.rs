@@ -127,6 +127,78 @@ fn lives(pid: &str) -> bool {
 }
 
 #[test]
+fn s8_kubo_gets_one_stop_signal_however_many_ask_for_its_stop_and_the_daemons() {
+    let mut kit = Kit::fake();
+    // It goes on until it is killed, so that there is time to ask again.
+    kit.script(&json!({"ignore_term": true}));
+    kit.arg("--stop-grace").arg("2s");
+    kit.start_whole();
+    std::thread::scope(|scope| {
+        let asked = ["stop", "stop", "restart"].map(|verb| scope.spawn(|| kit.ctl(&["kubo", verb])));
+        kit.until("stopping", |s| s.kubo.state == KuboState::Stopping);
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGTERM] {
+            kit.signal(signal);
+        }
+        asked.into_iter().for_each(|asked| drop(asked.join().expect("ended")));
+    });
+    assert_eq!(kit.ended().code(), Some(0));
+    assert_eq!(kit.recorded("signal"), 1, "{:?}", kit.record());
+}
+
+#[test]
+fn s27_a_kubo_that_the_kernel_kills_for_want_of_memory_is_told_so_and_the_daemon_lives_on() {
+    let Some(mut group) = MemoryGroup::new() else { return };
+    let mut kit = Kit::fake();
+    kit.script(&json!({"take_memory": 1 << 30}));
+    kit.start();
+    group.take(kit.pid());
+    // Those that are started from now on are in the group, too.
+    let status = kit.until("killed", |s| {
+        s.kubo.last_exit.as_ref().is_some_and(|exit| exit.cause == "killed by SIGKILL, out of memory")
+    });
+    assert_eq!(status.daemon.pid, kit.pid());
+    kit.script(&json!({}));
+    kit.call(KuboStart {});
+    kit.stop();
+    drop(group);
+}
+
+/// A control group with little memory.
+struct MemoryGroup(std::path::PathBuf);
+
+impl MemoryGroup {
+    const LIMIT: &str = "700000000";
+
+    /// `None` where that can't be made, which it says.
+    fn new() -> Option<MemoryGroup> {
+        let name = format!("kitd-test-{}", std::process::id());
+        let kinds = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+        for (root, limit) in kinds {
+            let dir = std::path::Path::new(root).join(&name);
+            if std::fs::create_dir(&dir).is_ok() {
+                let group = MemoryGroup(dir);
+                if std::fs::write(group.0.join(limit), Self::LIMIT).is_ok() {
+                    return Some(group);
+                }
+            }
+        }
+        crate::kit::skipped("s27", "no control group with a limit of memory can be made");
+        None
+    }
+
+    fn take(&mut self, pid: u32) {
+        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("moved");
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        // Fails while somebody is in it, as in a test that failed: the daemon ends after this.
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
 fn s9_what_kubo_has_left_in_a_session_of_its_own_ends_with_it() {
     let mut kit = Kit::fake();
     kit.script(&json!({"leave_session": true}));

@@ -284,3 +284,18 @@ fn twenty_kills_under_load_lose_no_pin_that_the_daemon_has_acknowledged() {
     kit.call(IndexRefresh { wait: true });
     assert_equal(&kit);
 }
+
+#[test]
+fn a_repo_of_an_older_kubo_is_migrated_at_the_start_and_that_is_shown() {
+    let mut kit = Kit::real();
+    std::fs::create_dir(kit.repo()).expect("made");
+    ipfs(&kit, &["init", "--profile=test"], b"");
+    ipfs(&kit, &["config", "--json", "Reprovider", r#"{"Strategy": "pinned"}"#], b"");
+    std::fs::write(kit.repo().join("version"), "17\n").expect("written");
+    kit.start();
+    kit.wait(Condition::KuboRunning);
+    assert!(kit.status().kubo.warnings.iter().all(|warning| warning.cause != "config_refused"));
+    assert_eq!(std::fs::read_to_string(kit.repo().join("version")).expect("there").trim(), "18");
+    let said = kit.ctl(&["kubo", "logs"]).out;
+    assert!(said.contains("Migration 17-to-18 succeeded"), "{said}");
+}

@@ -26,6 +26,8 @@ pub(crate) struct Script {
     pub(crate) leave_zombies: u32,
     /// Write so many bytes without a line end before becoming ready.
     pub(crate) flood: usize,
+    /// Take so many bytes of memory when it is ready, once.
+    pub(crate) take_memory: usize,
     /// Accept requests and answer none.
     pub(crate) hang: bool,
     /// Answer, and say that it is not well.
