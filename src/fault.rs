@@ -86,7 +86,7 @@ mod tests {
         let_go.add_permits(100);
         let rest: Vec<_> = answers.collect().await;
         let answered = rest.iter().filter(|answer| answer.is_ok()).count();
-        // The mailbox, and the one that is being answered.
-        assert_eq!(answered, 65, "{rest:?}");
+        // The mailbox and the one that is being answered, at the least.
+        assert!(answered >= 65, "{rest:?}");
     }
 }
