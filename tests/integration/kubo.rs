@@ -149,10 +149,11 @@ fn s8_kubo_gets_one_stop_signal_however_many_ask_for_its_stop_and_the_daemons() 
 fn s27_a_kubo_that_the_kernel_kills_for_want_of_memory_is_told_so_and_the_daemon_lives_on() {
     let Some(mut group) = MemoryGroup::new() else { return };
     let mut kit = Kit::fake();
-    kit.script(&json!({"take_memory": 1 << 30}));
-    kit.start();
+    kit.start_whole();
+    // Those that it starts from now on are in the group, too.
     group.take(kit.pid());
-    // Those that are started from now on are in the group, too.
+    kit.script(&json!({"take_memory": 1 << 30}));
+    kill_kubo(&kit);
     let status = kit.until("killed", |s| {
         s.kubo.last_exit.as_ref().is_some_and(|exit| exit.cause == "killed by SIGKILL, out of memory")
     });
