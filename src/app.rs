@@ -221,7 +221,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
     };
     let janitor = child::<Janitor>(supervisor, args).await;
     let stopped = wish::stopped(&config.borrow());
-    if let Some(at) = stopped {
+    if let Some(at) = stopped.filter(|_| config.borrow().attach.is_none()) {
         tracing::info!("Kubo stays stopped, as somebody asked at {}", crate::time::text(at));
     }
     let args = KuboArgs {
