@@ -163,7 +163,11 @@ impl Board {
         };
         if bad {
             tracing::warn!(from, to, cause, "Kubo: {}", change.evidence);
-            let detail = format!("Kubo is {}: {}", to.replace('_', " "), change.evidence);
+            let what = match change.to {
+                KuboState::Backoff | KuboState::CrashLoop => "ended by itself".to_owned(),
+                _ => format!("is {to}"),
+            };
+            let detail = format!("Kubo {what}: {}", change.evidence);
             self.last_error.send_replace(Some(LastError { at: crate::time::now(), actor: "kubo".to_owned(), detail }));
         } else {
             tracing::info!(from, to, cause, "Kubo: {}", change.evidence);

@@ -106,7 +106,7 @@ fn lines(report: &KuboReport) -> Vec<(&'static str, String)> {
     add("held", report.held.as_ref().map(|held| held.detail.clone()));
     add("to do", report.held.as_ref().map(|held| held.hint.clone()));
     for warning in &report.warnings {
-        add("warning", Some(format!("{} (to do: {})", warning.detail, warning.hint)));
+        add("warning", Some(warning.detail.clone()));
     }
     lines
 }

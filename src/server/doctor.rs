@@ -48,7 +48,12 @@ fn kubo(kubo: &KuboReport, daemon: &DaemonReport) -> Option<Finding> {
             "ipfs-kitctl kubo logs",
         ),
     };
-    let detail = format!("Kubo is {}: {evidence}", kubo.state.name().replace('_', " "));
+    let what = match kubo.state {
+        KuboState::Backoff => "ended by itself".to_owned(),
+        KuboState::CrashLoop => "ended by itself again and again".to_owned(),
+        state => format!("is {}", state.name()),
+    };
+    let detail = format!("Kubo {what}: {evidence}");
     Some(finding(severity, kubo.state.name(), detail, hint, Some(command.to_owned())))
 }
 
