@@ -285,6 +285,25 @@ mod tests {
     }
 
     #[test]
+    fn every_command_in_the_documents_is_understood() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut commands = 0;
+        for page in ["README.md", "docs/OPERATIONS.md"] {
+            let text = std::fs::read_to_string(root.join(page)).expect("readable");
+            for line in
+                text.lines().filter_map(|line| line.strip_prefix("$ ").unwrap_or(line).strip_prefix("ipfs-kitctl "))
+            {
+                let words = line.split('#').next().unwrap_or_default().split_whitespace();
+                let words = words.take_while(|word| !["|", ">", "&&", "||"].contains(word));
+                let parsed = Args::try_parse_from(std::iter::once("ipfs-kitctl").chain(words));
+                assert!(parsed.is_ok(), "{page}: {line}");
+                commands += 1;
+            }
+        }
+        assert!(commands > 10, "only {commands} commands were found");
+    }
+
+    #[test]
     fn sort_keys_are_read_with_their_way() {
         assert_eq!(sort("name:desc"), Ok((PinSort::Name, true)));
         assert_eq!(sort("first_seen"), Ok((PinSort::FirstSeen, false)));

@@ -523,6 +523,32 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_operations_page_are_configuration_files() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATIONS.md");
+        let page = std::fs::read_to_string(page).expect("readable");
+        let examples: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(examples.len() >= 2);
+        for example in examples {
+            let file = dir.path().join("config.toml");
+            std::fs::write(&file, example).expect("written");
+            let config = resolve(&["--config", file.to_str().expect("UTF-8")], &[("HOME", "/h")], dir.path());
+            assert!(config.is_ok(), "{example}{config:?}");
+        }
+    }
+
+    #[test]
+    fn a_kubo_of_another_machine_and_a_hook_without_a_place_are_refused() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let refused = |flags: &[&str]| resolve(flags, &[("HOME", "/h")], dir.path()).expect_err("refused").to_string();
+        let error = refused(&["--attach", "/ip4/10.0.0.7/tcp/5001"]);
+        assert!(error.contains("flag --attach") && error.contains("this machine"), "{error}");
+        assert!(refused(&["--hook", "notify"]).contains("absolute path"));
+        let config = resolve(&["--attach", "http://localhost:5001"], &[("HOME", "/h")], dir.path()).expect("resolves");
+        assert_eq!(config.attach.map(|attach| attach.to_string()).as_deref(), Some("/ip4/127.0.0.1/tcp/5001"));
+    }
+
+    #[test]
     fn what_is_printed_is_a_configuration_file() {
         let dir = tempfile::tempdir().expect("a temp dir");
         let env = [("HOME", "/h"), ("IPFS_KITD_KUBO_ARGS", "--offline --enable-gc")];

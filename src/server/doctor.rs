@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_that_kubo_is_held_for_has_a_command() {
+    fn every_cause_that_kubo_is_held_for_has_a_command_and_a_line_in_the_operations_page() {
         let files = ["kubo/actor.rs", "kubo/attach.rs", "kubo/repo.rs", "kubo/cause.rs", "janitor/evidence.rs"];
         let mut all: Vec<String> = files.into_iter().flat_map(causes).collect();
         all.sort();
@@ -171,6 +171,10 @@ mod tests {
             stopping: false,
             actors: Vec::new(),
         };
+        let operations = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATIONS.md");
+        let operations = std::fs::read_to_string(operations).expect("readable");
+        let untold = all.iter().filter(|cause| *cause != "internal" && !operations.contains(&format!("`{cause}`")));
+        assert_eq!(untold.collect::<Vec<_>>(), Vec::<&String>::new(), "not in docs/OPERATIONS.md");
         let without: Vec<_> = all.iter().filter(|cause| mends(cause, &report, &daemon).is_none()).collect();
         assert!(without.is_empty(), "no command for {without:?}");
         assert_eq!(mends("disk_full", &report, &daemon).as_deref(), Some("df -h '/some where'"));
