@@ -8,6 +8,7 @@ use proto_msgs::daemon::Condition;
 use proto_msgs::event::{Events, What};
 use proto_msgs::kubo::{KuboLogs, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop};
 use proto_msgs::pin::{PinAdd, Source};
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 fn kill_kubo(kit: &Kit) -> u32 {
@@ -143,6 +144,65 @@ fn s8_kubo_gets_one_stop_signal_however_many_ask_for_its_stop_and_the_daemons() 
     });
     assert_eq!(kit.ended().code(), Some(0));
     assert_eq!(kit.recorded("signal"), 1, "{:?}", kit.record());
+}
+
+/// Fake Kubos of this kit that live.
+fn alive(kit: &Kit) -> usize {
+    kit.record().iter().filter_map(|line| line.strip_prefix("start ")).filter(|pid| lives(pid)).count()
+}
+
+/// The same on the real daemon as the random walk over its state machine.
+#[test]
+fn any_sequence_of_faults_leaves_one_kubo_that_runs_no_zombie_and_no_descriptor_behind() {
+    let seed: u64 =
+        std::env::var("KITD_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut kit = Kit::fake();
+    kit.arg("--stop-grace").arg("1s");
+    kit.start_whole();
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", kit.pid())).expect("there").count();
+    let before = descriptors();
+    let (mut steps, mut panics) = (Vec::new(), 0);
+    for _ in 0..60 {
+        let step = random.random_range(0..9);
+        steps.push(step);
+        let pid = kit.status().kubo.pid.map(|pid| Pid::from_raw(pid.cast_signed()));
+        match (step, pid) {
+            // It may have ended meanwhile; nobody else has its PID so soon.
+            (0, Some(pid)) => drop(kill(pid, Signal::SIGKILL)),
+            (1, Some(pid)) => drop(kill(pid, Signal::SIGTERM)),
+            (2, Some(pid)) => {
+                let _ = kill(pid, Signal::SIGSTOP);
+                let _ = kill(pid, Signal::SIGCONT);
+            }
+            (3, _) => drop(kit.try_call(KuboStop {})),
+            (4, _) => drop(kit.try_call(KuboStart {})),
+            (5, _) => drop(kit.try_call(KuboRestart {})),
+            (6, _) => kit.script(&json!({"exit_at_start": 1})),
+            (7, _) => kit.script(&json!({})),
+            (8, _) if panics < 3 => {
+                panics += 1;
+                kit.panic_at("kubo.event");
+            }
+            _ => {
+                kit.signal(Signal::SIGHUP);
+                kit.ready_again();
+            }
+        }
+        assert!(alive(&kit) <= 1, "two children: seed {seed}, steps {steps:?}\n{}", kit.log());
+    }
+    kit.script(&json!({}));
+    // One that has been killed a moment ago is running until that is noticed.
+    let running = || kit.try_call(KuboStart {}).is_ok_and(|kubo| kubo.state == KuboState::Running) && alive(&kit) == 1;
+    eventually(running, || format!("it does not run: seed {seed}, steps {steps:?}\n{}", kit.log()));
+    let children = || std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", kit.pid())).expect("there");
+    let zombie = || children().split_whitespace().any(|pid| !lives(pid));
+    eventually(|| !zombie(), || format!("a zombie: seed {seed}, steps {steps:?}"));
+    // Connections of this test that are being closed.
+    eventually(|| descriptors() <= before, || format!("{} descriptors, {before} before: seed {seed}", descriptors()));
+    let code = kit.stop().code();
+    assert_eq!(code, Some(0), "seed {seed}, steps {steps:?}");
+    assert_eq!(alive(&kit), 0);
 }
 
 #[test]
