@@ -12,7 +12,7 @@ use super::memory::{Memory, notify_socket};
 use super::process::{ChildState, Spawner};
 use super::repo::{self, Repo};
 use super::rpc::{Rpc, RpcError};
-use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_child};
+use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_cause, watch_child};
 use super::state::{Effect, Event, Limits, Machine};
 use crate::board::Board;
 use crate::config::Config;
@@ -79,6 +79,7 @@ impl Actor for Kubo {
         let mut watching = vec![
             AbortOnDropHandle::new(tokio::spawn(watch_child(args.spawner.child(), me.clone()))),
             AbortOnDropHandle::new(tokio::spawn(probe)),
+            AbortOnDropHandle::new(tokio::spawn(watch_cause(args.config.clone(), args.board.clone(), me.clone()))),
             AbortOnDropHandle::new(tokio::spawn(hook::follow(args.board.clone(), args.config.clone()))),
         ];
         match bind_notify(&notify_socket(&args.config.borrow())) {

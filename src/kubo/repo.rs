@@ -152,7 +152,7 @@ pub fn held(cause: &str, detail: impl Into<String>, hint: impl Into<String>) -> 
     Held { cause: cause.to_owned(), detail: detail.into(), hint: hint.into() }
 }
 
-fn find_program(kubo: &Path) -> Result<PathBuf, Held> {
+pub(super) fn find_program(kubo: &Path) -> Result<PathBuf, Held> {
     let executable = |path: &Path| {
         std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };

@@ -1,14 +1,17 @@
 //! What tells the actor about Kubo: the spawner's watch on the child, Kubo's own word that it is ready, and its API. Each is a
 //! task that ends with the actor's incarnation and only sends messages.
 
-use super::actor::{ChildChanged, Kubo, Peers, Probed};
+use super::actor::{ChildChanged, Happened, Kubo, Peers, Probed};
 use super::memory::Memory;
 use super::process::ChildState;
 use super::rpc::{Rpc, RpcError};
+use super::state::Event;
 use crate::board::Board;
+use crate::config::Config;
 use kameo::actor::ActorRef;
 use proto_msgs::kubo::KuboState;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixDatagram;
@@ -73,6 +76,37 @@ async fn look(rpc: &Rpc) -> Result<String, RpcError> {
     let id = rpc.id(PROBE_DEADLINE).await?;
     rpc.healthy(PROBE_DEADLINE).await?;
     Ok(id.peer_id)
+}
+
+/// While Kubo is held: tells when what a person would change to mend it has changed, so that they need not wait for the next try.
+pub(super) async fn watch_cause(config: watch::Receiver<Arc<Config>>, board: Arc<Board>, me: ActorRef<Kubo>) {
+    let mut tick = interval(PROBE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = None;
+    loop {
+        tick.tick().await;
+        if board.kubo.borrow().state != KuboState::Held {
+            before = None;
+            continue;
+        }
+        let config = config.borrow().clone();
+        let now = tokio::task::spawn_blocking(move || marks(&config)).await.ok();
+        let changed = before.is_some() && now != before;
+        before = now;
+        if changed && me.tell(Happened(Event::CauseChanged)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Inode and time of the last change (of content, owner or mode) of the repo's config and version, and of Kubo's program.
+fn marks(config: &Config) -> [Option<(u64, i64, i64)>; 3] {
+    let repo = &config.ipfs_path;
+    let program = super::repo::find_program(&config.kubo).unwrap_or_default();
+    [repo.join("config"), repo.join("version"), program].map(|path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.ino(), found.ctime(), found.ctime_nsec()))
+    })
 }
 
 pub(super) fn bind_notify(path: &std::path::Path) -> io::Result<UnixDatagram> {

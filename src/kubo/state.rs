@@ -51,6 +51,8 @@ pub enum Event {
         /// Why it is of no use to try again.
         permanent: Option<Held>,
     },
+    /// Something that Kubo may be held for has changed.
+    CauseChanged,
     /// The time that [`Machine::timer`] named has come.
     Timer,
 }
@@ -252,6 +254,8 @@ impl Machine {
             Event::ProbeGood => self.answers(now),
             Event::ProbeBad(why) => self.does_not_answer(&why, now, limits),
             Event::Exited { how, permanent } => self.exited(how, permanent, now, jitter),
+            Event::CauseChanged if self.state == KuboState::Held && self.want == Want::Run => self.try_start(),
+            Event::CauseChanged => Vec::new(),
             Event::Timer => self.timer_came(now, limits),
         }
     }
@@ -730,6 +734,18 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_what_kubo_is_held_for_is_tried_at_once() {
+        let mut m = Machine::new();
+        at(&mut m, 0, Event::Timer);
+        at(&mut m, 1, Event::Judged(Ok(())));
+        at(&mut m, 2, Event::Spawned);
+        assert_eq!(at(&mut m, 3, Event::CauseChanged), []);
+        at(&mut m, 3, refused());
+        assert_eq!((m.state(), at(&mut m, 4, Event::CauseChanged)), (KuboState::Held, vec![Effect::Judge]));
+        assert_eq!(at(&mut m, 5, Event::CauseChanged), [], "it is being looked at");
+    }
+
+    #[test]
     fn a_restarted_actor_goes_on_with_the_child_that_is_there() {
         let mut m = running();
         assert_eq!(m.resume(Duration::from_secs(9), true, 0.5, LIMITS), []);
@@ -802,6 +818,7 @@ mod tests {
                 11 if self.child.is_some() => refused(),
                 9 => bad(),
                 10 => Event::ProbeGood,
+                4 => Event::CauseChanged,
                 _ => Event::Timer,
             };
             self.happen(m, event);

@@ -332,6 +332,26 @@ fn s30_kubo_whose_disk_is_full_is_held_with_its_own_words_and_starts_by_itself_o
 }
 
 #[test]
+fn a_kubo_that_refuses_its_config_is_tried_as_soon_as_that_is_changed() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let words = "Error: deprecated configuration detected. Manually migrate 'Reprovider' fields to 'Provide'";
+    kit.script(&json!({"exit_at_start": 1, "last_words": words}));
+    kill_kubo(&kit);
+    // After five failed starts the next one is minutes away.
+    let far =
+        |at: &String| at.parse::<jiff::Timestamp>().is_ok_and(|at| (at - jiff::Timestamp::now()).get_seconds() > 100);
+    kit.until("held for long", |s| s.kubo.state == KuboState::Held && s.kubo.next_retry.as_ref().is_some_and(far));
+    let starts = kit.recorded("start");
+    kit.script(&json!({}));
+    let config = kit.repo().join("config");
+    let text = std::fs::read(&config).expect("there");
+    std::fs::write(&config, text).expect("written");
+    kit.wait(Condition::KuboRunning);
+    assert_eq!(kit.recorded("start"), starts + 1);
+}
+
+#[test]
 fn s3_a_missing_program_is_held_with_its_name_and_starts_by_itself_once_it_is_there() {
     let mut kit = Kit::fake();
     let link = kit.path("ipfs");
