@@ -6,6 +6,7 @@ mod ask;
 mod daemon;
 mod exit;
 mod kubo;
+mod lock;
 mod output;
 mod pin;
 mod socket;
@@ -50,7 +51,7 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         Command::Status { check } => daemon::status(&mut ask, out, check),
         Command::Pin(verb) => pin::run(&mut ask, out, verb),
         Command::Kubo(verb) => kubo::run(&mut ask, out, verb),
-        Command::Lock(args::Lock::Check) => daemon::lock_check(&mut ask, out),
+        Command::Lock(verb) => lock::run(&mut ask, out, verb),
         Command::Index(args::Index::Refresh { wait }) => daemon::index_refresh(&mut ask, out, wait),
         Command::Metrics => daemon::metrics(&mut ask, out),
         Command::Wait { condition } => daemon::wait(&mut ask, out, condition),

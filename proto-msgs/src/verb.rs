@@ -8,7 +8,7 @@ use crate::daemon::{
 };
 use crate::fault::Fault;
 use crate::kubo::{KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop};
-use crate::lock::{LockCheck, LockReport};
+use crate::lock::{LockCheck, LockClean, LockCleaned, LockFree, LockReport, LockWait};
 use crate::pin::{PinAdd, PinAdded, PinInfo, PinInfoReply, PinLs, PinPage, PinRemoved, PinRm, PinRows, Progress};
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,8 @@ verbs! {
     KuboRestart => KuboReport, "kubo_restart";
     KuboLogs => KuboLogPage, "kubo_logs";
     LockCheck => LockReport, "lock_check";
+    LockClean => LockCleaned, "lock_clean";
+    LockWait => LockFree, "lock_wait";
     IndexRefresh => IndexRefreshed, "index_refresh";
     Metrics => MetricsReport, "metrics";
     Wait => Waited, "wait";

@@ -8,7 +8,7 @@ use super::orphans;
 use super::process::clean;
 use super::state::Event;
 use crate::config::Config;
-use crate::janitor::evidence;
+use crate::janitor::start;
 use crate::snapshot::atomic;
 use proto_msgs::kubo::Held;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -57,9 +57,7 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
             Some(_) => {}
         }
     }
-    if let Some(held) = evidence::start_is_blocked(repo) {
-        return Err(held);
-    }
+    start::clear(repo)?;
     // Our own init was cut short by the end of the daemon or of the machine.
     let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none() && node.repo == repo);
     let peer_id = match present {

@@ -1,6 +1,7 @@
 //! A daemon of its own for one test.
 
-use ipfs_kitd::janitor::evidence as janitor;
+use ipfs_kitd::janitor::evidence::{Looks, look};
+use ipfs_kitd::janitor::places::Places;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto_msgs::daemon::{Condition, Status, StatusReport, Wait};
@@ -95,7 +96,8 @@ impl Kit {
         command.arg("daemon").env_clear().env("IPFS_PATH", self.repo());
         command.env("FAKE_KUBO_LOG", self.path("record")).env("FAKE_KUBO_SCRIPT", self.path("script"));
         let foreign = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-        let held = || janitor::look(&self.repo(), None).locks[0].holder_pid == Some(foreign.id());
+        let look = || look(&Places::of_repo(&self.repo()), None, &mut Looks::default());
+        let held = || look().locks[0].holder_pid == Some(foreign.id());
         eventually(held, || "the foreign Kubo takes no lock".to_owned());
         assert_eq!(self.recorded("start"), before + 1);
         self.script(&serde_json::json!({}));

@@ -102,6 +102,8 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         KuboRestart {}.into(),
         KuboLogs { lines: s.flag.then_some(s.pid()) }.into(),
         LockCheck {}.into(),
+        LockClean { dry_run: s.flag, force: s.flag }.into(),
+        LockWait {}.into(),
         IndexRefresh { wait: s.flag }.into(),
         Metrics {}.into(),
         Wait { condition: s.condition() }.into(),
@@ -148,6 +150,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             dropped: s.number,
         }),
         LockCheck::done(LockReport { as_of: s.t(), locks: s.list(lock(s)) }),
+        LockClean::done(LockCleaned { as_of: s.t(), dry_run: s.flag, files: s.list(outcome(s)) }),
+        LockWait::done(LockFree { waited_s: s.real() }),
         IndexRefresh::done(IndexRefreshed {
             as_of: s.m(),
             age_s: s.reals(),
@@ -268,14 +272,43 @@ fn kubo(s: &Seed) -> KuboReport {
     }
 }
 
+fn role(s: &Seed) -> LockRole {
+    use LockRole::*;
+    s.pick(&[RepoLock, OldLock, ClusterLock, Datastore, Address, Leftover, Socket, OwnSocket])
+}
+
+fn verdict(s: &Seed) -> Verdict {
+    s.pick(&[Verdict::Live, Verdict::Idle, Verdict::Dead, Verdict::Unknown])
+}
+
+fn action(s: &Seed) -> LockAction {
+    s.pick(&[LockAction::None, LockAction::Truncate, LockAction::Unlink, LockAction::Rmdir])
+}
+
 fn lock(s: &Seed) -> LockFile {
     LockFile {
         path: s.t(),
-        verdict: s.pick(&[Verdict::Live, Verdict::Idle, Verdict::Dead, Verdict::Unknown]),
+        role: role(s),
+        verdict: verdict(s),
+        blocks: s.flag,
         holder_pid: s.flag.then_some(s.pid()),
         holder: s.m(),
         ours: s.flag,
         evidence: s.list(s.t()),
+        action: action(s),
+        needs_force: s.flag,
+    }
+}
+
+fn outcome(s: &Seed) -> LockOutcome {
+    LockOutcome {
+        path: s.t(),
+        role: role(s),
+        verdict: verdict(s),
+        action: action(s),
+        done: s.flag,
+        detail: s.t(),
+        blocks: s.flag,
     }
 }
 
