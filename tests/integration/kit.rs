@@ -32,6 +32,7 @@ pub(crate) struct Kit {
     notify: UnixDatagram,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    before: Vec<String>,
 }
 
 /// What `ipfs-kitctl` said.
@@ -79,7 +80,7 @@ impl Kit {
         }
         let notify = UnixDatagram::bind(dir.path().join("notify")).expect("bound");
         notify.set_read_timeout(Some(DEADLINE)).expect("set");
-        Kit { dir, kubo, daemon: None, notify, args: Vec::new(), env: Vec::new() }
+        Kit { dir, kubo, daemon: None, notify, args: Vec::new(), env: Vec::new(), before: Vec::new() }
     }
 
     /// With another program for Kubo.
@@ -120,6 +121,12 @@ impl Kit {
         self
     }
 
+    /// Has the daemon started by these words, which end by executing what follows them.
+    pub(crate) fn through(&mut self, words: &[&str]) -> &mut Kit {
+        self.before = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -134,8 +141,10 @@ impl Kit {
 
     /// The daemon's command line, not started.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ipfs-kitd"));
-        command.env_clear();
+        let daemon = env!("CARGO_BIN_EXE_ipfs-kitd").to_owned();
+        let mut words = self.before.iter().chain([&daemon]);
+        let mut command = Command::new(words.next().expect("the daemon at least"));
+        command.args(words).env_clear();
         for name in ["PATH", "LD_LIBRARY_PATH", "LANG"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// A Kubo that died is to be back in this time.
 const BACK: Duration = Duration::from_secs(5);
 
-fn ipfs(kit: &Kit, args: &[&str], input: &[u8]) -> String {
+pub(crate) fn ipfs(kit: &Kit, args: &[&str], input: &[u8]) -> String {
     let mut command = Command::new(real_kubo());
     command.env_clear().env("HOME", kit.path("home")).env("IPFS_PATH", kit.repo()).args(args);
     let mut child =
