@@ -131,6 +131,16 @@ impl Life {
         }
     }
 
+    /// In test builds, where a pipe `<actor>.<point>` lies in `$IPFS_KITD_TEST_FAULTS`, blocks this thread from when a test opens it
+    /// for writing to when that is closed.
+    pub fn pause_point(&self, point: &str) {
+        let Some(dir) = &self.faults else { return };
+        if let Ok(mut pipe) = std::fs::File::open(dir.join(format!("{}.{point}", self.name))) {
+            // It ends when the test closes it, and nothing is written.
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        }
+    }
+
     fn recent(&self) -> usize {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.iter().filter(|at| at.elapsed() < RESTART_WINDOW).count()

@@ -1,4 +1,4 @@
-//! `status`, `metrics`, `lock check`, `index refresh`, `wait`, `config show`, `shutdown`: one question each, and its answer as
+//! `status`, `metrics`, `index refresh`, `wait`, `config show`, `shutdown`: one question each, and its answer as
 //! text for people. What machines read is the reply itself (`Out::answer`).
 
 use crate::args::Format;
@@ -11,7 +11,7 @@ use proto_msgs::daemon::{
     Wait,
 };
 use proto_msgs::kubo::KuboState;
-use proto_msgs::lock::{LockCheck, LockFile};
+use proto_msgs::lock::LockFile;
 use proto_msgs::pin::Source;
 use std::io::{self, Write};
 
@@ -152,27 +152,6 @@ fn verdict(lock: &LockFile) -> String {
         (None, _) => String::new(),
     };
     format!("{} {}{holder}", lock.path, lock.verdict.name())
-}
-
-pub(crate) fn lock_check(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
-    let report = ask.call(LockCheck {})?;
-    match out.format {
-        Format::Table => {
-            let mut table = Table::new(Some(&["verdict", "file", "holder", "evidence"]));
-            for lock in &report.locks {
-                let ours = if lock.ours { " (ours)" } else { "" };
-                let holder = lock.holder_pid.map_or_else(|| "-".to_owned(), |pid| format!("{pid}{ours}"));
-                table.row(
-                    out,
-                    vec![lock.verdict.name().to_owned(), lock.path.clone(), holder, lock.evidence.join("; ")],
-                )?;
-            }
-            table.finish(out)?;
-        }
-        Format::Ndjson => report.locks.iter().try_for_each(|lock| out.json(lock))?,
-        _ => out.answer(&report)?,
-    }
-    Ok(exit::OK)
 }
 
 pub(crate) fn index_refresh(ask: &mut Ask, out: &mut Out, wait: bool) -> Result<u8, Failure> {

@@ -8,6 +8,7 @@ mod doctor;
 mod event;
 mod exit;
 mod kubo;
+mod lock;
 mod output;
 mod pin;
 mod socket;
@@ -52,7 +53,7 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         Command::Status { check } => daemon::status(&mut ask, out, check),
         Command::Pin(verb) => pin::run(&mut ask, out, verb),
         Command::Kubo(verb) => kubo::run(&mut ask, out, verb),
-        Command::Lock(args::Lock::Check) => daemon::lock_check(&mut ask, out),
+        Command::Lock(verb) => lock::run(&mut ask, out, verb),
         Command::Index(args::Index::Refresh { wait }) => daemon::index_refresh(&mut ask, out, wait),
         Command::Events { since, follow } => event::events(&mut ask, out, since, follow),
         Command::Doctor => doctor::doctor(&mut ask, out),

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::kubo::{
     KuboGc, KuboGcDone, KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop,
 };
-use crate::lock::{LockCheck, LockReport};
+use crate::lock::{LockCheck, LockClean, LockCleaned, LockFree, LockReport, LockWait};
 use crate::pin::{PinAdd, PinAdded, PinInfo, PinInfoReply, PinLs, PinPage, PinRemoved, PinRm, PinRows, Progress};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,8 @@ verbs! {
     KuboLogs => KuboLogPage, "kubo_logs";
     KuboGc => KuboGcDone, "kubo_gc";
     LockCheck => LockReport, "lock_check";
+    LockClean => LockCleaned, "lock_clean";
+    LockWait => LockFree, "lock_wait";
     IndexRefresh => IndexRefreshed, "index_refresh";
     Metrics => MetricsReport, "metrics";
     Events => EventPage, "events";

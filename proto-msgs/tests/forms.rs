@@ -81,6 +81,7 @@ fn names_in_the_code_are_those_in_json() {
                 Done::KuboStatus(report) => assert_eq!(json["kubo_status"]["state"], report.state.name()),
                 Done::LockCheck(report) => {
                     assert_eq!(json["lock_check"]["locks"][0]["verdict"], report.locks[0].verdict.name());
+                    assert_eq!(json["lock_check"]["locks"][0]["action"], report.locks[0].action.name());
                 }
                 Done::Doctor(report) => {
                     for finding in &report.findings {

@@ -1,6 +1,9 @@
-//! The janitor actor: looks when asked, when Kubo's state changes, and now and then; publishes what `repo.lock` is.
+//! The janitor actor: looks when asked, when Kubo's state changes, and now and then; cleans what is proven dead while our own Kubo
+//! is at rest, and what a client asks for; publishes what `repo.lock` is.
 
-use super::evidence;
+use super::clean::{self, How};
+use super::evidence::{self, Looks};
+use super::places::Places;
 use crate::board::Board;
 use crate::config::Config;
 use crate::supervisor::{Life, Stop};
@@ -9,15 +12,17 @@ use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
-use proto_msgs::lock::{LockCheck, LockReport};
+use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::lock::{LockCheck, LockClean, LockCleaned, LockOutcome, LockReport};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+/// Between two looks that nothing gave rise to, longer than a js-ipfs that lives leaves its lock alone.
 const LOOK: Duration = Duration::from_secs(30);
 /// For one look; a file system that takes longer, such as a network one that is gone, may never answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -38,6 +43,8 @@ pub struct JanitorArgs {
 /// The actor.
 pub struct Janitor {
     args: JanitorArgs,
+    /// Not kept over a restart: a first look more is only a wait more.
+    looks: Arc<Mutex<Looks>>,
     looking: Option<AbortOnDropHandle<()>>,
 }
 
@@ -47,9 +54,10 @@ impl Actor for Janitor {
 
     async fn on_start(args: JanitorArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let looking = tokio::spawn(look_now_and_then(args.clone()));
+        let looks = Arc::<Mutex<Looks>>::default();
+        let looking = tokio::spawn(look_now_and_then(args.clone(), looks.clone()));
         args.life.runs();
-        Ok(Janitor { args, looking: Some(AbortOnDropHandle::new(looking)) })
+        Ok(Janitor { args, looks, looking: Some(AbortOnDropHandle::new(looking)) })
     }
 
     async fn on_panic(
@@ -63,41 +71,93 @@ impl Actor for Janitor {
     }
 }
 
-async fn look_now_and_then(args: JanitorArgs) {
+async fn look_now_and_then(args: JanitorArgs, looks: Arc<Mutex<Looks>>) {
     let mut kubo = args.board.kubo.subscribe();
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // A start cleans by itself what would be in its way, so there is no hurry.
+    let mut cleaning = false;
     loop {
-        if let Err(fault) = look(&args).await {
+        // What of somebody else's repo is left over is not ours to clean, unless a person says so.
+        let at_rest = is_at_rest(&kubo.borrow_and_update()) && args.config.borrow().attach.is_none();
+        let looked = if cleaning && at_rest {
+            clean(&args, &looks, How::default(), false).await.map(drop)
+        } else {
+            look(&args, &looks).await.map(drop)
+        };
+        if let Err(fault) = looked {
             args.life.error(fault.detail);
         }
-        tokio::select! {
-            changed = kubo.changed() => if changed.is_err() { return },
-            () = sleep(LOOK) => {}
-        }
+        cleaning = tokio::select! {
+            changed = kubo.changed() => match changed {
+                Ok(()) => false,
+                Err(_) => return,
+            },
+            _ = tick.tick() => true,
+        };
     }
 }
 
+/// Whether our own Kubo neither runs nor is being started. One that is started a moment later waits for its lock as long as the
+/// janitor may hold it.
+fn is_at_rest(kubo: &KuboReport) -> bool {
+    use KuboState::{Backoff, CrashLoop, Held, Stopped};
+    kubo.pid.is_none() && matches!(kubo.state, Held | Stopped | Backoff | CrashLoop)
+}
+
 /// Looks now and publishes.
-async fn look(args: &JanitorArgs) -> Result<LockReport, Fault> {
-    let repo = args.config.borrow().ipfs_path.clone();
+async fn look(args: &JanitorArgs, looks: &Arc<Mutex<Looks>>) -> Result<LockReport, Fault> {
     let ours = args.board.kubo.borrow().pid;
+    let report = at_the_files(args, looks, move |places, looks| evidence::look(places, ours, looks)).await?;
+    args.board.lock.send_replace(report.locks.first().cloned());
+    Ok(report)
+}
+
+/// Cleans now, then looks and publishes.
+async fn clean(
+    args: &JanitorArgs,
+    looks: &Arc<Mutex<Looks>>,
+    how: How,
+    asked: bool,
+) -> Result<Vec<LockOutcome>, Fault> {
+    let ours = args.board.kubo.borrow().pid;
+    let life = args.life.clone();
+    let (files, report) = at_the_files(args, looks, move |places, looks| {
+        let between = || {
+            if asked {
+                life.pause_point("clean")
+            }
+        };
+        let outcomes = clean::clean(places, looks, how, &between);
+        (outcomes.iter().map(|outcome| outcome.report(ours)).collect(), evidence::look(places, ours, looks))
+    })
+    .await?;
+    args.board.lock.send_replace(report.locks.first().cloned());
+    Ok(files)
+}
+
+/// Does what touches files on a thread of its own, in turn and not for ever.
+async fn at_the_files<T: Send + 'static>(
+    args: &JanitorArgs,
+    looks: &Arc<Mutex<Looks>>,
+    job: impl FnOnce(&Places, &mut Looks) -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let config = args.config.borrow().clone();
     let slow = |_| {
-        let detail = format!("{} did not answer within {} s", repo.display(), DEADLINE.as_secs());
+        let detail = format!("{} did not answer within {} s", config.ipfs_path.display(), DEADLINE.as_secs());
         Fault::new(FaultKind::Timeout, detail).hint("see whether its file system is mounted and alive")
     };
     let failed = |error| Fault::new(FaultKind::Internal, format!("looking at the locks failed: {error}"));
-    let path = repo.clone();
-    let turn = args.looking.clone().acquire_owned();
-    let report = timeout(DEADLINE, async {
+    let (turn, looks, places) = (args.looking.clone().acquire_owned(), looks.clone(), config.clone());
+    let done = timeout(DEADLINE, async {
         let turn = turn.await;
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            evidence::look(&path, ours)
+            job(&Places::all(&places), &mut looks.lock().unwrap_or_else(PoisonError::into_inner))
         })
         .await
     });
-    let report = report.await.map_err(slow)?.map_err(failed)?;
-    args.board.lock.send_replace(report.locks.first().cloned());
-    Ok(report)
+    done.await.map_err(slow)?.map_err(failed)
 }
 
 impl Message<LockCheck> for Janitor {
@@ -105,8 +165,22 @@ impl Message<LockCheck> for Janitor {
 
     async fn handle(&mut self, _: LockCheck, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
-        let args = self.args.clone();
-        ctx.spawn(async move { look(&args).await })
+        let (args, looks) = (self.args.clone(), self.looks.clone());
+        ctx.spawn(async move { look(&args, &looks).await })
+    }
+}
+
+impl Message<LockClean> for Janitor {
+    type Reply = DelegatedReply<Result<LockCleaned, Fault>>;
+
+    async fn handle(&mut self, asked: LockClean, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let (args, looks) = (self.args.clone(), self.looks.clone());
+        let LockClean { dry_run, force } = asked;
+        ctx.spawn(async move {
+            let files = clean(&args, &looks, How { dry_run, force }, true).await?;
+            Ok(LockCleaned { as_of: crate::time::now(), dry_run, files })
+        })
     }
 }
 

@@ -1,272 +1,448 @@
-//! Looks at lock files without touching them: opened read-only, never followed, never created, never locked.
+//! Looks at files without touching them: opened read-only, never followed, never created, never locked; judged by the descriptor.
 
-use super::verdict::{self, Evidence, Kernel, Kind};
-use nix::fcntl::{FcntlArg, fcntl};
+use super::facts::{Answer, CONTENT, Content, Directory, Evidence, Holder, Kernel, Kind, Openers, Signs};
+use super::hold;
+use super::places::{Places, Site};
+use super::verdict::{self, Judgement};
+use super::{address, kernel, processes};
+use jiff::Timestamp;
 use nix::libc;
-use nix::sys::statfs::{self, FsType, fstatfs};
-use proto_msgs::kubo::Held;
-use proto_msgs::lock::{LockFile, LockReport, Verdict};
-use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use proto_msgs::lock::{LockFile, LockReport, LockRole, Verdict};
+use std::collections::HashMap;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// The kind of lock that a file's users take.
-#[derive(Clone, Copy)]
-enum LockType {
-    /// `fcntl` record lock, as Kubo and pebble take.
-    Record,
-    /// `flock`, as leveldb takes.
-    Flock,
+/// What tells a file from another one, and from itself after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    place: (u64, u64),
+    size: u64,
+    written: (i64, i64),
+    changed: (i64, i64),
 }
 
-/// Judges every lock file of the repo; `repo.lock` comes first. `ours` is the daemon's own child.
-pub fn look(repo: &Path, ours: Option<u32>) -> LockReport {
-    let mut locks = vec![look_at(&repo.join("repo.lock"), LockType::Record, true, ours)];
-    for (dir, lock_type) in datastores(repo) {
-        let path = dir.join("LOCK");
-        if path.symlink_metadata().is_ok() {
-            locks.push(look_at(&path, lock_type, false, ours));
+impl Identity {
+    /// Of a file as it is now.
+    pub fn of(found: &Metadata) -> Identity {
+        Identity {
+            place: (found.dev(), found.ino()),
+            size: found.size(),
+            written: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
         }
     }
-    LockReport { as_of: crate::time::now(), locks }
 }
 
-/// Why Kubo must not be started on this repo now; `None` when nothing is in the way. Called while there is no child, so
-/// whoever holds a lock is somebody else. What is unknown counts as live.
-pub fn start_is_blocked(repo: &Path) -> Option<Held> {
-    let blocking = |lock: &LockFile| matches!(lock.verdict, Verdict::Live | Verdict::Unknown | Verdict::Dead);
-    let lock = look(repo, None).locks.into_iter().find(blocking)?;
-    let why = lock.evidence.join("; ");
-    Some(match lock.verdict {
-        Verdict::Live => {
-            let holder = match (lock.holder_pid, &lock.holder) {
-                (Some(pid), Some(program)) => format!("PID {pid} ({program})"),
-                (Some(pid), None) => format!("PID {pid}"),
-                _ => "a process that can't be seen from here".to_owned(),
-            };
-            Held {
-                cause: "lock_live".into(),
-                detail: format!("{} is held by {holder}", lock.path),
-                hint: "stop the other Kubo or wait: the start follows by itself once the repo is free".into(),
+/// The directories that were seen, and since when each has been as it is: a directory's owner shows by renewing it.
+#[derive(Debug, Default)]
+pub struct Looks(HashMap<PathBuf, (Identity, Instant)>);
+
+impl Looks {
+    /// How long it has been known so; `None` at the first look.
+    fn known(&mut self, path: &Path, identity: Option<Identity>) -> Option<Duration> {
+        let Some(identity) = identity else {
+            self.0.remove(path);
+            return None;
+        };
+        match self.0.get(path) {
+            Some((same, since)) if *same == identity => Some(since.elapsed()),
+            _ => {
+                self.0.insert(path.to_owned(), (identity, Instant::now()));
+                None
             }
         }
-        _ => Held {
-            cause: "lock_unknown".into(),
-            detail: format!("{} is in the way: {why}", lock.path),
-            hint: "make sure that no Kubo runs on this repo, anywhere, then move that file away; the start follows by itself".into(),
-        },
-    })
-}
-
-fn look_at(path: &Path, lock_type: LockType, empty_by_nature: bool, ours: Option<u32>) -> LockFile {
-    let (kind, file) = kind(path);
-    let kernel = match (&file, lock_type) {
-        (None, _) => Kernel::NotAsked,
-        (Some(file), LockType::Record) => ask_record(file),
-        (Some(file), LockType::Flock) => ask_flock(file),
-    };
-    let remote_fs = file.as_ref().and_then(remote_fs);
-    let (verdict, evidence) = verdict::judge(&Evidence { kind, kernel: kernel.clone(), empty_by_nature, remote_fs });
-    let holder_pid = match kernel {
-        Kernel::Held(pid) => u32::try_from(pid).ok().filter(|pid| *pid > 0),
-        _ => None,
-    };
-    LockFile {
-        path: path.display().to_string(),
-        verdict,
-        holder_pid,
-        holder: holder_pid.and_then(program_of),
-        ours: holder_pid.is_some() && holder_pid == ours,
-        evidence,
     }
 }
 
-fn kind(path: &Path) -> (Kind, Option<File>) {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let found = match path.symlink_metadata() {
-        Ok(found) => found.file_type(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Kind::Absent, None),
-        Err(error) => return (Kind::Unreadable(error.to_string()), None),
-    };
-    if found.is_dir() {
-        return (Kind::Directory, None);
-    }
-    if found.is_symlink() {
-        return (Kind::Other("a symbolic link"), None);
-    }
-    if found.is_fifo() || found.is_socket() || found.is_block_device() || found.is_char_device() {
-        return (Kind::Other("no regular file"), None);
-    }
-    // Between the look and the open it may have become something else; the descriptor decides.
-    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => match file.metadata() {
-            Ok(found) if found.is_file() => (Kind::File(found.size()), Some(file)),
-            Ok(_) => (Kind::Other("no regular file"), None),
-            Err(error) => (Kind::Unreadable(error.to_string()), None),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Kind::Absent, None),
-        Err(error) => (Kind::Unreadable(error.to_string()), None),
-    }
+/// One file and what was seen of it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which it is, where there is something.
+    pub identity: Option<Identity>,
+    /// What was seen.
+    pub evidence: Evidence,
 }
 
-fn ask_record(file: &File) -> Kernel {
-    let mut whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    // Works on a read-only descriptor and takes nothing.
-    match fcntl(file, FcntlArg::F_GETLK(&mut whole)) {
-        Ok(_) if i32::from(whole.l_type) == libc::F_UNLCK => Kernel::Free,
-        Ok(_) => Kernel::Held(whole.l_pid),
-        Err(errno) => Kernel::Unknown(errno.desc().to_owned()),
+impl Found {
+    /// What it means.
+    pub fn judge(&self) -> Judgement {
+        verdict::judge(&self.evidence)
     }
-}
 
-/// `flock` has no question that takes nothing, so the kernel's table of locks is read. A holder of another PID namespace is
-/// not in it; Kubo's `repo.lock`, which shows him, is judged first.
-fn ask_flock(file: &File) -> Kernel {
-    let table = match std::fs::read_to_string("/proc/locks") {
-        Ok(table) => table,
-        Err(error) => return Kernel::Unknown(error.to_string()),
-    };
-    let place = match (file.metadata(), device(file)) {
-        (Ok(found), Some(device)) => format!("{device}:{}", found.ino()),
-        _ => return Kernel::Unknown("its device is not known".to_owned()),
-    };
-    let holder = table.lines().find_map(|line| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        let ours = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&place.as_str());
-        ours.then(|| words.get(4)?.parse().ok()).flatten()
-    });
-    holder.map_or(Kernel::Free, Kernel::Held)
-}
+    /// Whether the holder is `kubo`, our own, or the daemon itself.
+    pub fn ours(&self, kubo: Option<u32>) -> bool {
+        self.holder().is_some_and(|pid| Some(pid) == kubo || pid == std::process::id())
+    }
 
-/// The device of a file as the table of locks writes it. That is the mount's; `st_dev` differs on btrfs and overlays.
-fn device(file: &File) -> Option<String> {
-    let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
-    let mount = about.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let (major, minor) = lines.find(|words| words.first() == Some(&mount))?.get(2)?.split_once(':')?;
-    Some(format!("{:02x}:{:02x}", major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
-}
+    /// The holder, where the kernel names it.
+    pub fn holder(&self) -> Option<u32> {
+        match (&self.evidence.kernel, &self.evidence.guard) {
+            (Kernel::Held(Holder::Pid(pid)), _) | (Kernel::NotAsked, Kernel::Held(Holder::Pid(pid))) => Some(*pid),
+            _ => None,
+        }
+    }
 
-fn remote_fs(file: &File) -> Option<&'static str> {
-    const CIFS: FsType = FsType(0xff53_4d42);
-    const SMB2: FsType = FsType(0xfe53_4d42);
-    const NINE_P: FsType = FsType(0x0102_1997);
-    let fs = fstatfs(file).ok()?.filesystem_type();
-    match fs {
-        statfs::NFS_SUPER_MAGIC => Some("NFS"),
-        statfs::SMB_SUPER_MAGIC => Some("SMB"),
-        statfs::FUSE_SUPER_MAGIC => Some("FUSE"),
-        other if [CIFS, SMB2].contains(&other) => Some("SMB"),
-        NINE_P => Some("9p"),
-        _ => None,
+    fn report(&self, kubo: Option<u32>) -> LockFile {
+        let judged = self.judge();
+        let (holder_pid, ours) = (self.holder(), self.ours(kubo));
+        LockFile {
+            path: self.path.display().to_string(),
+            role: self.evidence.role,
+            verdict: judged.verdict,
+            blocks: judged.blocks && !ours,
+            holder_pid,
+            holder: holder_pid.and_then(processes::program),
+            ours,
+            evidence: judged.reasons,
+            action: judged.action,
+            needs_force: judged.needs_force,
+        }
     }
 }
 
-fn program_of(pid: u32) -> Option<String> {
-    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok().map(|path| path.display().to_string());
-    exe.or_else(|| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim().to_owned()))
-}
-
-/// The directories with a lock of their own, by the repo's `datastore_spec`.
-fn datastores(repo: &Path) -> Vec<(PathBuf, LockType)> {
-    let spec = std::fs::read(repo.join("datastore_spec")).ok();
-    let spec: Option<serde_json::Value> = spec.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+/// Judges everything; `repo.lock` comes first. `kubo` is the daemon's own child.
+pub fn look(places: &Places, kubo: Option<u32>, looks: &mut Looks) -> LockReport {
     let mut found = Vec::new();
-    if let Some(spec) = spec {
-        walk(&spec, repo, &mut found);
+    for site in &places.sites {
+        let lock = lock(site, looks);
+        let (guard, stores) = (guard(&lock, &lock.judge()), lock.evidence.stores.clone());
+        found.push(lock);
+        found.extend(datastores(site, &stores));
+        found.extend(site.beside.iter().filter_map(|(path, role)| beside(path, *role, &guard, &stores)));
+    }
+    found.extend(places.own.iter().filter_map(|path| beside(path, LockRole::OwnSocket, &Kernel::NotAsked, &[])));
+    LockReport { as_of: crate::time::now(), locks: found.iter().map(|found| found.report(kubo)).collect() }
+}
+
+/// Looks at the lock of a site, and where its content or form is in doubt, at whatever else shows life.
+pub fn lock(site: &Site, looks: &mut Looks) -> Found {
+    let opened = open(&site.lock);
+    let mut found = opened.found(&site.lock, site.role);
+    let stores = {
+        let _turn = found.evidence.remote_fs.is_none().then(hold::turn);
+        stores(site, &|dir| store(dir, kernel::ask_flock))
+    };
+    found.evidence.stores = if found.evidence.kernel == Kernel::Held(Holder::Outside) {
+        let hidden = "whoever has the lock is in another PID namespace, whose flocks do not show here";
+        let doubt = |kernel| if kernel == Kernel::Free { Kernel::Unknown(hidden.to_owned()) } else { kernel };
+        stores.into_iter().map(|(store, kernel)| (store, doubt(kernel))).collect()
+    } else {
+        stores
+    };
+    if let Kind::Directory(directory) = &mut found.evidence.kind {
+        directory.known = looks.known(&site.lock, found.identity);
+    } else {
+        looks.known(&site.lock, None);
+    }
+    let content = match &found.evidence.kind {
+        Kind::File(content) if content.size > 0 => Some(content),
+        Kind::Directory(_) => None,
+        _ => return found,
+    };
+    // Slow and of no use where somebody has it, or nobody can know.
+    if matches!(found.evidence.kernel, Kernel::Free | Kernel::NotAsked) && found.evidence.remote_fs.is_none() {
+        let boot = processes::boot();
+        let owner = content.and_then(verdict::owner_of).map(|pid| (pid, processes::process(pid, boot)));
+        let api = site.api.as_deref().map_or(Answer::NoAddress, api);
+        found.evidence.signs = Some(Signs { openers: opened.openers(), api, owner, boot });
     }
     found
 }
 
-fn walk(spec: &serde_json::Value, repo: &Path, found: &mut Vec<(PathBuf, LockType)>) {
-    let lock_type = match spec["type"].as_str() {
-        Some("levelds") => Some(LockType::Flock),
-        Some("pebbleds") => Some(LockType::Record),
-        _ => None,
-    };
-    if let (Some(lock_type), Some(path)) = (lock_type, spec["path"].as_str()) {
-        found.push((repo.join(path), lock_type));
+/// What a lock is worth to whatever is written under it.
+pub fn guard(lock: &Found, judged: &Judgement) -> Kernel {
+    match (judged.verdict, &lock.evidence.kernel, lock.evidence.remote_fs) {
+        (_, held @ Kernel::Held(_), _) => held.clone(),
+        // Another host may have it.
+        (_, _, Some(fs)) => Kernel::Unknown(format!("repo.lock lies on {fs}")),
+        (Verdict::Idle | Verdict::Dead, _, None) => Kernel::Free,
+        _ => Kernel::Unknown("repo.lock is not settled".to_owned()),
     }
-    let children = spec["mounts"].as_array().into_iter().flatten().chain(spec.get("child"));
-    for child in children {
-        walk(child, repo, found);
+}
+
+/// Looks at a file that is written under a lock; `None` when it is not there.
+pub fn beside(path: &Path, role: LockRole, guard: &Kernel, stores: &[(String, Kernel)]) -> Option<Found> {
+    let mut found = open(path).found(path, role);
+    let seen = &mut found.evidence;
+    match &seen.kind {
+        Kind::Absent => return None,
+        Kind::Socket => seen.kernel = kernel::ask_socket(path),
+        // Known by the lock alone; their own would mean nothing.
+        Kind::File(content) if matches!(role, LockRole::Address | LockRole::Leftover) => {
+            seen.kernel = Kernel::NotAsked;
+            if role == LockRole::Address && matches!(guard, Kernel::Free) {
+                seen.answer = address::ask(&content.text);
+            }
+        }
+        _ => {}
+    }
+    seen.guard = guard.clone();
+    seen.stores = stores.to_vec();
+    Some(found)
+}
+
+/// The datastores' locks as files; what the kernel says of them is known already.
+pub fn datastores(site: &Site, asked: &[(String, Kernel)]) -> Vec<Found> {
+    let dirs = site.stores.iter().flatten().zip(asked);
+    let found = dirs.map(|(dir, (_, kernel))| {
+        let path = dir.join("LOCK");
+        let mut found = open(&path).found(&path, LockRole::Datastore);
+        found.evidence.kernel = kernel.clone();
+        found
+    });
+    let is_there =
+        |found: &Found| found.evidence.kind != Kind::Absent || matches!(found.evidence.kernel, Kernel::Held(_));
+    found.filter(is_there).collect()
+}
+
+/// Asks each datastore of the site.
+pub fn stores(site: &Site, ask: &dyn Fn(&Path) -> Kernel) -> Vec<(String, Kernel)> {
+    match &site.stores {
+        Ok(dirs) => dirs.iter().map(|dir| (dir.join("LOCK").display().to_string(), ask(dir))).collect(),
+        Err(why) => vec![("its datastores".to_owned(), Kernel::Unknown(why.clone()))],
+    }
+}
+
+/// Whether somebody holds a datastore: pebble by a record lock on `LOCK`, leveldb by a `flock` on it, badger by one on the
+/// directory.
+pub fn store(dir: &Path, flock: fn(&File) -> Kernel) -> Kernel {
+    let lock = open(&dir.join("LOCK"));
+    let mut answers = match (&lock.kind, &lock.file) {
+        (_, Some(file)) => vec![kernel::ask_record(file), flock(file)],
+        (Kind::Absent, _) => Vec::new(),
+        _ => vec![Kernel::Unknown("it cannot be opened".to_owned())],
+    };
+    match OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(dir) {
+        Ok(dir) => answers.push(flock(&dir)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => answers.push(Kernel::Unknown(error.to_string())),
+    }
+    let rank = |answer: &Kernel| match answer {
+        Kernel::Held(_) => 2,
+        Kernel::Unknown(_) => 1,
+        Kernel::Free | Kernel::NotAsked => 0,
+    };
+    answers.into_iter().max_by_key(rank).unwrap_or(Kernel::Free)
+}
+
+fn api(path: &Path) -> Answer {
+    match open(path).kind {
+        Kind::Absent => Answer::NoAddress,
+        Kind::File(content) => address::ask(&content.text),
+        _ => Answer::Malformed("is no file, and".to_owned()),
+    }
+}
+
+/// The beginning of a file, by the descriptor.
+pub fn content(file: &File, found: &Metadata) -> io::Result<Content> {
+    let mut text = vec![0; CONTENT];
+    let mut length = 0;
+    while let read @ 1.. = file.read_at(&mut text[length..], length as u64)? {
+        length += read;
+    }
+    text.truncate(length);
+    Ok(Content { size: found.size(), text, written: written(found) })
+}
+
+fn written(found: &Metadata) -> Timestamp {
+    let nanos = i32::try_from(found.mtime_nsec()).unwrap_or(0);
+    Timestamp::new(found.mtime(), nanos).unwrap_or(Timestamp::MAX)
+}
+
+/// What a path is, and a descriptor where it is a file.
+struct Opened {
+    kind: Kind,
+    file: Option<File>,
+    found: Option<Metadata>,
+}
+
+impl Opened {
+    fn nothing(kind: Kind) -> Opened {
+        Opened { kind, file: None, found: None }
+    }
+
+    fn failed(error: &io::Error) -> Opened {
+        Opened::nothing(match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Kind::Absent,
+            _ => Kind::Unreadable(error.to_string()),
+        })
+    }
+
+    fn openers(&self) -> Openers {
+        let unknown = || Openers::Unknown("it is gone".to_owned());
+        self.found.as_ref().map_or_else(unknown, processes::openers)
+    }
+
+    fn found(&self, path: &Path, role: LockRole) -> Found {
+        // Where the file system cannot even be named, nothing is said of it by this kernel.
+        let remote_fs = match &self.file {
+            Some(file) => kernel::remote_fs(file).unwrap_or(Some("an unknown file system")),
+            None => path.parent().and_then(|dir| File::open(dir).ok()).and_then(|dir| kernel::remote_fs(dir).ok()?),
+        };
+        let kernel = self.file.as_ref().map_or(Kernel::NotAsked, |file| {
+            // Others of our threads hold nothing there, and the question may take for ever.
+            let _turn = remote_fs.is_none().then(hold::turn);
+            kernel::ask_record(file)
+        });
+        let evidence = Evidence {
+            role,
+            kind: self.kind.clone(),
+            kernel,
+            guard: Kernel::NotAsked,
+            stores: Vec::new(),
+            remote_fs,
+            signs: None,
+            answer: Answer::NoAddress,
+            now: Timestamp::now(),
+        };
+        Found { path: path.to_owned(), identity: self.found.as_ref().map(Identity::of), evidence }
+    }
+}
+
+fn open(path: &Path) -> Opened {
+    let found = match path.symlink_metadata() {
+        Ok(found) => found,
+        Err(error) => return Opened::failed(&error),
+    };
+    let kind = found.file_type();
+    let special = |kind| Opened { kind, file: None, found: Some(found.clone()) };
+    if kind.is_dir() {
+        return match path.read_dir() {
+            Ok(mut entries) => {
+                let empty = entries.next().is_none();
+                special(Kind::Directory(Directory { empty, written: written(&found), known: None }))
+            }
+            Err(error) => Opened::failed(&error),
+        };
+    }
+    if kind.is_symlink() {
+        return special(Kind::Other("a symbolic link"));
+    }
+    if kind.is_socket() {
+        return special(Kind::Socket);
+    }
+    if !kind.is_file() {
+        return special(Kind::Other(if kind.is_fifo() { "a pipe" } else { "a device" }));
+    }
+    // By now it may be something else; the descriptor decides.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    match OpenOptions::new().read(true).custom_flags(flags).open(path).and_then(|file| Ok((file.metadata()?, file))) {
+        Ok((found, file)) if found.is_file() => match content(&file, &found) {
+            Ok(content) => Opened { kind: Kind::File(content), file: Some(file), found: Some(found) },
+            Err(error) => Opened::failed(&error),
+        },
+        Ok(_) => Opened::nothing(Kind::Other("no regular file")),
+        Err(error) => Opened::failed(&error),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::janitor::soon;
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
-    fn repo_lock(dir: &Path) -> LockFile {
-        look(dir, None).locks.remove(0)
+    impl Looks {
+        /// As if every first look lay so much further back.
+        pub(in crate::janitor) fn age(&mut self, by: Duration) {
+            self.0.values_mut().for_each(|(_, since)| *since = since.checked_sub(by).expect("a clock that runs"));
+        }
+    }
+
+    fn look_at(dir: &Path) -> LockReport {
+        look(&Places::of_repo(dir), None, &mut Looks::default())
+    }
+
+    fn verdict_of(dir: &Path) -> Verdict {
+        look_at(dir).locks[0].verdict
     }
 
     #[test]
-    fn an_empty_repo_lock_that_nobody_holds_is_idle_and_stays() {
+    fn an_empty_repo_lock_that_nobody_holds_is_idle_like_none_at_all() {
         let dir = tempfile::tempdir().expect("a temp dir");
-        assert_eq!(repo_lock(dir.path()).verdict, Verdict::Idle);
+        assert_eq!(verdict_of(dir.path()), Verdict::Idle);
         std::fs::write(dir.path().join("repo.lock"), "").expect("written");
-        assert_eq!(repo_lock(dir.path()).verdict, Verdict::Idle);
-        assert_eq!(start_is_blocked(dir.path()), None);
-        assert!(dir.path().join("repo.lock").exists());
+        assert_eq!(verdict_of(dir.path()), Verdict::Idle);
     }
 
     #[test]
-    fn content_a_directory_a_link_and_a_pipe_hold_the_start_and_stay() {
-        let dir = tempfile::tempdir().expect("a temp dir");
-        let path = dir.path().join("repo.lock");
-        let held = || start_is_blocked(dir.path()).expect("held").cause;
-        std::fs::write(&path, "{\"OwnerPID\":1}\n").expect("written");
-        assert_eq!(held(), "lock_unknown");
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), "{\"OwnerPID\":1}\n");
-        std::fs::remove_file(&path).expect("removed");
-        std::fs::create_dir(&path).expect("made");
-        assert_eq!(held(), "lock_unknown");
-        std::fs::remove_dir(&path).expect("removed");
-        std::os::unix::fs::symlink("/dev/null", &path).expect("linked");
-        assert_eq!(held(), "lock_unknown");
-        std::fs::remove_file(&path).expect("removed");
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
-        assert_eq!(held(), "lock_unknown");
-    }
-
-    #[test]
-    fn a_lock_through_an_open_file_description_is_live() {
+    fn a_lock_through_an_open_file_description_is_live_until_that_is_closed() {
         let dir = tempfile::tempdir().expect("a temp dir");
         let file = File::create(dir.path().join("repo.lock")).expect("made");
-        let whole = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)).expect("locked");
-        assert_eq!(repo_lock(dir.path()).verdict, Verdict::Live);
-        assert_eq!(start_is_blocked(dir.path()).expect("held").cause, "lock_live");
+        kernel::lock_description(&file).expect("locked");
+        assert_eq!(verdict_of(dir.path()), Verdict::Live);
         drop(file);
-        assert_eq!(repo_lock(dir.path()).verdict, Verdict::Idle);
+        assert!(soon(|| verdict_of(dir.path()) == Verdict::Idle));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_unknown() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("repo.lock");
+        std::fs::write(&path, "").expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("chmod");
+        // On a thread of its own, and for root too: there the permissions are those of everybody else.
+        let looked = std::thread::spawn(move || {
+            let mut sets = capabilities(None).expect("known");
+            sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            set_capabilities(None, sets).expect("given up");
+            look_at(dir.path()).locks.remove(0)
+        });
+        let lock = looked.join().expect("a look");
+        assert_eq!((lock.verdict, lock.blocks), (Verdict::Unknown, true));
+        assert!(lock.evidence[0].contains("ermission denied"), "{:?}", lock.evidence);
     }
 
     #[test]
     fn a_leveldb_lock_is_found_by_the_datastore_spec() {
         let dir = tempfile::tempdir().expect("a temp dir");
-        let spec = r#"{"type":"mount","mounts":[{"type":"flatfs","path":"blocks","mountpoint":"/blocks"},{"type":"levelds","path":"datastore","mountpoint":"/"}]}"#;
+        let spec =
+            r#"{"type":"mount","mounts":[{"type":"flatfs","path":"blocks"},{"type":"levelds","path":"datastore"}]}"#;
         std::fs::write(dir.path().join("datastore_spec"), spec).expect("written");
         std::fs::create_dir(dir.path().join("datastore")).expect("made");
         let lock = File::create(dir.path().join("datastore/LOCK")).expect("made");
-        assert_eq!(look(dir.path(), None).locks[1].verdict, Verdict::Idle);
+        assert_eq!(look_at(dir.path()).locks[1].verdict, Verdict::Idle);
         lock.lock().expect("flock");
-        let live = look(dir.path(), Some(std::process::id())).locks.remove(1);
-        assert_eq!(live.verdict, Verdict::Live);
-        assert_eq!((live.holder_pid, live.ours), (Some(std::process::id()), true));
+        let live = look_at(dir.path()).locks.remove(1);
+        assert_eq!((live.verdict, live.holder_pid), (Verdict::Live, Some(std::process::id())));
+        // Badger locks the directory.
+        drop(lock);
+        let badger = File::open(dir.path().join("datastore")).expect("opened");
+        badger.lock().expect("flock");
+        assert_eq!(look_at(dir.path()).locks[1].verdict, Verdict::Live);
+    }
+
+    #[test]
+    fn a_free_lock_proves_nothing_on_a_network_file_system() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let site = &Places::of_repo(dir.path()).sites[0];
+        let mut found = lock(site, &mut Looks::default());
+        assert_eq!(guard(&found, &found.judge()), Kernel::Free);
+        found.evidence.remote_fs = Some("NFS");
+        assert!(matches!(guard(&found, &found.judge()), Kernel::Unknown(why) if why.contains("NFS")));
+        found.evidence.kernel = Kernel::Held(Holder::Unnamed);
+        assert_eq!(guard(&found, &found.judge()), found.evidence.kernel);
+    }
+
+    #[test]
+    fn a_directory_is_known_from_its_first_look_until_it_changes() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("repo.lock");
+        let identity = || path.symlink_metadata().ok().map(|found| Identity::of(&found));
+        let mut looks = Looks::default();
+        std::fs::create_dir(&path).expect("made");
+        assert_eq!(looks.known(&path, identity()), None);
+        assert!(looks.known(&path, identity()).is_some());
+        let renewed = std::fs::FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH);
+        File::open(&path).and_then(|dir| dir.set_times(renewed)).expect("renewed");
+        assert_eq!(looks.known(&path, identity()), None);
+        assert!(looks.known(&path, identity()).is_some());
+        assert_eq!(looks.known(&path, None), None);
+        assert_eq!(looks.known(&path, identity()), None, "it was gone meanwhile");
     }
 }

@@ -11,7 +11,7 @@ use super::memory::rpc_socket;
 use super::process::clean;
 use super::rpc::Rpc;
 use crate::config::Config;
-use crate::janitor::evidence;
+use crate::janitor::start;
 use crate::snapshot::atomic;
 use proto_msgs::doctor::Finding;
 use proto_msgs::kubo::Held;
@@ -70,9 +70,7 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
             Some(_) => {}
         }
     }
-    if let Some(held) = evidence::start_is_blocked(repo) {
-        return Err(held);
-    }
+    start::clear(repo)?;
     // Our own init was cut short by the end of the daemon or of the machine.
     let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none() && node.repo.as_deref() == Some(repo));
     let peer_id = match present {

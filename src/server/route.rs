@@ -10,6 +10,7 @@ use crate::fault;
 use crate::index::actor::Index;
 use crate::indexer::actor::Indexer;
 use crate::janitor::actor::Janitor;
+use crate::janitor::wait::until_free;
 use crate::kubo::actor::Kubo;
 use crate::kubo::process::Spawner;
 use kameo::actor::ActorRef;
@@ -20,6 +21,7 @@ use proto_msgs::daemon::{ConfigReport, ConfigShow, Shutdown, ShuttingDown, Statu
 use proto_msgs::doctor::Doctor;
 use proto_msgs::event::Events;
 use proto_msgs::kubo::{KuboGc, KuboLogs, KuboReport, KuboStatus};
+use proto_msgs::lock::LockWait;
 use proto_msgs::pin::{PinLs, PinPage};
 use proto_msgs::verb::{Call, Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
@@ -115,6 +117,11 @@ impl Routes {
             Call::KuboStop(verb) => self.kubo(uid, verb).await,
             Call::KuboRestart(verb) => self.kubo(uid, verb).await,
             Call::LockCheck(verb) => ask(&self.janitor, verb).await,
+            Call::LockClean(verb) => {
+                tracing::info!(uid, dry_run = verb.dry_run, force = verb.force, "a client has the locks cleaned");
+                ask(&self.janitor, verb).await
+            }
+            Call::LockWait(_) => until_free(&self.janitor, &self.board).await.map(LockWait::done),
             Call::IndexRefresh(verb) => ask(&self.indexer, verb).await,
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::Wait(verb) => wait::until(self, verb).await,
@@ -157,7 +164,7 @@ impl Routes {
 fn long(call: &Call) -> bool {
     match call {
         Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => true,
-        Call::Wait(_) => true,
+        Call::Wait(_) | Call::LockWait(_) => true,
         Call::IndexRefresh(refresh) => refresh.wait,
         Call::KuboLogs(logs) => logs.follow,
         Call::Events(events) => events.follow,
@@ -170,12 +177,13 @@ fn late(call: &Call) -> impl FnOnce(Duration, &Board) -> Fault + use<> {
     let name = call.name();
     let (waits, reads) = match call {
         Call::Wait(wait) => (Some(wait.condition.name()), true),
+        Call::LockWait(_) => (Some("a free repo"), true),
         Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => {
             (None, false)
         }
         Call::KuboGc(_) => (None, false),
         Call::Events(_) | Call::Doctor(_) => (None, true),
-        Call::Shutdown(_) | Call::Cancel(_) => (None, false),
+        Call::LockClean(_) | Call::Shutdown(_) | Call::Cancel(_) => (None, false),
         Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => (None, true),
         Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => (None, true),
     };

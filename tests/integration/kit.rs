@@ -1,6 +1,7 @@
 //! A daemon of its own for one test.
 
-use ipfs_kitd::janitor::evidence as janitor;
+use ipfs_kitd::janitor::evidence::{Looks, look};
+use ipfs_kitd::janitor::places::Places;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto_msgs::daemon::{Condition, Status, StatusReport, Wait};
@@ -32,6 +33,7 @@ pub(crate) struct Kit {
     notify: UnixDatagram,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    before: Vec<String>,
 }
 
 /// What `ipfs-kitctl` said.
@@ -79,7 +81,7 @@ impl Kit {
         }
         let notify = UnixDatagram::bind(dir.path().join("notify")).expect("bound");
         notify.set_read_timeout(Some(DEADLINE)).expect("set");
-        Kit { dir, kubo, daemon: None, notify, args: Vec::new(), env: Vec::new() }
+        Kit { dir, kubo, daemon: None, notify, args: Vec::new(), env: Vec::new(), before: Vec::new() }
     }
 
     /// With another program for Kubo.
@@ -96,7 +98,8 @@ impl Kit {
         command.arg("daemon").env_clear().env("IPFS_PATH", self.repo());
         command.env("FAKE_KUBO_LOG", self.path("record")).env("FAKE_KUBO_SCRIPT", self.path("script"));
         let foreign = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-        let held = || janitor::look(&self.repo(), None).locks[0].holder_pid == Some(foreign.id());
+        let look = || look(&Places::of_repo(&self.repo()), None, &mut Looks::default());
+        let held = || look().locks[0].holder_pid == Some(foreign.id());
         eventually(held, || "the foreign Kubo takes no lock".to_owned());
         assert_eq!(self.recorded("start"), before + 1);
         self.script(&serde_json::json!({}));
@@ -119,6 +122,12 @@ impl Kit {
         self
     }
 
+    /// Has the daemon started by these words, which end by executing what follows them.
+    pub(crate) fn through(&mut self, words: &[&str]) -> &mut Kit {
+        self.before = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -133,8 +142,10 @@ impl Kit {
 
     /// The daemon's command line, not started.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ipfs-kitd"));
-        command.env_clear();
+        let daemon = env!("CARGO_BIN_EXE_ipfs-kitd").to_owned();
+        let mut words = self.before.iter().chain([&daemon]);
+        let mut command = Command::new(words.next().expect("the daemon at least"));
+        command.args(words).env_clear();
         for name in ["PATH", "LD_LIBRARY_PATH", "LANG"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }

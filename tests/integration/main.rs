@@ -9,6 +9,7 @@ mod daemon;
 mod events;
 mod kit;
 mod kubo;
+mod lock;
 mod pin;
 mod protocol;
 mod real_kubo;

@@ -105,6 +105,8 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         KuboLogs { lines: s.flag.then_some(s.pid()), since: s.m(), follow: s.flag }.into(),
         KuboGc {}.into(),
         LockCheck {}.into(),
+        LockClean { dry_run: s.flag, force: s.flag }.into(),
+        LockWait {}.into(),
         IndexRefresh { wait: s.flag }.into(),
         Metrics {}.into(),
         Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
@@ -151,6 +153,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         KuboLogs::done(logs(s)),
         KuboGc::done(KuboGcDone { blocks: s.number, bytes_before: s.n(), bytes_after: s.n(), errors: s.list(s.t()) }),
         LockCheck::done(LockReport { as_of: s.t(), locks: s.list(lock(s)) }),
+        LockClean::done(LockCleaned { as_of: s.t(), dry_run: s.flag, files: s.list(outcome(s)) }),
+        LockWait::done(LockFree { waited_s: s.real() }),
         IndexRefresh::done(IndexRefreshed {
             as_of: s.m(),
             age_s: s.reals(),
@@ -308,14 +312,43 @@ fn kubo(s: &Seed) -> KuboReport {
     }
 }
 
+fn role(s: &Seed) -> LockRole {
+    use LockRole::*;
+    s.pick(&[RepoLock, OldLock, ClusterLock, Datastore, Address, Leftover, Socket, OwnSocket])
+}
+
+fn verdict(s: &Seed) -> Verdict {
+    s.pick(&[Verdict::Live, Verdict::Idle, Verdict::Dead, Verdict::Unknown])
+}
+
+fn action(s: &Seed) -> LockAction {
+    s.pick(&[LockAction::None, LockAction::Truncate, LockAction::Unlink, LockAction::Rmdir])
+}
+
 fn lock(s: &Seed) -> LockFile {
     LockFile {
         path: s.t(),
-        verdict: s.pick(&[Verdict::Live, Verdict::Idle, Verdict::Dead, Verdict::Unknown]),
+        role: role(s),
+        verdict: verdict(s),
+        blocks: s.flag,
         holder_pid: s.flag.then_some(s.pid()),
         holder: s.m(),
         ours: s.flag,
         evidence: s.list(s.t()),
+        action: action(s),
+        needs_force: s.flag,
+    }
+}
+
+fn outcome(s: &Seed) -> LockOutcome {
+    LockOutcome {
+        path: s.t(),
+        role: role(s),
+        verdict: verdict(s),
+        action: action(s),
+        done: s.flag,
+        detail: s.t(),
+        blocks: s.flag,
     }
 }
 

@@ -104,15 +104,8 @@ fn take_lock(repo: &Path) -> Result<(File, File), String> {
             return Err(format!("cannot acquire lock: can't Lock file {path:?}: has non-zero size"));
         }
         let file = File::create(&path).map_err(|error| format!("lock {}: {error}", path.display()))?;
-        let whole = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
-            Ok(_) => break file,
+        match posix_lock(&file) {
+            Ok(()) => break file,
             Err(Errno::EAGAIN | Errno::EACCES) if began.elapsed() < wait => thread::sleep(Duration::from_millis(100)),
             Err(_) => return Err(format!("lock {}: someone else has the lock", path.display())),
         }
@@ -120,6 +113,18 @@ fn take_lock(repo: &Path) -> Result<(File, File), String> {
     let datastore = File::create(repo.join("datastore/LOCK")).map_err(|error| error.to_string())?;
     datastore.try_lock().map_err(|_| "resource temporarily unavailable".to_owned())?;
     Ok((lock, datastore))
+}
+
+/// A POSIX record lock over the whole of a file, or why not.
+pub(crate) fn posix_lock(file: &File) -> Result<(), Errno> {
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_SETLK(&whole)).map(drop)
 }
 
 /// What a command says first; it is left to itself then.

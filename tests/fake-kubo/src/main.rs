@@ -1,9 +1,12 @@
 //! A scripted stand-in for Kubo's `ipfs`, for tests that a real Kubo can't be made to act: it takes the same lock, obeys the
 //! same signals, speaks the same RPC on the socket that it is handed, and misbehaves as `$FAKE_KUBO_SCRIPT` says.
 //!
+//! `hold FILE`, `race REPO` and `swap REPO` are for tests of the lock janitor: holders of real POSIX locks in a process of their own.
+//!
 //! `$FAKE_KUBO_LOG` gets a line for each thing that happens (`start PID`, `signal 15`, `exit 0`), so that a test can count.
 
 mod daemon;
+mod holder;
 mod http;
 mod pins;
 mod script;
@@ -21,7 +24,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["daemon", ..] => daemon::run(&repo()),
-        other => fail(&format!("fake-kubo knows init, version and daemon, not {other:?}")),
+        ["hold", path] => holder::hold(path.as_ref()),
+        ["swap", repo] => holder::swap(repo.as_ref()),
+        ["race", repo, rest @ ..] => holder::race(repo.as_ref(), rest.contains(&"with-datastore")),
+        other => fail(&format!("fake-kubo knows init, version, daemon, hold, race and swap, not {other:?}")),
     }
 }
 
