@@ -20,6 +20,7 @@ use crate::kubo::wish;
 use crate::server::actor::{Home, Server, ServerArgs};
 use crate::server::{Changes, LISTINGS, Routes};
 use crate::supervisor::{Life, Stop, Supervisor};
+use crate::systemd::{Passed, PassedError};
 use crate::{exit, fault, systemd};
 use futures_util::StreamExt;
 use kameo::actor::{ActorRef, Spawn};
@@ -51,6 +52,9 @@ pub enum AppError {
     /// The directories are taken or unsafe.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// The service manager has passed something else than our socket.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// The index cannot be opened.
     #[error(transparent)]
     Index(#[from] OpenError),
@@ -73,7 +77,7 @@ impl AppError {
         match self {
             AppError::Config(_) => exit::CONFIG,
             AppError::Instance(InstanceError::Owned { .. }) => exit::OWNED,
-            AppError::Instance(InstanceError::Unsafe { .. }) => exit::CONFIG,
+            AppError::Instance(InstanceError::Unsafe { .. }) | AppError::Passed(_) => exit::CONFIG,
             AppError::Index(error) if error.needs_newer_version() => exit::CONFIG,
             AppError::Index(_) | AppError::Instance(_) | AppError::Io { .. } | AppError::GaveUp(_) => exit::FAILED,
         }
@@ -86,6 +90,7 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
     descriptors.current = descriptors.maximum;
     // With fewer we make do: what takes descriptors is bounded by a share of them.
     let _ = setrlimit(Resource::Nofile, descriptors);
+    let passed = systemd::listener()?;
     let data = instance::claim(&config.data_dir)?;
     let runtime_claim = instance::claim(&config.runtime_dir)?;
     instance::private_dir(&config.private_dir(), false)?;
@@ -101,7 +106,7 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
         .enable_all()
         .build()
         .map_err(io("start the runtime"))?;
-    let ended = runtime.block_on(live(flags, Arc::new(config), runtime_claim, store, spawner));
+    let ended = runtime.block_on(live(flags, Arc::new(config), runtime_claim, passed, store, spawner));
     // Dropping the runtime would close the connections a moment before the process ends, and to a client of `shutdown` their
     // end is the end of the process. The kernel closes them, and lets go of the locks.
     std::mem::forget((runtime, data));
@@ -132,6 +137,7 @@ async fn live(
     flags: &Flags,
     config: Arc<Config>,
     runtime_claim: Claim,
+    passed: Option<Passed>,
     store: Store,
     spawner: Spawner,
 ) -> Result<(), AppError> {
@@ -139,7 +145,7 @@ async fn live(
     let mut signals = signals.map_err(|source| AppError::Io { action: "listen for signals", source })?;
     let started = (Instant::now(), jiff::Timestamp::now());
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
-    let home = Home::bind(&config.socket(), runtime_claim)?;
+    let home = Home::open(&config.socket(), passed, runtime_claim)?;
     let (configs, config) = watch::channel(config);
     let changes = Changes::new();
     let parts = Parts {
@@ -184,7 +190,7 @@ async fn live(
             Ok(()) = async { states.wait_for(|actors| actors.iter().all(|actor| actor.running)).await.map(drop) }, if !up => {
                 up = true;
                 systemd::ready();
-                tracing::info!(socket = %configs.borrow().socket().display(), pid = std::process::id(), "ready");
+                tracing::info!(socket = %home.path().display(), pid = std::process::id(), "ready");
             }
             // A supervisor that hangs is found out here, and its restarts are its own.
             () = probe(&supervisor) => {}

@@ -160,8 +160,12 @@ impl Kit {
 
     /// Starts the daemon.
     pub(crate) fn spawn(&mut self) -> &mut Kit {
+        self.spawn_by(self.command())
+    }
+
+    /// Starts the daemon by a command of one's own.
+    pub(crate) fn spawn_by(&mut self, mut command: Command) -> &mut Kit {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).expect("a log");
-        let mut command = self.command();
         command.stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().expect("the daemon starts"));
         self

@@ -9,4 +9,5 @@ mod kubo;
 mod pin;
 mod protocol;
 mod real_kubo;
+mod systemd;
 mod unit;
