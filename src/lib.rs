@@ -19,3 +19,4 @@ pub mod snapshot;
 pub mod supervisor;
 pub mod systemd;
 pub mod time;
+pub mod watchdog;

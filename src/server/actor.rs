@@ -84,6 +84,11 @@ impl Home {
         &self.path
     }
 
+    /// Whether the socket is the service manager's.
+    pub fn is_passed(&self) -> bool {
+        self.passed
+    }
+
     /// Accepts nobody any more and takes the socket away, if it is ours. Connections stay until the process ends, whose end
     /// tells their clients.
     pub fn close(&self) {

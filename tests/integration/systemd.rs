@@ -1,6 +1,9 @@
-//! What the daemon does with a service manager, which the test plays here: the socket that it is handed.
+//! What the daemon does with a service manager, which the test plays here: the socket that it is handed, the watchdog, the
+//! status line. In `namespace` it is systemd itself.
 
-use crate::kit::{Kit, eventually};
+use crate::kit::{Kit, eventually, identity_cid};
+use nix::sys::signal::Signal;
+use proto_msgs::pin::PinAdd;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -8,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 /// Starts the daemon as a service manager does that passes this descriptor, once for each name.
 fn hand(kit: &mut Kit, names: &[&str], descriptor: impl Into<OwnedFd>) {
@@ -68,12 +72,16 @@ fn a_socket_that_is_handed_over_is_served_and_stays_the_service_managers() {
 #[test]
 fn a_handed_over_socket_that_somebody_removed_is_told_of_and_not_bound_again() {
     let mut kit = Kit::fake();
+    kit.env("WATCHDOG_USEC", "500000");
     let passed = listener(&kit);
     hand(&mut kit, &["ipfs-kitd"], passed);
     kit.ready_again();
     std::fs::remove_file(kit.socket()).expect("removed");
     eventually(|| kit.log().contains("restart the socket unit together with the service"), || kit.log());
-    assert!(!kit.socket().exists());
+    // What was told before the look is read first.
+    while kit.told_within(Duration::ZERO).is_some() {}
+    kit.told("WATCHDOG=1");
+    assert!(!kit.socket().exists(), "a restart by the watchdog would not bring it back");
 }
 
 #[test]
@@ -107,4 +115,91 @@ fn what_is_no_listening_socket_is_refused_with_what_the_unit_needs() {
     hand(&mut kit, &["ipfs-kitd"], File::open("/dev/null").expect("opened"));
     assert_eq!(kit.ended().code(), Some(78), "{}", kit.log());
     assert!(!kit.path("data").exists(), "nothing was touched");
+}
+
+/// What the service manager of these tests wants to hear within.
+const WITHIN: Duration = Duration::from_millis(1000);
+
+/// A daemon that tells the watchdog that all is well.
+fn watched(mut kit: Kit) -> Kit {
+    kit.env("WATCHDOG_USEC", &WITHIN.as_micros().to_string());
+    kit.start_whole();
+    kit.told("WATCHDOG=1");
+    kit
+}
+
+/// Whoever hangs is named, and the watchdog is told nothing.
+fn silent(kit: &Kit, who: &str) {
+    let named = format!("the {who} has not answered for 0.25 s");
+    eventually(|| kit.log().contains(&named), || kit.log());
+    // What was told before the hang is read first.
+    while kit.told_within(Duration::ZERO).is_some() {}
+    while let Some(text) = kit.told_within(WITHIN) {
+        assert!(!text.starts_with("WATCHDOG=1"), "{who}: {text}");
+    }
+}
+
+#[test]
+fn s23_the_watchdog_is_told_nothing_while_one_who_matters_hangs_and_the_log_names_him() {
+    let mut kits = ["supervisor", "index", "server"].map(|actor| {
+        let kit = watched(Kit::fake());
+        let hang = kit.hang_at(&format!("{actor}.message"));
+        (actor, kit, hang)
+    });
+    for (actor, kit, hang) in &mut kits {
+        silent(kit, actor);
+        hang.end();
+        kit.told("WATCHDOG=1");
+        assert_eq!(kit.stop().code(), Some(0), "{actor}");
+    }
+}
+
+#[test]
+fn s23_the_watchdog_is_told_nothing_while_the_main_task_hangs() {
+    let mut kit = Kit::fake();
+    let file = kit.path("config.toml");
+    std::fs::write(&file, "").expect("written");
+    kit.arg("--config").arg(&file.display().to_string());
+    let mut kit = watched(kit);
+    // A configuration that never ends, as on a network disk that is gone.
+    std::fs::remove_file(&file).expect("removed");
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    kit.signal(Signal::SIGHUP);
+    silent(&kit, "main task");
+    drop(File::options().write(true).open(&file).expect("it is being read"));
+    kit.told("WATCHDOG=1");
+    assert_eq!(kit.stop().code(), Some(0));
+}
+
+#[test]
+fn nobody_who_does_not_ask_for_the_watchdog_is_told_of_it() {
+    // Another process's.
+    let mut other = Kit::fake();
+    other.env("WATCHDOG_USEC", "100000").env("WATCHDOG_PID", "1");
+    let mut none = Kit::fake();
+    for kit in [&mut other, &mut none] {
+        kit.start();
+        while let Some(text) = kit.told_within(WITHIN) {
+            assert!(text.starts_with("STATUS="), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_status_line_follows_kubo_and_the_pins_and_says_nothing_twice() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.call(PinAdd { cid: identity_cid("one"), name: None, direct: false });
+    let mut said = Vec::new();
+    while said.last().is_none_or(|line| line != "STATUS=Kubo running, 1 pin\n") {
+        said.push(kit.told("STATUS="));
+    }
+    kit.call(PinAdd { cid: identity_cid("two"), name: None, direct: false });
+    said.push(kit.told("STATUS="));
+    assert_eq!(said.last().expect("a line"), "STATUS=Kubo running, 2 pins\n");
+    kit.call(proto_msgs::kubo::KuboStop {});
+    while said.last().is_none_or(|line| line != "STATUS=Kubo stopped, 2 pins\n") {
+        said.push(kit.told("STATUS="));
+    }
+    assert!(said.windows(2).all(|two| two[0] != two[1]), "{said:?}");
 }
