@@ -326,7 +326,8 @@ pub(super) fn clean(command: &mut Command) -> &mut Command {
 
 fn ours(name: &str) -> bool {
     ["LISTEN_", "WATCHDOG_", "IPFS_KITD_"].iter().any(|prefix| name.starts_with(prefix))
-        || ["NOTIFY_SOCKET", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"].contains(&name)
+        || ["NOTIFY_SOCKET", "JOURNAL_STREAM"].contains(&name)
+        || ["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CONFIGURATION_DIRECTORY"].contains(&name)
 }
 
 #[cfg(test)]
