@@ -6,6 +6,7 @@ mod ctl;
 mod daemon;
 mod kit;
 mod kubo;
+mod namespace;
 mod pin;
 mod protocol;
 mod real_kubo;
