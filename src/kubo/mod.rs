@@ -9,12 +9,13 @@
 //!      ▼ cause                            asked to stop: Stopping ──► Stopped
 //!     Held ── judged again each second ──► (judge)
 //! ```
-//! `state` decides and does nothing, `restart` says when the next try is, `cause` what an end means, `goal` what people wait for, `actor` acts. `process` holds the child (and `orphans` what it leaves behind) on a thread as
+//! `state` decides and does nothing, `restart` says when the next try is, `cause` what an end means, `goal` what people wait for, `actor` acts. `process` holds the child (and `orphans` and `cgroup` what it leaves behind) on a thread as
 //! old as the process and `output` what it writes, `launch` is what runs between fork and exec, `repo` guards the repo's
 //! identity, `wish` keeps what a person wants, `rpc` speaks to Kubo.
 
 pub mod actor;
 mod cause;
+mod cgroup;
 mod goal;
 pub mod launch;
 pub mod memory;

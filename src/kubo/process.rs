@@ -4,6 +4,7 @@
 //! because a restarted actor must find the same child. It keeps two promises by itself: at most one child, and at most one
 //! stop signal to each. Signals go to a pidfd, so a recycled PID is never hit. What the child writes is in `output`.
 
+use super::cgroup::{self, Group};
 use super::launch;
 use super::orphans;
 use super::output::{Output, Readers};
@@ -160,6 +161,7 @@ impl Spawner {
 struct Held {
     child: Child,
     pidfd: OwnedFd,
+    group: Option<Group>,
     asked: bool,
     readers: Readers,
 }
@@ -237,6 +239,8 @@ impl Thread {
                     held.asked = true;
                     tracing::warn!(pid = held.child.id(), "killing Kubo");
                     signal(&held.pidfd, Signal::KILL);
+                    // Whatever keeps it from ending: no other part of it goes on.
+                    held.group.as_ref().inspect(|group| group.end());
                 }
             }
             Order::Close(done) => {
@@ -257,14 +261,16 @@ impl Thread {
         command.arg(launch::MODE).arg(std::process::id().to_string()).arg(&launch.program).args(&launch.args);
         let run = self.runs + 1;
         let mark = self.mark(run);
+        let group = Group::make();
         clean(&mut command).envs(launch.env).env(orphans::MARK, mark).current_dir("/");
+        command.envs(group.as_ref().map(|group| (cgroup::ENTER, group.entrance())));
         command.stdin(Stdio::from(launch.listener)).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = orphans::spawn(&mut command)?;
         let pid = child.id();
         match self.hold(&mut child) {
             Ok((pidfd, readers)) => {
                 self.runs = run;
-                self.held = Some(Held { child, pidfd, asked: false, readers });
+                self.held = Some(Held { child, pidfd, group, asked: false, readers });
                 self.publish.send_replace(ChildState::Running { pid, run: self.runs });
                 Ok(pid)
             }
@@ -296,6 +302,7 @@ impl Thread {
             ExitStatus::from_raw(0xff00)
         });
         orphans::waited(held.child.id());
+        held.group.inspect(Group::end);
         orphans::end(&self.mark(self.runs));
         let last_words = held.readers.last_words(LAST_WORDS);
         self.publish.send_replace(ChildState::Exited {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What `drive` checks, in its order.
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 15] = [
     "the_account_and_its_runtime_directory_are_made",
     "the_socket_waits_while_no_daemon_runs",
     "the_first_client_starts_the_daemon_and_a_real_kubo",
@@ -22,6 +22,7 @@ const CHECKS: [&str; 14] = [
     "s8_systemctl_restart_is_one_signal_to_a_kubo_that_takes_its_time",
     "s8_a_stop_while_kubo_starts_is_one_signal_to_kubo",
     "s23_a_daemon_that_hangs_is_ended_by_the_watchdog_and_started_again",
+    "s9_what_kubo_leaves_in_its_control_group_ends_with_it_though_it_bears_no_mark",
     "two_instances_of_the_template_run_beside_each_other",
 ];
 
