@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What `drive` checks, in its order.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 17] = [
     "the_account_and_its_runtime_directory_are_made",
     "the_socket_waits_while_no_daemon_runs",
     "the_first_client_starts_the_daemon_and_a_real_kubo",
@@ -18,6 +18,8 @@ const CHECKS: [&str; 15] = [
     "s12_after_a_sigkill_of_the_daemon_there_is_one_kubo_again",
     "a_stop_ends_kubo_in_order_and_leaves_nothing_but_its_files",
     "a_broken_configuration_is_not_tried_again",
+    "a_repo_in_a_home_directory_is_let_in_by_the_drop_in",
+    "a_users_own_service_is_started_by_her_first_client",
     "s8_systemctl_stop_is_one_signal_to_kubo",
     "s8_systemctl_restart_is_one_signal_to_a_kubo_that_takes_its_time",
     "s8_a_stop_while_kubo_starts_is_one_signal_to_kubo",
@@ -44,13 +46,15 @@ fn systemd_as_pid_1_starts_watches_and_stops_the_installed_units() {
     unit::install(prefix, &path("installed"), version);
     std::fs::rename(path("installed/opt/ipfs-kitd"), path("prefix")).expect("renamed");
     // Where the daemon's own search path finds it; a build of the feature `bundled` has none.
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/duckdb/libduckdb.so");
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = checkout.join(".deps/duckdb/libduckdb.so");
     let programs = [
         ("bin/ipfs-kitd", env!("CARGO_BIN_EXE_ipfs-kitd").into()),
         ("bin/ipfs-kitctl", built("ipfs-kitctl")),
         ("bin/fake-kubo", built("fake-kubo")),
         ("bin/ipfs", real_kubo()),
         ("lib/ipfs-kitd/libduckdb.so", library),
+        ("share/OPERATIONS.md", checkout.join("docs/OPERATIONS.md")),
     ];
     let mut list = String::new();
     for (name, program) in programs.iter().filter_map(|(name, path)| Some((name, path.canonicalize().ok()?))) {
@@ -58,7 +62,7 @@ fn systemd_as_pid_1_starts_watches_and_stops_the_installed_units() {
     }
     std::fs::write(path("programs"), list).expect("written");
 
-    let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/systemd/boot");
+    let boot = checkout.join("tests/scripts/systemd/boot");
     let limit = 2 * DEADLINE.as_secs();
     let booted = said(Command::new("/bin/sh").arg(boot).arg(place.path()).arg(limit.to_string()));
     if booted.code == Some(NOT_HERE) {
