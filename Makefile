@@ -65,11 +65,7 @@ install: $(if $(SUDO_USER),,dist) ## Install below PREFIX (/usr/local), DESTDIR 
 	install -D -m 755 $(dist)/ipfs-kitd "$(DESTDIR)$(PREFIX)/bin/ipfs-kitd"
 	install -D -m 755 $(dist)/ipfs-kitctl "$(DESTDIR)$(PREFIX)/bin/ipfs-kitctl"
 	install -D -m 644 $(dist)/libduckdb.so "$(DESTDIR)$(PREFIX)/lib/ipfs-kitd/libduckdb.so"
-	@for unit in $(wildcard systemd/*.service systemd/*.socket); do \
-	  mkdir -p "$(DESTDIR)$(PREFIX)/lib/systemd/system" && \
-	  sed 's|@PREFIX@|$(PREFIX)|g' "$$unit" >"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; done
-	@for kind in sysusers tmpfiles; do for file in systemd/*$$kind*; do \
-	  test ! -f "$$file" || install -D -m 644 "$$file" "$(DESTDIR)$(PREFIX)/lib/$$kind.d/ipfs-kitd.conf" || exit 1; done; done
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" tools/install-units
 
 clean: ## Remove build results; downloads stay in the cache
 	$(CARGO) clean

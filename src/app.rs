@@ -19,7 +19,9 @@ use crate::kubo::process::Spawner;
 use crate::kubo::wish;
 use crate::server::actor::{Home, Server, ServerArgs};
 use crate::server::{Changes, LISTINGS, Routes};
-use crate::supervisor::{Life, Stop, Supervisor};
+use crate::supervisor::{Life, Probe, Stop, Supervisor};
+use crate::systemd::{Passed, PassedError, StatusLine};
+use crate::watchdog::{Question, Watchdog};
 use crate::{exit, fault, systemd};
 use futures_util::StreamExt;
 use kameo::actor::{ActorRef, Spawn};
@@ -35,7 +37,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::interval;
 
 /// For an actor's ordered end, Kubo's and the index's apart.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -51,6 +54,9 @@ pub enum AppError {
     /// The directories are taken or unsafe.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// The service manager has passed something else than our socket.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// The index cannot be opened.
     #[error(transparent)]
     Index(#[from] OpenError),
@@ -73,7 +79,7 @@ impl AppError {
         match self {
             AppError::Config(_) => exit::CONFIG,
             AppError::Instance(InstanceError::Owned { .. }) => exit::OWNED,
-            AppError::Instance(InstanceError::Unsafe { .. }) => exit::CONFIG,
+            AppError::Instance(InstanceError::Unsafe { .. }) | AppError::Passed(_) => exit::CONFIG,
             AppError::Index(error) if error.needs_newer_version() => exit::CONFIG,
             AppError::Index(_) | AppError::Instance(_) | AppError::Io { .. } | AppError::GaveUp(_) => exit::FAILED,
         }
@@ -86,6 +92,7 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
     descriptors.current = descriptors.maximum;
     // With fewer we make do: what takes descriptors is bounded by a share of them.
     let _ = setrlimit(Resource::Nofile, descriptors);
+    let passed = systemd::listener()?;
     let data = instance::claim(&config.data_dir)?;
     let runtime_claim = instance::claim(&config.runtime_dir)?;
     instance::private_dir(&config.private_dir(), false)?;
@@ -101,7 +108,7 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
         .enable_all()
         .build()
         .map_err(io("start the runtime"))?;
-    let ended = runtime.block_on(live(flags, Arc::new(config), runtime_claim, store, spawner));
+    let ended = runtime.block_on(live(flags, Arc::new(config), runtime_claim, passed, store, spawner));
     // Dropping the runtime would close the connections a moment before the process ends, and to a client of `shutdown` their
     // end is the end of the process. The kernel closes them, and lets go of the locks.
     std::mem::forget((runtime, data));
@@ -132,6 +139,7 @@ async fn live(
     flags: &Flags,
     config: Arc<Config>,
     runtime_claim: Claim,
+    passed: Option<Passed>,
     store: Store,
     spawner: Spawner,
 ) -> Result<(), AppError> {
@@ -139,7 +147,7 @@ async fn live(
     let mut signals = signals.map_err(|source| AppError::Io { action: "listen for signals", source })?;
     let started = (Instant::now(), jiff::Timestamp::now());
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
-    let home = Home::bind(&config.socket(), runtime_claim)?;
+    let home = Home::open(&config.socket(), passed, runtime_claim)?;
     let (configs, config) = watch::channel(config);
     let changes = Changes::new();
     let parts = Parts {
@@ -163,6 +171,16 @@ async fn live(
     let gone = |_| AppError::GaveUp("the supervisor ended before it had started the actors".to_owned());
     let actors = actors.await.map_err(gone)?;
 
+    let (main, mut questions) = mpsc::channel(1);
+    let mut watchdog = Some(Watchdog {
+        board: board.clone(),
+        main,
+        supervisor: supervisor.clone(),
+        index: actors.index.clone(),
+        home: home.clone(),
+    });
+    let mut line = StatusLine::default();
+    let mut second = interval(Duration::from_secs(1));
     let mut states = board.actors.subscribe();
     let mut up = false;
     let reason = loop {
@@ -184,10 +202,20 @@ async fn live(
             Ok(()) = async { states.wait_for(|actors| actors.iter().all(|actor| actor.running)).await.map(drop) }, if !up => {
                 up = true;
                 systemd::ready();
-                tracing::info!(socket = %configs.borrow().socket().display(), pid = std::process::id(), "ready");
+                if let (Some(within), Some(watchdog)) = (systemd::watchdog(), watchdog.take())
+                    && let Err(error) = watchdog.start(within)
+                {
+                    // The service manager will make a new process of this one.
+                    tracing::error!(%error, "nobody can tell the watchdog that all is well");
+                }
+                tracing::info!(socket = %home.path().display(), pid = std::process::id(), "ready");
             }
-            // A supervisor that hangs is found out here, and its restarts are its own.
-            () = probe(&supervisor) => {}
+            Some(question) = questions.recv() => drop::<Question>(question),
+            _ = second.tick() => {
+                line.say(summary(&board));
+                // Also without a watchdog: a supervisor that fails at its work is found out here.
+                let _ = supervisor.tell(Probe).try_send();
+            }
         }
     };
     tracing::info!(%reason, "stopping");
@@ -202,10 +230,17 @@ async fn live(
     }
 }
 
-/// Shows every second that the supervisor takes messages.
-async fn probe(supervisor: &ActorRef<Supervisor>) {
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let _ = supervisor.tell(crate::supervisor::Probe).try_send();
+/// The daemon in one line.
+fn summary(board: &Board) -> String {
+    let (pins, complete) = {
+        let index = board.index.borrow();
+        (index.set.len(), index.complete)
+    };
+    let kubo = board.kubo.borrow();
+    let why = kubo.held.as_ref().map(|held| format!(" ({})", held.detail)).unwrap_or_default();
+    let many = if pins == 1 { "" } else { "s" };
+    let so_far = if complete { "" } else { " so far" };
+    format!("Kubo {}{why}, {pins} pin{many}{so_far}", kubo.state.name())
 }
 
 /// The recipe: from the bottom up, each with the references that it may ask.

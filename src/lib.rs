@@ -20,3 +20,4 @@ pub mod snapshot;
 pub mod supervisor;
 pub mod systemd;
 pub mod time;
+pub mod watchdog;

@@ -24,6 +24,9 @@ pub const RESTARTS_ALLOWED: usize = 5;
 /// ... within this time makes the daemon give up.
 pub const RESTART_WINDOW: Duration = Duration::from_secs(60);
 
+/// Between two looks of a fault point whether it is still to hang.
+const HANG_LOOK: Duration = Duration::from_millis(10);
+
 /// Asks an actor to end its work in order. It answers when that is done and takes no work afterwards.
 pub struct Stop;
 
@@ -122,10 +125,14 @@ impl Life {
     }
 
     /// In test builds, panics when the file `<actor>.<point>` lies in `$IPFS_KITD_TEST_FAULTS`, which it removes, and again
-    /// and again when `<actor>.<point>.always` lies there. Release builds have no fault points.
+    /// and again when `<actor>.<point>.always` lies there; blocks its thread for as long as `<actor>.<point>.hang` lies there.
+    /// Release builds have no fault points.
     pub fn fault_point(&self, point: &str) {
         let Some(dir) = &self.faults else { return };
         let once = dir.join(format!("{}.{point}", self.name));
+        while once.with_added_extension("hang").exists() {
+            std::thread::sleep(HANG_LOOK);
+        }
         if std::fs::remove_file(&once).is_ok() || once.with_added_extension("always").exists() {
             panic!("fault point {}.{point}", self.name);
         }
@@ -163,7 +170,7 @@ pub struct Supervisor {
     life: Arc<Life>,
 }
 
-/// A message that only shows that the supervisor takes messages.
+/// Asks whether the supervisor takes messages.
 pub struct Probe;
 
 impl kameo::message::Message<Probe> for Supervisor {

@@ -26,7 +26,7 @@ use std::time::Duration;
 directory, 78 configuration or a newer index, 1 everything else."
 )]
 pub struct Flags {
-    /// Configuration file [default: $XDG_CONFIG_HOME/ipfs-kitd/config.toml, then /etc/ipfs-kitd/config.toml]
+    /// Configuration file [default: config.toml in $CONFIGURATION_DIRECTORY, in $XDG_CONFIG_HOME/ipfs-kitd, in /etc/ipfs-kitd]
     #[arg(long, value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// Where the index and the journal live [default: ~/.ipfs_kit]
@@ -442,9 +442,11 @@ fn config_file(
         return Some(path);
     }
     let xdg = env("XDG_CONFIG_HOME").filter(|d| !d.is_empty()).map(PathBuf::from).or(home.map(|h| h.join(".config")));
-    let candidates =
-        xdg.map(|d| d.join("ipfs-kitd/config.toml")).into_iter().chain(["/etc/ipfs-kitd/config.toml".into()]);
-    candidates.into_iter().find(|p| exists(p))
+    // Of a service: each instance of the template has one of its own.
+    let service = env("CONFIGURATION_DIRECTORY").map(|d| Path::new(&d).join("config.toml"));
+    let user = xdg.map(|d| d.join("ipfs-kitd/config.toml"));
+    let candidates = [service, user, Some("/etc/ipfs-kitd/config.toml".into())];
+    candidates.into_iter().flatten().find(|p| exists(p))
 }
 
 fn read(path: &Path) -> Result<File, ConfigError> {
@@ -501,6 +503,22 @@ mod tests {
         std::fs::create_dir(dir.path().join(".ipfs")).expect("made");
         let env = [("HOME", dir.path().to_str().expect("UTF-8"))];
         assert_eq!(resolve(&[], &env, dir.path()).expect("resolves").ipfs_path, dir.path().join(".ipfs"));
+    }
+
+    #[test]
+    fn an_instance_of_a_service_reads_its_own_file_before_the_one_of_all() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let home = dir.path().to_str().expect("UTF-8");
+        let own = dir.path().join("ipfs-kitd-one");
+        let all = dir.path().join(".config/ipfs-kitd");
+        for (dir, interval) in [(&own, "7m"), (&all, "8m")] {
+            std::fs::create_dir_all(dir).expect("made");
+            std::fs::write(dir.join("config.toml"), format!("interval = \"{interval}\"\n")).expect("written");
+        }
+        let env = [("HOME", home), ("CONFIGURATION_DIRECTORY", own.to_str().expect("UTF-8"))];
+        assert_eq!(resolve(&[], &env, dir.path()).expect("resolves").interval, Duration::from_secs(7 * 60));
+        std::fs::remove_file(own.join("config.toml")).expect("removed");
+        assert_eq!(resolve(&[], &env, dir.path()).expect("resolves").interval, Duration::from_secs(8 * 60));
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub fn dated(board: &Board) -> Dated {
 /// Asks for totals as of now.
 pub struct AskTotals;
 
+/// Asks whether the actor and the writer behind it answer.
+pub struct Probe;
+
 /// The rows of a listing as they are read.
 pub type Rows = mpsc::Receiver<Result<PinRows, Fault>>;
 
@@ -188,6 +191,7 @@ macro_rules! written {
     };
 }
 
+written!(Probe => (), "answer", |_, _, _| Ok(()));
 written!(BeginListing => (Token, Keyed), "begin a listing", |_, state, _| Ok(apply::begin_listing(state)));
 written!(Unchanged => (), "note that nothing changed", apply::unchanged);
 written!(ListingChanges => Applied, "apply a listing", apply::listing);

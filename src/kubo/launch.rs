@@ -2,9 +2,10 @@
 //! threaded process.
 //!
 //! `ipfs-kitd __launch-kubo <pid of the daemon> <program> <argument>…`, with the RPC listener as stdin. It asks the kernel for
-//! SIGTERM when the spawner thread ends, becomes a process group of its own, puts the listener at descriptor 3, says so in
-//! `LISTEN_PID`, and becomes Kubo.
+//! SIGTERM when the spawner thread ends, becomes a process group of its own, enters Kubo's control group if there is one, puts the
+//! listener at descriptor 3, says so in `LISTEN_PID`, and becomes Kubo.
 
+use super::cgroup;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -53,7 +54,7 @@ fn exec(program: OsString, args: impl Iterator<Item = OsString>) -> io::Result<I
         text(name)
     };
     let pid = (OsString::from("LISTEN_PID"), std::process::id().to_string().into());
-    let others = std::env::vars_os().filter(|(name, _)| *name != pid.0);
+    let others = std::env::vars_os().filter(|(name, _)| *name != pid.0 && name != cgroup::ENTER);
     let env = others.chain([pid.clone()]).map(variable).collect::<Result<Vec<_>, _>>()?;
     // Rust's start ignores SIGPIPE, and a program would inherit that.
     #[expect(unsafe_code, reason = "the default disposition is no handler of ours")]
@@ -69,6 +70,10 @@ fn prepare(daemon: Pid) -> io::Result<()> {
         return Err(io::Error::other("the daemon that asked for the start is gone"));
     }
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    if let Some(entrance) = std::env::var_os(cgroup::ENTER) {
+        // Outside of it Kubo runs as well; what it leaves behind is then found by its mark alone.
+        let _ = std::fs::write(entrance, "0");
+    }
     // Whoever started the daemon may have left it something there, as make does. That it is closed already is no error.
     let _ = close(FIRST_PASSED);
     let listener = fcntl(io::stdin(), FcntlArg::F_DUPFD(FIRST_PASSED))?;

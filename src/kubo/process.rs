@@ -4,6 +4,7 @@
 //! because a restarted actor must find the same child. It keeps two promises by itself: at most one child, and at most one
 //! stop signal to each. Signals go to a pidfd, so a recycled PID is never hit. What the child writes is in `output`.
 
+use super::cgroup::{self, Group};
 use super::launch;
 use super::oom;
 use super::orphans;
@@ -162,6 +163,7 @@ impl Spawner {
 struct Held {
     child: Child,
     pidfd: OwnedFd,
+    group: Option<Group>,
     asked: bool,
     readers: Readers,
     oom_kills: Option<u64>,
@@ -240,6 +242,8 @@ impl Thread {
                     held.asked = true;
                     tracing::warn!(pid = held.child.id(), "killing Kubo");
                     signal(&held.pidfd, Signal::KILL);
+                    // Whatever keeps it from ending: no other part of it goes on.
+                    held.group.as_ref().inspect(|group| group.end());
                 }
             }
             Order::Close(done) => {
@@ -260,14 +264,16 @@ impl Thread {
         command.arg(launch::MODE).arg(std::process::id().to_string()).arg(&launch.program).args(&launch.args);
         let run = self.runs + 1;
         let mark = self.mark(run);
+        let group = Group::make();
         clean(&mut command).envs(launch.env).env(orphans::MARK, mark).current_dir("/");
+        command.envs(group.as_ref().map(|group| (cgroup::ENTER, group.entrance())));
         command.stdin(Stdio::from(launch.listener)).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = orphans::spawn(&mut command)?;
         let pid = child.id();
         match self.hold(&mut child) {
             Ok((pidfd, readers)) => {
                 self.runs = run;
-                self.held = Some(Held { child, pidfd, asked: false, readers, oom_kills: oom::kills() });
+                self.held = Some(Held { child, pidfd, group, asked: false, readers, oom_kills: oom::kills() });
                 self.publish.send_replace(ChildState::Running { pid, run: self.runs });
                 Ok(pid)
             }
@@ -299,6 +305,7 @@ impl Thread {
             ExitStatus::from_raw(0xff00)
         });
         orphans::waited(held.child.id());
+        held.group.inspect(Group::end);
         orphans::end(&self.mark(self.runs));
         let last_words = held.readers.last_words(LAST_WORDS);
         self.publish.send_replace(ChildState::Exited {
@@ -330,7 +337,8 @@ pub(super) fn clean(command: &mut Command) -> &mut Command {
 
 fn ours(name: &str) -> bool {
     ["LISTEN_", "WATCHDOG_", "IPFS_KITD_"].iter().any(|prefix| name.starts_with(prefix))
-        || ["NOTIFY_SOCKET", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"].contains(&name)
+        || ["NOTIFY_SOCKET", "JOURNAL_STREAM"].contains(&name)
+        || ["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CONFIGURATION_DIRECTORY"].contains(&name)
 }
 
 #[cfg(test)]

@@ -9,16 +9,19 @@ use super::places::{Place, Places};
 use super::route::Routes;
 use crate::instance::{self, Claim, InstanceError};
 use crate::supervisor::Life;
+use crate::systemd::Passed;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use interprocess::os::unix::uds_local_socket::tokio::Listener as PassedListener;
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,30 +45,57 @@ pub struct Home {
     refusals: Arc<Semaphore>,
     accepting: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
     path: PathBuf,
+    /// Whether the socket is the service manager's, which made it and takes it away.
+    passed: bool,
     claim: Arc<Mutex<Claim>>,
 }
 
 impl Home {
-    /// Binds the socket with mode 0600. The caller holds the runtime dir's lock, so a socket file that is there is a dead
-    /// daemon's and is replaced; anything that is no socket is left alone.
-    pub fn bind(path: &Path, claim: Claim) -> Result<Home, InstanceError> {
-        let listener = Arc::new(listen(path)?);
+    /// Takes over the socket that the service manager has passed, or binds one with mode 0600. The caller holds the runtime
+    /// dir's lock, so a socket file that is there and was not passed is a dead daemon's and is replaced; anything that is no
+    /// socket is left alone.
+    pub fn open(path: &Path, passed: Option<Passed>, claim: Claim) -> Result<Home, InstanceError> {
+        let (path, listener, passed) = match passed {
+            Some(there) => {
+                if there.path != path {
+                    let (there, here) = (there.path.display(), path.display());
+                    tracing::warn!("the service manager's socket is {there}, and clients look for it at {here}");
+                }
+                let io = |source| InstanceError::Io { action: "take over", path: there.path.clone(), source };
+                let listener = PassedListener::try_from(OwnedFd::from(there.listener)).map_err(io)?;
+                (there.path, listener.into(), true)
+            }
+            None => (path.to_owned(), listen(path)?, false),
+        };
         Ok(Home {
-            listener,
+            listener: Arc::new(listener),
             connections: TaskTracker::new(),
             places: Places::new(),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             accepting: Arc::default(),
             claim: Arc::new(Mutex::new(claim)),
-            path: path.to_owned(),
+            path,
+            passed,
         })
     }
 
-    /// Accepts nobody any more and takes the socket away. Connections stay until the process ends, whose end tells their
-    /// clients.
+    /// Where the socket is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the socket is the service manager's.
+    pub fn is_passed(&self) -> bool {
+        self.passed
+    }
+
+    /// Accepts nobody any more and takes the socket away, if it is ours. Connections stay until the process ends, whose end
+    /// tells their clients.
     pub fn close(&self) {
         *self.accepting() = None;
-        if let Err(error) = std::fs::remove_file(&self.path) {
+        if !self.passed
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
             tracing::warn!(%error, socket = %self.path.display(), "cannot remove the socket");
         }
     }
@@ -144,19 +174,25 @@ impl Actor for Server {
 
 async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
     let mut listener = home.listener.clone();
-    let mut failing = false;
+    let (mut failing, mut told) = (false, false);
     let mut look = tokio::time::interval(LOOK);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = look.tick() => {
-                if !home.path.exists() {
+                let gone = !home.path.exists();
+                let path = home.path.display();
+                if gone && home.passed {
+                    let once = !std::mem::replace(&mut told, true);
+                    let words = "is gone; restart the socket unit together with the service, which can't bind it";
+                    once.then(|| life.error(format!("{path} {words}")));
+                } else if gone {
                     match home.listen_again() {
                         Ok(new) => {
-                            life.error(format!("{} was gone; it is there again", home.path.display()));
+                            life.error(format!("{path} was gone; it is there again"));
                             listener = Arc::new(new);
                         }
-                        Err(error) => life.error(format!("{} is gone, and {error}", home.path.display())),
+                        Err(error) => life.error(format!("{path} is gone, and {error}")),
                     }
                 }
                 continue;

@@ -9,7 +9,7 @@ use ipfs_kitd::cid::Cid;
 use ipfs_kitd::cid::text;
 use ipfs_kitd::config::{Config, Flags};
 use ipfs_kitd::fault::ask;
-use ipfs_kitd::index::actor::{Index, IndexArgs};
+use ipfs_kitd::index::actor::{Index, IndexArgs, Probe};
 use ipfs_kitd::index::apply::{ApplyAdded, ApplyRemoved, BeginListing};
 use ipfs_kitd::kubo::memory;
 use ipfs_kitd::supervisor::{Life, Stop};
@@ -19,6 +19,7 @@ use proto_msgs::daemon::Metrics;
 use proto_msgs::kubo::KuboState;
 use proto_msgs::pin::{PinInfo, PinLs, PinRows, Source};
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Actors {
     board: Arc<Board>,
@@ -171,4 +172,20 @@ async fn metrics_are_counted_once_for_each_generation() {
     ask(&index, added(raw(9))).await.expect("added");
     let report = ask(&analytics, Metrics {}).await.expect("a report");
     assert_eq!((report.pins, report.named, report.generation), (4, 3, 2));
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_by_the_writer_and_not_before_what_it_does_is_done() {
+    let place = with_pins(1).await;
+    let Actors { index, .. } = actors(&place);
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let job = place.store.write(move |_, _| {
+        let _ = wait.recv();
+        Ok(())
+    });
+    let mut answer = std::pin::pin!(ask(&index, Probe));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut answer).await.is_err(), "the writer is at work");
+    done.send(()).expect("it waits");
+    answer.await.expect("answered");
+    job.await.expect("done");
 }

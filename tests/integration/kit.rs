@@ -12,7 +12,7 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -31,6 +31,7 @@ pub(crate) struct Kit {
     kubo: PathBuf,
     daemon: Option<Child>,
     notify: UnixDatagram,
+    told: Mutex<mpsc::Receiver<String>>,
     args: Vec<String>,
     env: Vec<(String, String)>,
     before: Vec<String>,
@@ -80,8 +81,25 @@ impl Kit {
             std::fs::create_dir(dir.path().join(name)).expect("made");
         }
         let notify = UnixDatagram::bind(dir.path().join("notify")).expect("bound");
-        notify.set_read_timeout(Some(DEADLINE)).expect("set");
-        Kit { dir, kubo, daemon: None, notify, args: Vec::new(), env: Vec::new(), before: Vec::new() }
+        let (tell, told) = mpsc::channel();
+        let reader = notify.try_clone().expect("cloned");
+        // All the time, as a service manager does: few datagrams fit into a socket.
+        thread::spawn(move || {
+            let mut datagram = [0; 4096];
+            while let Ok(length @ 1..) = reader.recv(&mut datagram) {
+                let _ = tell.send(String::from_utf8_lossy(&datagram[..length]).into_owned());
+            }
+        });
+        Kit {
+            dir,
+            kubo,
+            daemon: None,
+            notify,
+            told: Mutex::new(told),
+            args: Vec::new(),
+            env: Vec::new(),
+            before: Vec::new(),
+        }
     }
 
     /// With another program for Kubo.
@@ -172,8 +190,12 @@ impl Kit {
 
     /// Starts the daemon.
     pub(crate) fn spawn(&mut self) -> &mut Kit {
+        self.spawn_by(self.command())
+    }
+
+    /// Starts the daemon by a command of one's own.
+    pub(crate) fn spawn_by(&mut self, mut command: Command) -> &mut Kit {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).expect("a log");
-        let mut command = self.command();
         command.stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().expect("the daemon starts"));
         self
@@ -181,13 +203,24 @@ impl Kit {
 
     /// Waits until the daemon says that it is ready.
     pub(crate) fn ready_again(&self) {
-        let mut datagram = [0; 4096];
+        self.told("READY=1");
+    }
+
+    /// Waits until the service manager is told something that begins so, and returns the whole of it.
+    pub(crate) fn told(&self, beginning: &str) -> String {
+        let began = Instant::now();
         loop {
-            let length = self.notify.recv(&mut datagram).unwrap_or_else(|e| panic!("not ready: {e}\n{}", self.log()));
-            if datagram[..length].starts_with(b"READY=1") {
-                return;
+            match self.told_within(DEADLINE.saturating_sub(began.elapsed())) {
+                Some(text) if text.starts_with(beginning) => return text,
+                Some(_) => {}
+                None => panic!("not told: {beginning}\n{}", self.log()),
             }
         }
+    }
+
+    /// The next that the service manager is told.
+    pub(crate) fn told_within(&self, time: Duration) -> Option<String> {
+        self.told.lock().expect("no panic").recv_timeout(time).ok()
     }
 
     /// Starts the daemon and waits until Kubo is ready and its pins are in the index.
@@ -302,6 +335,13 @@ impl Kit {
         std::fs::rename(new, self.repo().join("fake-pins.json")).expect("renamed");
     }
 
+    /// Makes the actor hang at its next message, until that is ended.
+    pub(crate) fn hang_at(&self, fault: &str) -> Hang {
+        let file = self.path("faults").join(format!("{fault}.hang"));
+        std::fs::write(&file, "").expect("written");
+        Hang(file)
+    }
+
     /// Makes the actor panic at its next message.
     pub(crate) fn panic_at(&self, fault: &str) {
         std::fs::write(self.path("faults").join(fault), "").expect("written");
@@ -356,6 +396,8 @@ impl Kit {
 
 impl Drop for Kit {
     fn drop(&mut self) {
+        // Ends its reader.
+        let _ = self.notify.shutdown(std::net::Shutdown::Both);
         if let Some(mut child) = self.daemon.take() {
             if thread::panicking() {
                 // The test's own output is where its reader looks.
@@ -386,6 +428,15 @@ pub(crate) fn ipfs(kit: &Kit, args: &[&str], input: &[u8]) -> String {
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "ipfs {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// An actor hangs until this is ended.
+pub(crate) struct Hang(PathBuf);
+
+impl Hang {
+    pub(crate) fn end(&self) {
+        std::fs::remove_file(&self.0).expect("it hung");
+    }
 }
 
 /// Runs a command to its end.

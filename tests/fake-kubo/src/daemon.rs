@@ -44,7 +44,11 @@ pub(crate) fn run(repo: &Path) -> ExitCode {
     }
     if script.leave_session {
         let shell = "sleep 600 & echo $! $$; exec sleep 600";
-        script::record(&format!("session {}", first_line(Command::new("setsid").args(["sh", "-c", shell]))));
+        let mut session = Command::new("setsid");
+        if script.unmarked {
+            session.env_clear();
+        }
+        script::record(&format!("session {}", first_line(session.args(["sh", "-c", shell]))));
     }
     if script.leave_zombies > 0 {
         let many = format!("i=0; while [ $i -lt {} ]; do (: &); i=$((i+1)); done; echo done", script.leave_zombies);

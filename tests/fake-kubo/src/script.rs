@@ -22,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) leave_grandchild: bool,
     /// Leave a process behind in a session of its own.
     pub(crate) leave_session: bool,
+    /// That process is to have nothing in its environment.
+    pub(crate) unmarked: bool,
     /// Leave so many processes behind that end at once.
     pub(crate) leave_zombies: u32,
     /// Write so many bytes without a line end before becoming ready.
