@@ -22,8 +22,7 @@ pub(super) struct Group(PathBuf);
 impl Group {
     /// Makes it where it is missing; `None` where ours is not left to us.
     pub(super) fn make() -> Option<Group> {
-        let read = |name| std::fs::read_to_string(Path::new("/proc/self").join(name)).unwrap_or_default();
-        let own = group_of(&read("cgroup"), &read("mountinfo"))?;
+        let own = own()?;
         if getxattr(&own, DELEGATED, &mut [0; 1]) != Ok(1) {
             return None;
         }
@@ -51,6 +50,12 @@ impl Group {
             tracing::debug!(%error, group = %self.0.display(), "the kernel does not end what is in Kubo's control group");
         }
     }
+}
+
+/// Our own group.
+pub(super) fn own() -> Option<PathBuf> {
+    let read = |name| std::fs::read_to_string(Path::new("/proc/self").join(name)).unwrap_or_default();
+    group_of(&read("cgroup"), &read("mountinfo"))
 }
 
 /// Where the group of a process with this `/proc/self/cgroup` is to be found, by its `/proc/self/mountinfo`.

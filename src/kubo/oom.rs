@@ -1,32 +1,27 @@
 //! Whether the kernel has killed for want of memory: its own count for the control group that this process and its children are in.
 
+use super::cgroup;
 use std::path::{Path, PathBuf};
 
-/// Where the file systems of control groups are found; the second is that of a machine that has both kinds.
-const UNIFIED: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+/// Where control groups of the first version are found, as far as they are about memory.
 const MEMORY: &str = "/sys/fs/cgroup/memory";
 
 /// Processes of our control group, and of those below it, that the kernel has killed for want of memory, ever; `None` where it does
 /// not say.
 pub(super) fn kills() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    counters(&groups).into_iter().find_map(|path| count(&std::fs::read_to_string(path).ok()?))
+    let unified = cgroup::own().map(|own| own.join("memory.events"));
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let counters = unified.into_iter().chain(first_version(&groups));
+    counters.into_iter().find_map(|path| count(&std::fs::read_to_string(path).ok()?))
 }
 
-/// The files that may have the count, for what `/proc/self/cgroup` says.
-fn counters(groups: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for line in groups.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
-        let path = path.trim_start_matches('/');
-        if controllers.is_empty() {
-            found.extend(UNIFIED.map(|root| Path::new(root).join(path).join("memory.events")));
-        } else if controllers.split(',').any(|controller| controller == "memory") {
-            found.push(Path::new(MEMORY).join(path).join("memory.oom_control"));
-        }
-    }
-    found
+/// The file that has the count in the first version, for what `/proc/self/cgroup` says.
+fn first_version(groups: &str) -> Option<PathBuf> {
+    let path = groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|controller| controller == "memory").then_some(path)
+    })?;
+    Some(Path::new(MEMORY).join(path.trim_start_matches('/')).join("memory.oom_control"))
 }
 
 fn count(text: &str) -> Option<u64> {
@@ -38,16 +33,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_count_is_found_in_both_kinds_of_control_groups() {
-        assert_eq!(
-            counters("0::/system.slice/ipfs-kitd.service\n"),
-            ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-                .map(|root| Path::new(root).join("system.slice/ipfs-kitd.service/memory.events"))
-        );
-        assert_eq!(
-            counters("4:memory:/box\n3:cpuset:/\n")[0],
-            Path::new("/sys/fs/cgroup/memory/box/memory.oom_control")
-        );
+    fn the_count_is_found_in_both_versions() {
+        let groups = "4:memory:/box\n3:cpuset:/\n0::/\n";
+        assert_eq!(first_version(groups).as_deref(), Some(Path::new("/sys/fs/cgroup/memory/box/memory.oom_control")));
+        assert_eq!(first_version("0::/system.slice/ipfs-kitd.service\n"), None);
         assert_eq!(count("low 0\nhigh 0\nmax 7\noom 2\noom_kill 3\noom_group_kill 0\n"), Some(3));
         assert_eq!(count("oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"), Some(4));
         assert_eq!(count("low 0\n"), None);
