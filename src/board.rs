@@ -10,7 +10,8 @@ use proto_msgs::event::{KuboChange, What};
 use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::LockFile;
 use proto_msgs::{Fault, FaultKind};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -89,6 +90,8 @@ pub struct Board {
     pub last_error: watch::Sender<Option<LastError>>,
     /// What has happened.
     pub events: EventLog,
+    /// The last error of each part, so that a series is told once.
+    told: Mutex<BTreeMap<String, String>>,
     /// Set once, when the daemon begins to stop.
     pub stopping: watch::Sender<Option<StopReason>>,
 }
@@ -105,6 +108,7 @@ impl Board {
             actors: watch::Sender::new(Vec::new()),
             last_error: watch::Sender::new(None),
             events: EventLog::new(),
+            told: Mutex::default(),
             stopping: watch::Sender::new(None),
         }
     }
@@ -144,6 +148,7 @@ impl Board {
         let why = kubo.held.as_ref().map(|held| format!(": {}", held.detail)).unwrap_or_default();
         let hint = match &kubo.held {
             Some(held) => held.hint.as_str(),
+            None if kubo.mode == KuboMode::Attach => "`ipfs-kitctl wait --for=kubo=running` waits for it",
             None => "`ipfs-kitctl wait --for=kubo=running` waits for it, `ipfs-kitctl kubo start` starts it",
         };
         let what = match kubo.state {
@@ -179,7 +184,10 @@ impl Board {
     pub fn error(&self, actor: &str, detail: impl Into<String>) {
         let detail = detail.into();
         // Of a series the log gets the first, and `status` the newest.
-        let again = self.last_error.borrow().as_ref().is_some_and(|last| last.actor == actor && last.detail == detail);
+        let again = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.insert(actor.to_owned(), detail.clone()).is_some_and(|before| before == detail)
+        };
         if again {
             tracing::debug!(actor, "{detail}");
         } else {

@@ -69,7 +69,7 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     }
     if let (KuboState::Degraded, Some(change)) = (kubo.state, &kubo.change) {
         row(out, "", change.evidence.clone())?;
-        row(out, "", "`ipfs-kitctl kubo restart` ends it and starts it anew".to_owned())?;
+        row(out, "", "`ipfs-kitctl doctor` says what to do".to_owned())?;
     }
     if let Some(line) = &kubo.newest_line {
         row(out, "", format!("it says: {line}"))?;

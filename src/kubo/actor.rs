@@ -12,7 +12,7 @@ use super::memory::{Memory, notify_socket};
 use super::process::{ChildState, Spawner};
 use super::repo::{self, Repo};
 use super::rpc::{Rpc, RpcError};
-use super::signs::{PROBE_DEADLINE, bind_notify, listen, probe, watch_cause, watch_child};
+use super::signs::{Marks, PROBE_DEADLINE, bind_notify, listen, marks, probe, watch_cause, watch_child};
 use super::state::{Effect, Event, Limits, Machine};
 use crate::board::Board;
 use crate::config::Config;
@@ -63,7 +63,7 @@ pub struct Kubo {
 
 pub(super) struct Happened(pub(super) Event);
 pub(super) struct ChildChanged;
-struct Judged(Result<Repo, Held>);
+struct Judged(Result<Repo, Held>, Marks);
 pub(super) struct Probed(pub(super) Result<String, RpcError>);
 pub(super) struct Peers(pub(super) Option<u64>);
 struct Version(String);
@@ -79,7 +79,12 @@ impl Actor for Kubo {
         let mut watching = vec![
             AbortOnDropHandle::new(tokio::spawn(watch_child(args.spawner.child(), me.clone()))),
             AbortOnDropHandle::new(tokio::spawn(probe)),
-            AbortOnDropHandle::new(tokio::spawn(watch_cause(args.config.clone(), args.board.clone(), me.clone()))),
+            AbortOnDropHandle::new(tokio::spawn(watch_cause(
+                args.config.clone(),
+                args.board.clone(),
+                args.memory.clone(),
+                me.clone(),
+            ))),
             AbortOnDropHandle::new(tokio::spawn(hook::follow(args.board.clone(), args.config.clone()))),
         ];
         match bind_notify(&notify_socket(&args.config.borrow())) {
@@ -165,17 +170,17 @@ impl Kubo {
         let index_peer = self.args.board.index.borrow().peer_id.clone();
         let me = self.me.clone();
         self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let judged = match config.attach.clone() {
-                Some(attach) => attach::find(config, attach, index_peer).await,
+            let failed = |error| repo::held("internal", format!("looking at the repo failed: {error}"), "see the log");
+            let (judged, marks) = match config.attach.clone() {
+                Some(attach) => (attach::find(config, attach, index_peer).await, Marks::default()),
                 None => {
-                    let prepare = move || repo::prepare(&config, index_peer.as_deref());
-                    tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|error| {
-                        Err(repo::held("internal", format!("looking at the repo failed: {error}"), "see the log"))
-                    })
+                    let prepare = move || (repo::prepare(&config, index_peer.as_deref()), marks(&config));
+                    let prepared = tokio::task::spawn_blocking(prepare).await;
+                    prepared.unwrap_or_else(|error| (Err(failed(error)), Marks::default()))
                 }
             };
             // The actor that is gone is replaced by one that judges again.
-            let _ = me.tell(Judged(judged)).await;
+            let _ = me.tell(Judged(judged, marks)).await;
         })));
     }
 
@@ -299,12 +304,18 @@ impl Kubo {
         }
     }
 
+    fn is_lost(&self, error: &RpcError) -> bool {
+        matches!(error, RpcError::Unreachable(_) | RpcError::Refused { status: 401 | 403, .. })
+            || self.memory().machine.state() == KuboState::Degraded
+    }
+
     /// Somebody else's Kubo is gone, or is another one.
     fn lost(&self, rpc: &Rpc, how: String, error: Option<&RpcError>) -> Event {
         let permanent = match error {
             Some(error) => attach::not_reachable(rpc, error),
             None => repo::held("repo_changed", how.clone(), "see which Kubo listens there"),
         };
+        self.memory().peers = None;
         Event::Exited { how, permanent: Some(permanent) }
     }
 
@@ -373,7 +384,8 @@ impl Message<ChildChanged> for Kubo {
 impl Message<Judged> for Kubo {
     type Reply = ();
 
-    async fn handle(&mut self, Judged(judged): Judged, _: &mut Context<Self, ()>) {
+    async fn handle(&mut self, Judged(judged, marks): Judged, _: &mut Context<Self, ()>) {
+        self.memory().marks = marks;
         let event = match judged {
             Ok(repo) => {
                 let mut memory = self.memory();
@@ -414,8 +426,8 @@ impl Message<Probed> for Kubo {
             Err(error) if error.is_our_own() => {
                 return self.args.life.error(format!("cannot look at Kubo: {}", chain(&error)));
             }
-            // Nobody listens where we don't.
-            Err(error @ RpcError::Unreachable(_)) if node.program.is_none() => {
+            // Nobody listens where we don't; or it is another one by now, or wants another secret, which a new look finds out.
+            Err(error) if node.program.is_none() && self.is_lost(&error) => {
                 self.lost(&node.rpc, chain(&error), Some(&error))
             }
             Err(error) => Event::ProbeBad(chain(&error)),

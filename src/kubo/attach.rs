@@ -5,7 +5,7 @@ use super::address::Address;
 use super::care;
 use super::repo::{self, Repo, held};
 use super::rpc::{Rpc, RpcError};
-use super::signs::PROBE_DEADLINE;
+use super::signs::look;
 use crate::config::{Attach, Config};
 use proto_msgs::kubo::Held;
 use std::io;
@@ -19,17 +19,15 @@ pub(super) async fn find(config: Arc<Config>, attach: Attach, index_peer: Option
         let config = config.clone();
         tokio::task::spawn_blocking(move || way(&config, &attach)).await.map_err(failed)??
     };
-    let peer_id = match rpc.id(PROBE_DEADLINE).await {
-        Ok(id) => id.peer_id,
-        Err(error) => return Err(not_reachable(&rpc, &error)),
-    };
+    // As for ours: who answers, and whether it is well.
+    let peer_id = look(&rpc).await.map_err(|error| not_reachable(&rpc, &error))?;
     tokio::task::spawn_blocking(move || {
         repo::belongs_here(&config, &peer_id, index_peer.as_deref())?;
         // As far as its config can be read, it is the config of a repo that was named, and is that node's.
         let (found, version) = repo::settings(&config.ipfs_path);
         let same = found["Identity"]["PeerID"] == peer_id;
         let found = if same { found } else { serde_json::Value::Null };
-        let warnings = care::warnings(&found, version, None, config.stop_grace);
+        let warnings = care::warnings(&config.ipfs_path, &found, version, None, config.stop_grace);
         let repo = same.then(|| config.ipfs_path.clone());
         Ok(Repo { peer_id, program: None, rpc, repo, api: care::api(&found), warnings })
     })

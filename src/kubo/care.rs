@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use proto_msgs::doctor::{Finding, Severity};
 use serde_json::Value;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// The addresses that the config gives to Kubo's RPC.
@@ -19,8 +20,9 @@ pub(super) fn api(config: &Value) -> Vec<String> {
 /// The version of repos that knows `Provide` and no longer `Provider` and `Reprovider`; Kubo migrates older ones at the start.
 const PROVIDE: u32 = 18;
 
-/// What is to be said of the config of a repo of this version; `kubo_args`: how we would start Kubo, `None` when somebody else does.
+/// What is to be said of the config of this repo; `kubo_args`: how we would start Kubo, `None` when somebody else does.
 pub(super) fn warnings(
+    repo: &Path,
     config: &Value,
     repo_version: u32,
     kubo_args: Option<&[String]>,
@@ -28,7 +30,12 @@ pub(super) fn warnings(
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut add = |severity, cause: &str, detail: String, hint: &str, command: Option<&str>| {
-        let command = command.map(str::to_owned);
+        // Without it the command would change the repo of whoever gives it; and root would leave the config to itself.
+        let repo = repo.display();
+        let command = command.map(|command| match command.strip_prefix("ipfs ") {
+            Some(rest) => format!("sudo -u <owner of the repo> IPFS_PATH='{repo}' ipfs {rest}"),
+            None => command.to_owned(),
+        });
         found.push(Finding { cause: cause.to_owned(), severity, detail, hint: hint.to_owned(), command });
     };
     for section in ["Reprovider", "Provider"] {
@@ -125,7 +132,7 @@ mod tests {
 
     fn causes(config: &Value, args: &[&str]) -> Vec<String> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        warnings(config, 18, Some(&args), GRACE).into_iter().map(|finding| finding.cause).collect()
+        warnings(Path::new("/repo"), config, 18, Some(&args), GRACE).into_iter().map(|finding| finding.cause).collect()
     }
 
     #[test]
@@ -136,7 +143,10 @@ mod tests {
         });
         assert_eq!(causes(&made, &["--enable-gc"]), Vec::<String>::new());
         assert_eq!(causes(&made, &[]), ["storage_unbounded"]);
-        assert!(warnings(&made, 18, None, GRACE).is_empty(), "how somebody else starts it is not known");
+        assert!(
+            warnings(Path::new("/repo"), &made, 18, None, GRACE).is_empty(),
+            "how somebody else starts it is not known"
+        );
         assert_eq!(api(&made), ["/ip4/127.0.0.1/tcp/5001"]);
     }
 
@@ -144,7 +154,7 @@ mod tests {
     fn what_the_roles_of_the_legacy_system_have_left_behind_is_found() {
         let old = json!({"Reprovider": {"Interval": "0"}});
         assert_eq!(causes(&old, &[]), ["config_refused"]);
-        assert!(warnings(&old, 17, None, GRACE).is_empty(), "the start migrates it");
+        assert!(warnings(Path::new("/repo"), &old, 17, None, GRACE).is_empty(), "the start migrates it");
         assert_eq!(causes(&json!({"Provide": {"DHT": {"Interval": "0s"}}}), &[]), ["config_refused"]);
         assert!(causes(&json!({"Provide": {"Enabled": true, "DHT": {"Interval": "0"}}}), &[]).is_empty());
         assert_eq!(causes(&json!({"Swarm": {"AddrFilters": ["*"]}}), &[]), ["config_refused"]);

@@ -31,10 +31,8 @@ const CAUSES: [(&str, &str, &str); 11] = [
     ("permission denied", "permission_denied", "give the repo's files to the user that runs ipfs-kitd"),
 ];
 
-/// Whether starting Kubo is the only way to find out that this cause has gone.
-pub(super) fn shows_by_a_start(cause: &str) -> bool {
-    ["init_failed", "spawn_failed", "binary_unusable"].contains(&cause) || CAUSES.iter().any(|(_, of, _)| *of == cause)
-}
+/// The one cause that a look at the repo finds only by trying.
+pub(super) const INIT_FAILED: &str = "init_failed";
 
 /// Why a Kubo that ended with this code and these last lines of output would end so again.
 pub(super) fn permanent(code: Option<i32>, last_words: &[String]) -> Option<Held> {

@@ -1,7 +1,7 @@
 //! Whether Kubo answers well enough. Pure.
 //!
 //! Down after a few bad looks in a row, up after a few good ones; and after more of them each time that it goes down again soon, so
-//! that one that keeps changing is told at most once a minute.
+//! that one that keeps changing is soon told less than once a minute.
 
 use super::restart::HEALTHY;
 use std::time::Duration;

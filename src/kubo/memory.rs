@@ -5,6 +5,7 @@ use super::address::Address;
 use super::process::{ChildState, Launch};
 use super::repo::Repo;
 use super::rpc::Rpc;
+use super::signs::Marks;
 use super::state::{Effect, Machine, Transition};
 use crate::config::Config;
 use crate::instance;
@@ -33,6 +34,8 @@ pub struct Memory {
     pub(super) repo: Option<Repo>,
     pub(super) version: Option<String>,
     pub(super) peers: Option<u64>,
+    /// What the last look at the repo saw of what a person would change to mend it.
+    pub(super) marks: Marks,
     pub(super) change: Option<KuboChange>,
     /// The newest child that the machine knows of.
     pub(super) run: u64,
@@ -57,6 +60,7 @@ impl Memory {
             repo: None,
             version: None,
             peers: None,
+            marks: Marks::default(),
             change: None,
             run: 0,
             last_exit: None,

@@ -313,7 +313,8 @@ impl Thread {
             code: status.code(),
             signal: status.signal(),
             asked: held.asked,
-            out_of_memory: status.signal() == Some(Signal::KILL.as_raw()) && oom::kills() > held.oom_kills,
+            out_of_memory: status.signal() == Some(Signal::KILL.as_raw())
+                && matches!((held.oom_kills, oom::kills()), (Some(before), Some(now)) if now > before),
             at: Timestamp::now(),
             last_words,
         });

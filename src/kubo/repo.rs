@@ -99,7 +99,7 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
         rpc: Rpc::new(Address::Unix(rpc_socket(config))),
         repo: Some(repo.to_owned()),
         api: care::api(&found),
-        warnings: care::warnings(&found, version, Some(&config.kubo_args), config.stop_grace),
+        warnings: care::warnings(repo, &found, version, Some(&config.kubo_args), config.stop_grace),
     })
 }
 

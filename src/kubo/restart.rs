@@ -24,6 +24,8 @@ const CRASH_LOOP: Duration = Duration::from_secs(300);
 pub struct Restarts {
     tries: u32,
     failed_starts: VecDeque<Duration>,
+    /// A crash loop lasts until a run was ready for [`SOON`]: its own pauses are longer than the window.
+    looping: bool,
 }
 
 /// The next try.
@@ -48,7 +50,9 @@ impl Restarts {
         while self.failed_starts.front().is_some_and(|at| now.saturating_sub(*at) > WINDOW) {
             self.failed_starts.pop_front();
         }
-        let crash_loop = self.failed_starts.len() >= FAILED_STARTS;
+        self.looping =
+            self.failed_starts.len() >= FAILED_STARTS || self.looping && ready.is_none_or(|ready| ready < SOON);
+        let crash_loop = self.looping;
         let wait = match self.tries {
             _ if crash_loop => CRASH_LOOP,
             0 => FIRST,
@@ -102,6 +106,17 @@ mod tests {
         for i in 0..20 {
             assert!(!restarts.ended(s(200 * i), None, MIDDLE).crash_loop, "start {i}");
         }
+    }
+
+    #[test]
+    fn a_crash_loop_lasts_until_a_run_was_ready_for_a_while() {
+        let (mut restarts, mut now) = (Restarts::default(), Duration::ZERO);
+        for i in 0..50 {
+            let retry = restarts.ended(now, None, MIDDLE);
+            assert_eq!(retry.crash_loop, i >= 4, "end {i}");
+            now += retry.after;
+        }
+        assert!(!restarts.ended(now + s(700), Some(s(60)), MIDDLE).crash_loop);
     }
 
     #[test]

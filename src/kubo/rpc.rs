@@ -72,7 +72,9 @@ impl RpcError {
     pub fn is_our_own(&self) -> bool {
         use rustix::io::Errno;
         let RpcError::Unreachable(error) = self else { return false };
-        let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS].map(Errno::raw_os_error);
+        // The last two: the queue of a listener that lives is full, and no port of ours is free.
+        let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN, Errno::ADDRNOTAVAIL];
+        let ours = ours.map(Errno::raw_os_error);
         error.raw_os_error().is_some_and(|error| ours.contains(&error))
     }
 }
@@ -161,10 +163,15 @@ impl Rpc {
     /// Whether Kubo says that it is well: not on its way down, and able to read its repo.
     pub async fn healthy(&self, deadline: Duration) -> Result<(), RpcError> {
         match in_time(deadline, self.call("diag/healthy", SHORT, |_| Ok(()))).await {
-            Err(RpcError::Refused { status: 404, .. }) => {}
+            Err(RpcError::Refused { message, .. }) if message.contains("shut") => {
+                return Err(RpcError::Refused { status: 500, message });
+            }
+            // It also fetches the empty directory, which a repo may lack and the network not have; before 0.42 there is no such
+            // call.
+            Err(RpcError::Refused { .. } | RpcError::Deadline(_)) => {}
             answer => return answer.map(drop),
         }
-        // Before Kubo 0.42: one look into the pins, whichever way it ends.
+        // One look into the pins, whichever way it ends.
         match self.pin_of(EMPTY, deadline).await {
             Ok(_) => Ok(()),
             Err(error) => Err(error),

@@ -72,35 +72,40 @@ fn due(interval: &mut tokio::time::Interval) -> bool {
 }
 
 /// Who answers, if it is well.
-async fn look(rpc: &Rpc) -> Result<String, RpcError> {
+pub(super) async fn look(rpc: &Rpc) -> Result<String, RpcError> {
     let id = rpc.id(PROBE_DEADLINE).await?;
     rpc.healthy(PROBE_DEADLINE).await?;
     Ok(id.peer_id)
 }
 
 /// While Kubo is held: tells when what a person would change to mend it has changed, so that they need not wait for the next try.
-pub(super) async fn watch_cause(config: watch::Receiver<Arc<Config>>, board: Arc<Board>, me: ActorRef<Kubo>) {
+pub(super) async fn watch_cause(
+    config: watch::Receiver<Arc<Config>>,
+    board: Arc<Board>,
+    memory: Arc<Mutex<Memory>>,
+    me: ActorRef<Kubo>,
+) {
     let mut tick = interval(PROBE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = None;
     loop {
         tick.tick().await;
-        if board.kubo.borrow().state != KuboState::Held {
-            before = None;
+        let config = config.borrow().clone();
+        if board.kubo.borrow().state != KuboState::Held || config.attach.is_some() {
             continue;
         }
-        let config = config.borrow().clone();
-        let now = tokio::task::spawn_blocking(move || marks(&config)).await.ok();
-        let changed = before.is_some() && now != before;
-        before = now;
-        if changed && me.tell(Happened(Event::CauseChanged)).await.is_err() {
+        let Ok(now) = tokio::task::spawn_blocking(move || marks(&config)).await else { continue };
+        // As of the last look at the repo: a change since then was not seen by it.
+        let before = std::mem::replace(&mut memory.lock().unwrap_or_else(PoisonError::into_inner).marks, now);
+        if now != before && me.tell(Happened(Event::CauseChanged)).await.is_err() {
             return;
         }
     }
 }
 
 /// Inode and time of the last change (of content, owner or mode) of the repo's config and version, and of Kubo's program.
-fn marks(config: &Config) -> [Option<(u64, i64, i64)>; 3] {
+pub(super) type Marks = [Option<(u64, i64, i64)>; 3];
+
+pub(super) fn marks(config: &Config) -> Marks {
     let repo = &config.ipfs_path;
     let program = super::repo::find_program(&config.kubo).unwrap_or_default();
     [repo.join("config"), repo.join("version"), program].map(|path| {

@@ -9,90 +9,9 @@
 use super::cause;
 use super::health::{self, Health};
 use super::restart::Restarts;
+pub use super::step::{Effect, Event, Limits, Transition, Want};
 use proto_msgs::kubo::{Held, KuboState};
 use std::time::Duration;
-
-/// What a person, or the end of the daemon, wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// Kubo runs.
-    Run,
-    /// Kubo is stopped until somebody asks for a start.
-    Stop,
-    /// The daemon ends: Kubo is stopped for good.
-    End,
-}
-
-/// What has happened.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A person asks for a start.
-    StartAsked,
-    /// A person asks for a stop.
-    StopAsked,
-    /// A person asks for a restart.
-    RestartAsked,
-    /// The daemon ends.
-    DaemonEnds,
-    /// Lock, repo and program were looked at: a start may be tried, or why not.
-    Judged(Result<(), Held>),
-    /// There is a child.
-    Spawned,
-    /// There is none, because the program cannot be started.
-    NotSpawned(Held),
-    /// The API answered with the expected PeerID, and the repo is usable.
-    ProbeGood,
-    /// It did not, or said that it is not well: in one sentence.
-    ProbeBad(String),
-    /// The child has ended, or the Kubo that somebody else runs is gone.
-    Exited {
-        /// In one sentence.
-        how: String,
-        /// Why it is of no use to try again.
-        permanent: Option<Held>,
-    },
-    /// Something that Kubo may be held for has changed.
-    CauseChanged,
-    /// The time that [`Machine::timer`] named has come.
-    Timer,
-}
-
-/// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Look at lock, repo and program, and answer with [`Event::Judged`].
-    Judge,
-    /// Start the child.
-    Spawn,
-    /// Send the one stop signal.
-    Terminate,
-    /// End it at once.
-    Kill,
-}
-
-/// Times that the configuration sets.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// From the stop signal to SIGKILL.
-    pub stop_grace: Duration,
-    /// From the spawn to ready; a child that takes longer is degraded until it is ready after all.
-    pub start_timeout: Duration,
-    /// From degraded to the restart of a child that was ready; zero: never.
-    pub hang_limit: Duration,
-}
-
-/// A change of state, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// The state before.
-    pub from: KuboState,
-    /// The state after.
-    pub to: KuboState,
-    /// For programs; of a held Kubo the cause that it is held for.
-    pub cause: String,
-    /// For people: what it rests on.
-    pub evidence: String,
-}
 
 /// A held start is judged again so soon: looking is cheap, and the cause may have gone.
 const JUDGE_AGAIN: Duration = Duration::from_secs(1);
@@ -119,6 +38,12 @@ pub struct Machine {
     timer: Option<Duration>,
     restarts: Restarts,
     health: Health,
+    /// When a degraded child that still does not answer is taken for hung.
+    hung_at: Option<Duration>,
+    /// Why the last look was a bad one, while it is not ready.
+    last_bad: Option<String>,
+    /// Whether a held start is tried as slowly as after a crash, since only a try shows whether the cause has gone.
+    paced: bool,
     /// Whether the next start is one that a person asked for.
     asked: bool,
     transitions: Vec<Transition>,
@@ -137,6 +62,9 @@ impl Machine {
             timer: Some(Duration::ZERO),
             restarts: Restarts::default(),
             health: Health::default(),
+            hung_at: None,
+            last_bad: None,
+            paced: false,
             asked: false,
             transitions: Vec::new(),
         }
@@ -201,7 +129,7 @@ impl Machine {
     pub fn next_try(&self) -> Option<Duration> {
         let waits = match self.state {
             KuboState::Backoff | KuboState::CrashLoop => true,
-            KuboState::Held => self.held.as_ref().is_some_and(is_paced),
+            KuboState::Held => self.paced,
             _ => false,
         };
         self.timer.filter(|_| waits)
@@ -230,6 +158,7 @@ impl Machine {
                 }
                 self.want = Want::Run;
                 self.restarts.forgive();
+                self.is_asked_for();
                 self.try_start_as_asked()
             }
             Event::StopAsked => self.stop(Want::Stop, now, limits),
@@ -240,6 +169,7 @@ impl Machine {
                 }
                 self.want = Want::Run;
                 self.restarts.forgive();
+                self.is_asked_for();
                 match self.child {
                     Some(_) => self.terminate(now, limits, "restart_asked", "a person asked for a restart"),
                     None => self.try_start_as_asked(),
@@ -249,7 +179,11 @@ impl Machine {
             Event::Spawned => self.spawned(now, limits),
             Event::NotSpawned(held) => {
                 self.pending = None;
-                if self.want == Want::Run { self.hold(held, now, jitter) } else { self.stopped() }
+                if self.want != Want::Run {
+                    return self.stopped();
+                }
+                let wait = self.restarts.ended(now, None, jitter).after;
+                self.hold(held, now + wait, true)
             }
             Event::ProbeGood => self.answers(now),
             Event::ProbeBad(why) => self.does_not_answer(&why, now, limits),
@@ -282,6 +216,13 @@ impl Machine {
         if self.child.is_some() || self.pending.is_some() { Vec::new() } else { self.judge() }
     }
 
+    /// What becomes of a child that is ending is what a person wants of it now.
+    fn is_asked_for(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.hung = false;
+        }
+    }
+
     fn try_start_as_asked(&mut self) -> Vec<Effect> {
         self.asked = self.child.is_none();
         self.try_start()
@@ -295,7 +236,12 @@ impl Machine {
         let asked = std::mem::take(&mut self.asked);
         match judgement {
             _ if self.want != Want::Run => self.stopped(),
-            Err(held) => self.hold(held, now, jitter),
+            Err(held) if held.cause == cause::INIT_FAILED => {
+                let wait = self.restarts.ended(now, None, jitter).after;
+                self.hold(held, now + wait, true)
+            }
+            // Looking is cheap, and the cause may have gone.
+            Err(held) => self.hold(held, now + JUDGE_AGAIN, false),
             Ok(()) if !self.ours => {
                 self.child = Some(Child { ready_at: Some(now), asked_to_stop: false, hung: false });
                 self.health = Health::new(now);
@@ -305,9 +251,9 @@ impl Machine {
             Ok(()) => {
                 let (cause, evidence) = match (&self.held, self.restarts.is_new()) {
                     _ if asked => ("start_asked", "a person asked for it".to_owned()),
-                    (Some(held), _) => ("cause_gone", format!("it was held for {}", held.cause)),
-                    (None, true) => ("first_start", "Kubo is to run".to_owned()),
-                    (None, false) => ("retry", "the time for the next try has come".to_owned()),
+                    (Some(held), _) if !self.paced => ("cause_gone", format!("it was held for {}", held.cause)),
+                    (_, true) => ("first_start", "Kubo is to run".to_owned()),
+                    (_, false) => ("retry", "the time for the next try has come".to_owned()),
                 };
                 self.pending = Some(Effect::Spawn);
                 self.enter(KuboState::Starting, cause, evidence);
@@ -316,14 +262,14 @@ impl Machine {
         }
     }
 
-    fn hold(&mut self, held: Held, now: Duration, jitter: f64) -> Vec<Effect> {
-        let wait = if is_paced(&held) { self.restarts.ended(now, None, jitter).after } else { JUDGE_AGAIN };
+    fn hold(&mut self, held: Held, until: Duration, paced: bool) -> Vec<Effect> {
         // The words may change with each look, as a PID does; the cause is the news.
         if self.held.as_ref().is_none_or(|before| before.cause != held.cause) {
             self.tell(KuboState::Held, &held.cause, held.detail.clone());
         }
         self.held = Some(held);
-        self.timer = Some(now + wait);
+        self.paced = paced;
+        self.timer = Some(until);
         Vec::new()
     }
 
@@ -344,6 +290,7 @@ impl Machine {
     fn spawned(&mut self, now: Duration, limits: Limits) -> Vec<Effect> {
         self.pending = None;
         self.timer = Some(now + limits.start_timeout);
+        self.last_bad = None;
         self.child = Some(Child { ready_at: None, asked_to_stop: false, hung: false });
         self.enter(KuboState::Starting, "child_met", "there is a child already");
         if self.want == Want::Run {
@@ -375,8 +322,9 @@ impl Machine {
         if !self.takes_calls() {
             return self.ready(now);
         }
+        // It answers: only from the last time that it did not is it hung.
+        self.hung_at = None;
         if let Some(looks) = self.health.good(now, self.state == KuboState::Degraded) {
-            self.timer = None;
             let evidence = format!("its API has answered well {looks} times in a row");
             self.enter(KuboState::Running, "answers_again", evidence);
         }
@@ -384,14 +332,21 @@ impl Machine {
     }
 
     fn does_not_answer(&mut self, why: &str, now: Duration, limits: Limits) -> Vec<Effect> {
-        // Before it is ready that is no news.
         if !self.takes_calls() {
+            // No news before it is ready, but the reason when that takes long.
+            self.last_bad = Some(why.to_owned());
             return Vec::new();
         }
-        if self.health.bad(now, self.state == KuboState::Running) {
-            if self.ours && !limits.hang_limit.is_zero() {
-                self.timer = Some(now + limits.hang_limit);
+        let hung_at = *self.hung_at.get_or_insert(now + limits.hang_limit);
+        let may_be_restarted = self.ours && !limits.hang_limit.is_zero();
+        if self.state == KuboState::Degraded && may_be_restarted && now >= hung_at {
+            if let Some(child) = &mut self.child {
+                child.hung = true;
             }
+            let evidence = format!("it has not answered well for {} s", limits.hang_limit.as_secs());
+            return self.terminate(now, limits, "hung", &evidence);
+        }
+        if self.health.bad(now, self.state == KuboState::Running) {
             let evidence = format!("{} looks in a row failed, the last one so: {why}", health::BAD);
             self.enter(KuboState::Degraded, "no_answer", evidence);
         }
@@ -437,11 +392,14 @@ impl Machine {
             self.enter(KuboState::Backoff, "restart_asked", how);
             return self.judge();
         }
-        if let Some(held) = permanent {
-            return self.hold(held, now, jitter);
-        }
         let ready = child.ready_at.map(|at| now.saturating_sub(at));
+        if let (Some(held), false) = (&permanent, self.ours) {
+            return self.hold(held.clone(), now + JUDGE_AGAIN, false);
+        }
         let retry = self.restarts.ended(now, ready, jitter);
+        if let Some(held) = permanent {
+            return self.hold(held, now + retry.after, true);
+        }
         self.enter(if retry.crash_loop { KuboState::CrashLoop } else { KuboState::Backoff }, "exited", how);
         self.timer = Some(now + retry.after);
         Vec::new()
@@ -452,27 +410,19 @@ impl Machine {
             return Vec::new();
         }
         self.timer = None;
-        match (self.state, &mut self.child) {
+        match (self.state, &self.child) {
             (KuboState::Stopping, Some(_)) => vec![Effect::Kill],
             (KuboState::Starting, Some(_)) => {
-                let evidence = format!("it is not ready after {} s; it is waited for", limits.start_timeout.as_secs());
+                let why = self.last_bad.as_ref().map(|why| format!("; the last look: {why}")).unwrap_or_default();
+                let evidence =
+                    format!("it is not ready after {} s, and is waited for{why}", limits.start_timeout.as_secs());
                 self.enter(KuboState::Degraded, "slow_start", evidence);
                 Vec::new()
-            }
-            (KuboState::Degraded, Some(child)) if child.ready_at.is_some() && self.ours => {
-                child.hung = true;
-                let evidence = format!("it has not answered well for {} s", limits.hang_limit.as_secs());
-                self.terminate(now, limits, "hung", &evidence)
             }
             (KuboState::Backoff | KuboState::CrashLoop | KuboState::Held, None) => self.try_start(),
             _ => Vec::new(),
         }
     }
-}
-
-fn is_paced(held: &Held) -> bool {
-    // A start is not cheap: it is tried again as slowly as after a crash.
-    cause::shows_by_a_start(&held.cause)
 }
 
 impl Default for Machine {
@@ -601,12 +551,12 @@ mod tests {
         for ms in [10_000, 20_000, 30_000] {
             assert_eq!(at(&mut m, ms, bad()), []);
         }
-        assert_eq!((m.state(), m.timer()), (KuboState::Degraded, Some(Duration::from_secs(630))));
-        assert_eq!(at(&mut m, 629_999, Event::Timer), []);
-        assert_eq!(at(&mut m, 630_000, Event::Timer), [Effect::Terminate]);
-        assert_eq!(at(&mut m, 690_000, Event::Timer), [Effect::Kill]);
-        assert_eq!(at(&mut m, 690_001, exited()), []);
-        assert_eq!((m.state(), m.next_try()), (KuboState::Backoff, Some(Duration::from_millis(690_201))));
+        assert_eq!((m.state(), m.timer()), (KuboState::Degraded, None));
+        assert_eq!(at(&mut m, 609_999, bad()), []);
+        assert_eq!(at(&mut m, 610_000, bad()), [Effect::Terminate]);
+        assert_eq!(at(&mut m, 670_000, Event::Timer), [Effect::Kill]);
+        assert_eq!(at(&mut m, 670_001, exited()), []);
+        assert_eq!((m.state(), m.next_try()), (KuboState::Backoff, Some(Duration::from_millis(670_201))));
         assert_eq!(causes(&mut m), ["first_start", "ready", "no_answer", "hung", "exited"]);
         let never = Limits { hang_limit: Duration::ZERO, ..LIMITS };
         let mut m = running();
@@ -617,7 +567,30 @@ mod tests {
     }
 
     #[test]
-    fn s19_a_kubo_that_keeps_changing_is_told_at_most_once_a_minute() {
+    fn a_degraded_kubo_that_answers_now_and_then_is_not_hung() {
+        let mut m = running();
+        for ms in [10_000, 20_000, 30_000] {
+            at(&mut m, ms, bad());
+        }
+        for n in 0..3600 {
+            let event = if n % 60 == 0 { Event::ProbeGood } else { bad() };
+            assert_eq!(at(&mut m, 40_000 + 2000 * n, event), [], "look {n}");
+        }
+    }
+
+    #[test]
+    fn a_restart_asked_for_while_a_hung_kubo_ends_is_a_start_at_once() {
+        let mut m = running();
+        for ms in [10_000, 20_000, 30_000] {
+            at(&mut m, ms, bad());
+        }
+        assert_eq!(at(&mut m, 700_000, bad()), [Effect::Terminate]);
+        assert_eq!(at(&mut m, 701_000, Event::RestartAsked), []);
+        assert_eq!(at(&mut m, 702_000, exited()), [Effect::Judge]);
+    }
+
+    #[test]
+    fn s19_a_kubo_that_keeps_changing_is_told_less_than_once_a_minute_over_time() {
         let mut m = running();
         m.take_transitions();
         // Every second look fails: never three in a row.
@@ -667,7 +640,7 @@ mod tests {
             at(&mut m, ms, Event::Judged(Err(held())));
             at(&mut m, ms + 1000, Event::Timer);
         }
-        at(&mut m, 3004, Event::Judged(Err(because("disk_full"))));
+        at(&mut m, 3004, Event::Judged(Err(because("repo_missing"))));
         at(&mut m, 300_000, Event::Timer);
         at(&mut m, 300_001, Event::Judged(Ok(())));
         at(&mut m, 300_002, Event::Spawned);
@@ -680,7 +653,7 @@ mod tests {
         let causes: Vec<_> = told.iter().map(|t| t.cause.as_str()).collect();
         assert_eq!(
             causes,
-            ["lock_live", "disk_full", "cause_gone", "ready", "stop_asked", "stop_asked", "start_asked"]
+            ["lock_live", "repo_missing", "cause_gone", "ready", "stop_asked", "stop_asked", "start_asked"]
         );
         assert!(told.iter().all(|t| !t.evidence.is_empty()));
         assert!(told.windows(2).all(|two| two[0].to == two[1].from), "no gap: {told:?}");
@@ -842,7 +815,9 @@ mod tests {
 
         /// No more faults: everything that is asked is answered well.
         fn calm(&mut self, m: &mut Machine) {
-            self.happen(m, Event::StartAsked);
+            if m.want() == Want::Stop {
+                self.happen(m, Event::StartAsked);
+            }
             for _ in 0..20 {
                 self.now = self.now.max(m.timer().map_or(0, |t| t.as_millis() as u64)) + 1;
                 let event = match () {

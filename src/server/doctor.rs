@@ -8,18 +8,24 @@ use crate::fault;
 use proto_msgs::Fault;
 use proto_msgs::daemon::{DaemonReport, IndexReport};
 use proto_msgs::doctor::{DoctorReport, Finding, Severity};
-use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::{LockCheck, LockFile, Verdict};
 
 pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     let report = status::report(routes);
-    let locks = fault::ask(&routes.janitor, LockCheck {}).await?;
+    let locks = fault::ask(&routes.janitor, LockCheck {}).await;
     let mut findings = Vec::new();
     findings.extend(kubo(&report.kubo, &report.daemon));
     findings.extend(report.kubo.warnings.clone());
     // A lock that keeps Kubo from starting is told already.
     let told = report.kubo.held.as_ref().is_some_and(|held| held.cause.starts_with("lock_"));
-    findings.extend(locks.locks.iter().filter(|_| !told).filter_map(lock));
+    match locks {
+        Ok(report) => findings.extend(report.locks.iter().filter(|_| !told).filter_map(lock)),
+        Err(fault) => {
+            let hint = fault.hint.as_deref().unwrap_or("ask again");
+            findings.push(finding(Severity::Warning, "locks_unknown", fault.detail, hint, None));
+        }
+    }
     findings.extend(index(&report.index));
     findings.extend(actors(&report.daemon));
     findings.sort_by_key(|finding| finding.severity);
@@ -35,9 +41,20 @@ fn kubo(kubo: &KuboReport, daemon: &DaemonReport) -> Option<Finding> {
         let command = mends(&held.cause, kubo, daemon);
         return Some(finding(Severity::Error, &held.cause, held.detail.clone(), &held.hint, command));
     }
-    let evidence = kubo.change.as_ref().map(|change| change.evidence.as_str()).unwrap_or_default();
+    let change = kubo.change.as_ref()?;
+    let evidence = change.evidence.as_str();
     let (severity, hint, command) = match kubo.state {
         KuboState::Running | KuboState::Starting | KuboState::Stopping | KuboState::Held => return None,
+        KuboState::Backoff if change.cause != "exited" => return None,
+        // A migration or a recovery takes its time, and its interruption is how repos break.
+        KuboState::Degraded if change.cause == "slow_start" => (
+            Severity::Warning,
+            "see how far it is; it is waited for, however long it takes",
+            "ipfs-kitctl kubo logs -f",
+        ),
+        KuboState::Degraded if kubo.mode == KuboMode::Attach => {
+            (Severity::Error, "see what it says, where it is run", "systemctl status ipfs")
+        }
         KuboState::Stopped => (Severity::Warning, "it stays stopped until it is started", "ipfs-kitctl kubo start"),
         KuboState::Degraded => {
             (Severity::Error, "see what it says; a restart ends it and starts it anew", "ipfs-kitctl kubo restart")
@@ -70,14 +87,14 @@ fn mends(cause: &str, kubo: &KuboReport, daemon: &DaemonReport) -> Option<String
         "repo_too_new" => "ipfs version --all".to_owned(),
         "not_owner" | "permission_denied" => format!("chown -R <user of the daemon> {repo}"),
         "binary_missing" | "binary_unusable" => "command -v ipfs".to_owned(),
-        "config_refused" => format!("IPFS_PATH={repo} ipfs config edit"),
+        "config_refused" => format!("sudo -u <owner of the repo> IPFS_PATH={repo} ipfs config edit"),
         "address_in_use" => "ss --listening --numeric --processes".to_owned(),
         "disk_full" => format!("df -h {repo}"),
         "data_dir_unwritable" => format!("df -h {data_dir}"),
         "node_file_unreadable" => format!("ls -la {data_dir}"),
         "init_failed" | "spawn_failed" => "ipfs-kitctl kubo logs".to_owned(),
         "not_reachable" => "systemctl status ipfs".to_owned(),
-        "not_authorized" => "ipfs config API.Authorizations".to_owned(),
+        "not_authorized" => "ipfs-kitctl config show".to_owned(),
         "secret_unusable" => "ipfs-kitctl config show".to_owned(),
         "internal" => "journalctl --unit ipfs-kitd".to_owned(),
         _ => return None,

@@ -9,9 +9,11 @@ use proto_msgs::kubo::{KuboReport, KuboState};
 pub(super) fn kubo(routes: &Routes) -> KuboReport {
     let mut kubo = routes.board.kubo.borrow().clone();
     kubo.memory = kubo.pid.and_then(resident);
-    let starts = kubo.state == KuboState::Starting || kubo.change.as_ref().is_some_and(|c| c.cause == "slow_start");
-    if starts {
-        kubo.newest_line = routes.spawner.output().newest(1, None).0.lines.pop().map(|line| line.text);
+    let slow = kubo.change.as_ref().is_some_and(|change| change.cause == "slow_start");
+    if slow || kubo.state == KuboState::Starting {
+        let newest = routes.spawner.output().newest(1, None).0.lines.pop();
+        // What a former run said last is no news of this one's start.
+        kubo.newest_line = newest.filter(|line| line.at >= kubo.since || slow).map(|line| line.text);
     }
     kubo
 }
