@@ -62,7 +62,7 @@ pub struct Flags {
     /// Follow a Kubo that somebody else runs, at this address of its RPC, instead of running one; `repo`: as its repo says
     #[arg(long, value_name = "ADDRESS")]
     pub attach: Option<String>,
-    /// A file with the secret that the RPC of an attached Kubo asks for, as `bearer:…` or `basic:user:password`
+    /// A file with the secret that Kubo's RPC asks for (API.Authorizations in its config), as `bearer:…` or `basic:user:password`
     #[arg(long, value_name = "FILE")]
     pub api_auth_file: Option<PathBuf>,
     /// A program to run when Kubo's state changes, and its arguments; one flag each
@@ -103,7 +103,7 @@ pub struct Config {
     pub hang_limit: Duration,
     /// Where the Kubo that somebody else runs is found; `None`: we run one.
     pub attach: Option<Attach>,
-    /// The file with the secret of an attached Kubo's RPC.
+    /// The file with the secret that Kubo's RPC asks for.
     pub api_auth_file: Option<PathBuf>,
     /// Program and arguments to run when Kubo's state changes; empty: none.
     pub hook: Vec<String>,

@@ -1,6 +1,6 @@
 //! The files `api` and `gateway`: where a Kubo says that it listens, and whether somebody does.
 
-use super::facts::{Answer, Kernel};
+use super::facts::{Answer, Holder, Kernel};
 use super::kernel;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -34,6 +34,8 @@ pub(super) fn ask(content: &[u8]) -> Answer {
             Err(error) => Answer::Unknown(shown, error.to_string()),
         },
         Address::Unix(path) => match kernel::ask_socket(&path) {
+            // Our own listener outlives the Kubo that it was passed to, and nobody answers there then.
+            Kernel::Held(Holder::Pid(pid)) if pid == std::process::id() => Answer::Refused(shown),
             Kernel::Held(_) => Answer::Accepted(shown),
             Kernel::Unknown(_) if !exists(&path) => Answer::Refused(shown),
             Kernel::Unknown(why) => Answer::Unknown(shown, why),

@@ -29,6 +29,9 @@ pub(super) enum HoldError {
     /// The file at the path is another one by now.
     #[error("another file stands at its place by now")]
     Replaced,
+    /// What is done to it would be done to another file's content, too.
+    #[error("it has {0} names (hard links), so its content is somebody else's, too; remove this name by hand")]
+    Shared(u64),
     /// It is gone.
     #[error("it is gone")]
     Gone,
@@ -79,8 +82,11 @@ impl Hold {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(HoldError::Gone),
             there => there?,
         };
-        let same = (held.dev(), held.ino()) == (there.dev(), there.ino()) && held.nlink() >= 1;
-        if same { Ok(()) } else { Err(HoldError::Replaced) }
+        match held.nlink() {
+            _ if (held.dev(), held.ino()) != (there.dev(), there.ino()) => Err(HoldError::Replaced),
+            1 => Ok(()),
+            names => Err(HoldError::Shared(names)),
+        }
     }
 
     /// What it is and holds now.

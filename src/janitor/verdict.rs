@@ -284,7 +284,8 @@ fn address(seen: &Evidence, case: &mut Case) {
 fn owner(content: &Content, signs: &Signs, case: &mut Case) {
     let (written, boot) = (content.written, signs.boot);
     let since = |earlier: Timestamp, later: Timestamp| later.duration_since(earlier) > CLOCKS;
-    if since(written, boot) {
+    // Content that names nobody is nobody's lock for certain: a person has to look at it.
+    if signs.owner.is_some() && since(written, boot) {
         let (written, boot) = (short(written), short(boot));
         return case.proves(format!("it was written at {written}, before this machine started at {boot}"));
     }
@@ -335,6 +336,12 @@ pub fn excerpt(content: &Content) -> String {
     let shown = &content.text[..content.text.len().min(SHOWN)];
     let more = if content.size > shown.len() as u64 { " …" } else { "" };
     format!("\"{}\"{more}", shown.escape_ascii())
+}
+
+/// All of it that was read, for the log.
+pub fn whole(content: &Content) -> String {
+    let more = if content.size > content.text.len() as u64 { " …" } else { "" };
+    format!("\"{}\"{more}", content.text.escape_ascii())
 }
 
 /// A time to the second.
@@ -434,9 +441,11 @@ mod tests {
             // Within what the clocks are worth.
             (signs(|s| s.owner = Some((77, Process::Started(at(1002))))), ASKS),
             (signs(|s| s.owner = Some((77, Process::Started(at(1003))))), DEAD),
-            // Written before the machine started, by whomever.
-            (signs(|s| (s.owner, s.boot) = (None, at(1003))), DEAD),
-            (signs(|s| (s.owner, s.boot) = (None, at(1002))), ASKS),
+            // Written before the machine started.
+            (signs(|s| (s.owner, s.boot) = (Some((77, Process::Unknown("EACCES".into()))), at(1003))), DEAD),
+            (signs(|s| (s.owner, s.boot) = (Some((77, Process::Unknown("EACCES".into()))), at(1002))), ASKS),
+            // What names nobody may be anything.
+            (signs(|s| (s.owner, s.boot) = (None, at(1003))), ASKS),
         ] {
             assert_eq!(judged(&evidence), expected, "{evidence:?}");
             assert!(judge(&evidence).blocks);
@@ -633,7 +642,7 @@ mod tests {
                     content.size > 0
                         && matches!(&signs.openers, Openers::Known(open, _) if open.is_empty())
                         && quiet(&signs.api)
-                        && (owner || later(signs.boot))
+                        && (owner || signs.owner.is_some() && later(signs.boot))
                 }
                 (Kind::Directory(directory), LockRole::RepoLock, Some(signs)) => {
                     directory.empty

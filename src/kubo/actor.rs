@@ -224,7 +224,7 @@ impl Kubo {
                 if !self.memory().machine.has_child() {
                     return;
                 }
-                let last_line = last_words.last().cloned().unwrap_or_default();
+                let last_line = last_words.iter().rev().find(|line| !line.is_empty()).cloned().unwrap_or_default();
                 let permanent = cause::permanent(code, &last_words).filter(|_| !asked);
                 let mut exit = exit(code, signal, asked, at, last_words);
                 if out_of_memory && !asked {

@@ -57,7 +57,11 @@ fn way(config: &Config, attach: &Attach) -> Result<Rpc, Held> {
         Attach::At(address) => address.clone(),
         Attach::Repo => api_file(&config.ipfs_path)?,
     };
-    let rpc = Rpc::new(address);
+    with_secret(config, Rpc::new(address))
+}
+
+/// The same with the secret that the RPC asks for, where one is configured.
+pub(super) fn with_secret(config: &Config, rpc: Rpc) -> Result<Rpc, Held> {
     let Some(file) = &config.api_auth_file else { return Ok(rpc) };
     let unusable = |why: String| {
         let detail = format!("{} holds no secret for Kubo's RPC: {why}", file.display());

@@ -19,6 +19,8 @@ const KEPT_LINES: usize = 2000;
 const KEPT_BYTES: usize = 1 << 20;
 /// A longer line is cut here and goes on as another one.
 const LINE: u64 = 64 << 10;
+/// Characters of each line that the end of a run keeps: they go into reports and events.
+const WORD: usize = 500;
 /// Lines that the end of a run keeps.
 const LAST_WORDS: usize = 20;
 
@@ -111,7 +113,8 @@ impl Readers {
         let ring = self.output.ring();
         let own = usize::try_from(ring.written() - self.before).unwrap_or(usize::MAX);
         let skip = ring.lines.len().saturating_sub(own.min(LAST_WORDS));
-        ring.lines.iter().skip(skip).map(|line| line.text.clone()).collect()
+        let cut = |line: &KuboLogLine| line.text.chars().take(WORD).collect();
+        ring.lines.iter().skip(skip).map(cut).collect()
     }
 }
 

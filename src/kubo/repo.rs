@@ -5,6 +5,7 @@
 //! there before the daemon is never changed.
 
 use super::address::Address;
+use super::attach;
 use super::care;
 use super::command;
 use super::memory::rpc_socket;
@@ -96,7 +97,8 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
     Ok(Repo {
         peer_id,
         program: Some(program),
-        rpc: Rpc::new(Address::Unix(rpc_socket(config))),
+        // Also on our own socket: API.Authorizations of the repo's config hold for every listener.
+        rpc: attach::with_secret(config, Rpc::new(Address::Unix(rpc_socket(config))))?,
         repo: Some(repo.to_owned()),
         api: care::api(&found),
         warnings: care::warnings(repo, &found, version, Some(&config.kubo_args), config.stop_grace),

@@ -123,6 +123,10 @@ pub struct Collected {
     pub errors: Vec<String>,
 }
 
+/// Characters of Kubo's own words that are kept: they go into reports and events.
+const MESSAGE: usize = 1000;
+/// The longest PeerID.
+const PEER_ID: usize = 128;
 /// Errors of a garbage collection that are kept.
 const MOST_ERRORS: usize = 100;
 /// For `swarm/peers`, of which a busy node has thousands.
@@ -216,7 +220,7 @@ impl Rpc {
             let line: Line = parse("repo/gc", line)?;
             if !line.error.is_empty() {
                 if collected.errors.len() < MOST_ERRORS {
-                    collected.errors.push(line.error);
+                    collected.errors.push(line.error.chars().take(MESSAGE).collect());
                 }
             } else if line.key.is_some() {
                 collected.blocks += 1;
@@ -238,7 +242,12 @@ impl Rpc {
             agent: String,
         }
         let id: Id = self.short("id", "id", deadline).await?;
-        Ok(NodeId { peer_id: id.peer_id, agent: id.agent })
+        // The data dir will belong to it for good.
+        let plausible = (1..=PEER_ID).contains(&id.peer_id.len()) && id.peer_id.bytes().all(|b| b.is_ascii_graphic());
+        if !plausible {
+            return Err(RpcError::Malformed { call: "id", detail: "it names no node".to_owned() });
+        }
+        Ok(NodeId { peer_id: id.peer_id, agent: id.agent.chars().take(MESSAGE).collect() })
     }
 
     /// Kubo's version, `0.43.1`.
@@ -427,7 +436,7 @@ async fn refused(response: Response<Incoming>) -> RpcError {
         Ok(error) => error.message,
         Err(_) => format!("HTTP {status} {}", String::from_utf8_lossy(&body[..body.len().min(200)]).trim()),
     };
-    RpcError::Refused { status: status.as_u16(), message }
+    RpcError::Refused { status: status.as_u16(), message: message.chars().take(MESSAGE).collect() }
 }
 
 async fn in_time<T>(deadline: Duration, call: impl Future<Output = Result<T, RpcError>>) -> Result<T, RpcError> {

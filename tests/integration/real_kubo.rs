@@ -318,3 +318,16 @@ fn a_kubo_whose_repo_lacks_the_empty_directory_is_well_all_the_same() {
     assert_ne!(says.code, Some(0), "it says itself that it is not well: {}", says.err);
     assert_eq!(kit.call(KuboRestart {}).state, KuboState::Running);
 }
+
+#[test]
+fn our_own_kubo_whose_rpc_asks_for_a_secret_is_given_it() {
+    let mut kit = Kit::real();
+    std::fs::create_dir(kit.repo()).expect("made");
+    ipfs(&kit, &["init", "--profile=test"], b"");
+    let users = r#"{"kitd": {"AuthSecret": "bearer:s3cret", "AllowedPaths": ["/api/v0"]}}"#;
+    ipfs(&kit, &["config", "--json", "API.Authorizations", users], b"");
+    let file = kit.path("secret");
+    std::fs::write(&file, "bearer:s3cret\n").expect("written");
+    kit.arg("--api-auth-file").arg(&file.display().to_string());
+    kit.start_whole();
+}
