@@ -3,8 +3,8 @@
 //!
 //! The kernel alone says whether a lock is held; the PID that the owner writes into the file is for the message.
 
+use crate::file_lock;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -77,15 +77,8 @@ pub fn claim(dir: &Path) -> Result<Claim, InstanceError> {
         .custom_flags(libc::O_NOFOLLOW)
         .open(&path)
         .map_err(|e| io("open the lock file", e))?;
-    let whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
-        Ok(_) => {}
+    match file_lock::take(&file) {
+        Ok(()) => {}
         Err(Errno::EAGAIN | Errno::EACCES) => {
             let mut text = String::new();
             let read = (&file).take(32).read_to_string(&mut text);

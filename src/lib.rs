@@ -9,6 +9,7 @@ pub mod config;
 pub mod events;
 pub mod exit;
 pub mod fault;
+mod file_lock;
 pub mod index;
 pub mod indexer;
 pub mod instance;

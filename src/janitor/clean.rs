@@ -250,6 +250,7 @@ fn changed() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file_lock;
     use crate::janitor::soon;
     use std::fs::File;
     use std::path::PathBuf;
@@ -308,7 +309,7 @@ mod tests {
         let (dir, lock) = dead_repo();
         let before = std::fs::read(&lock).expect("read");
         let holder = File::options().write(true).open(&lock).expect("opened");
-        let outcome = &cleaned(&dir, FORCE, &|| kernel::lock_description(&holder).expect("free"))[0];
+        let outcome = &cleaned(&dir, FORCE, &|| file_lock::take(&holder).expect("free"))[0];
         assert_eq!((outcome.verdict, outcome.done, outcome.blocks), (Verdict::Live, false, true), "{}", outcome.detail);
         assert_eq!(std::fs::read(&lock).expect("read"), before);
     }

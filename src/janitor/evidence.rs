@@ -344,6 +344,7 @@ fn open(path: &Path) -> Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file_lock;
     use crate::janitor::soon;
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
@@ -374,7 +375,7 @@ mod tests {
     fn a_lock_through_an_open_file_description_is_live_until_that_is_closed() {
         let dir = tempfile::tempdir().expect("a temp dir");
         let file = File::create(dir.path().join("repo.lock")).expect("made");
-        kernel::lock_description(&file).expect("locked");
+        file_lock::take(&file).expect("locked");
         assert_eq!(verdict_of(dir.path()), Verdict::Live);
         drop(file);
         assert!(soon(|| verdict_of(dir.path()) == Verdict::Idle));

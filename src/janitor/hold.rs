@@ -3,7 +3,7 @@
 
 use super::evidence::{self, Identity};
 use super::facts::Content;
-use super::kernel;
+use crate::file_lock;
 use nix::errno::Errno;
 use nix::libc;
 use std::fs::{File, OpenOptions};
@@ -65,7 +65,7 @@ impl Hold {
         if !file.metadata()?.is_file() {
             return Err(HoldError::Replaced);
         }
-        match kernel::lock_description(&file) {
+        match file_lock::take(&file) {
             Ok(()) => {}
             Err(Errno::EAGAIN | Errno::EACCES) => return Err(HoldError::Taken),
             Err(errno) => return Err(io::Error::from(errno).into()),
@@ -103,7 +103,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        kernel::unlock_description(&self.file);
+        file_lock::give_up(&self.file);
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
         let old = open();
         std::fs::rename(&path, dir.path().join("aside")).expect("renamed");
         let new = open();
-        kernel::lock_description(&new).expect("locked");
+        file_lock::take(&new).expect("locked");
         assert!(matches!(take(old), Err(HoldError::Replaced)));
         assert!(matches!(take(open()), Err(HoldError::Taken)));
     }

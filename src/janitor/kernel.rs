@@ -2,7 +2,7 @@
 
 use super::facts::{Holder, Kernel};
 use super::processes;
-use nix::errno::Errno;
+use crate::file_lock;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::socket::{getsockopt, sockopt};
@@ -18,20 +18,9 @@ use std::path::Path;
 /// Of the kernel's table of locks; one lock takes some 60 bytes.
 const TABLE: u64 = 8 << 20;
 
-/// A write lock over the whole of a file.
-fn whole_file() -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
-}
-
 /// Who holds a record lock, the kind that Kubo, IPFS Cluster and pebble take. A read-only descriptor is enough.
 pub(super) fn ask_record(file: &File) -> Kernel {
-    let mut whole = whole_file();
+    let mut whole = file_lock::whole();
     match fcntl(file, FcntlArg::F_GETLK(&mut whole)) {
         Ok(_) if i32::from(whole.l_type) == libc::F_UNLCK => Kernel::Free,
         Ok(_) => Kernel::Held(match u32::try_from(whole.l_pid) {
@@ -116,18 +105,6 @@ pub(super) fn ask_socket(path: &Path) -> Kernel {
         Err(rustix::io::Errno::CONNREFUSED) => Kernel::Free,
         Err(error) => unknown(error),
     }
-}
-
-/// A write lock through this very descriptor, at once or not at all. It stays until the last copy of the descriptor is closed,
-/// whatever else this process opens and closes.
-pub(super) fn lock_description(file: &File) -> Result<(), Errno> {
-    fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file())).map(drop)
-}
-
-/// Gives it up, for every copy of the descriptor: a process that is being started has one until it executes.
-pub(super) fn unlock_description(file: &File) {
-    // An error leaves it to the closing.
-    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..whole_file() }));
 }
 
 /// The device of a file as the table of locks writes it. That is the mount's; `st_dev` differs on btrfs and overlays.

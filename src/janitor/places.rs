@@ -2,7 +2,7 @@
 
 use super::address;
 use crate::config::Config;
-use crate::kubo::memory;
+use crate::kubo::{care, memory};
 use proto_msgs::lock::LockRole;
 use serde_json::Value;
 use std::fs::OpenOptions;
@@ -94,11 +94,7 @@ fn cluster_site() -> Option<Site> {
 
 /// The Unix sockets on which Kubo is to listen; one that is there already keeps it from starting (kubo#6856).
 fn sockets(config: &Value) -> Vec<PathBuf> {
-    let of = |key: &str| match &config["Addresses"][key] {
-        Value::String(address) => vec![address.clone()],
-        Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    };
+    let of = |listener| care::addresses(config, listener);
     ["API", "Gateway"].into_iter().flat_map(of).filter_map(|address| address::socket(&address)).collect()
 }
 

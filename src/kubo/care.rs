@@ -12,8 +12,13 @@ use std::time::Duration;
 
 /// The addresses that the config gives to Kubo's RPC.
 pub(super) fn api(config: &Value) -> Vec<String> {
-    let api = &config["Addresses"]["API"];
-    let list = api.as_array().into_iter().flatten().chain(api.is_string().then_some(api));
+    addresses(config, "API")
+}
+
+/// The addresses that the config gives to one of Kubo's listeners, which may be one or a list.
+pub(crate) fn addresses(config: &Value, listener: &str) -> Vec<String> {
+    let of = &config["Addresses"][listener];
+    let list = of.as_array().into_iter().flatten().chain(of.is_string().then_some(of));
     list.filter_map(|address| address.as_str().map(str::to_owned)).collect()
 }
 

@@ -20,7 +20,7 @@ pub mod actor;
 pub mod address;
 mod asked;
 mod attach;
-mod care;
+pub(crate) mod care;
 mod cause;
 mod cgroup;
 mod command;
