@@ -4,10 +4,9 @@
 //! spawner thread, and `signs` tells of it. A new incarnation rebinds the notify socket, compares the machine with the child that is there, and goes on.
 
 use super::attach;
-use super::cause;
+use super::end;
 use super::goal::Goal;
 use super::hook;
-use super::launch::NOT_LAUNCHED;
 use super::memory::{Memory, notify_socket};
 use super::process::{ChildState, Spawner};
 use super::repo::{self, Repo};
@@ -18,7 +17,6 @@ use crate::board::Board;
 use crate::config::Config;
 use crate::fault::chain;
 use crate::supervisor::{Life, Stop};
-use jiff::Timestamp;
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
@@ -26,7 +24,7 @@ use kameo::prelude::Actor;
 use kameo::reply::{DelegatedReply, ReplySender};
 use proto_msgs::Fault;
 use proto_msgs::event::KuboChange;
-use proto_msgs::kubo::{Held, KuboExit, KuboReport, KuboState};
+use proto_msgs::kubo::{Held, KuboReport, KuboState};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -161,8 +159,8 @@ impl Kubo {
             }
         }
         self.arm_timer();
-        self.publish();
-        self.answer();
+        let report = self.publish();
+        self.answer(&report);
     }
 
     fn judge(&mut self) {
@@ -224,23 +222,16 @@ impl Kubo {
                 if !self.memory().machine.has_child() {
                     return;
                 }
-                let last_line = last_words.iter().rev().find(|line| !line.is_empty()).cloned().unwrap_or_default();
-                let permanent = cause::permanent(code, &last_words).filter(|_| !asked);
-                let mut exit = exit(code, signal, asked, at, last_words);
-                if out_of_memory && !asked {
-                    exit.cause.push_str(", out of memory");
-                }
-                let said =
-                    if last_line.is_empty() || asked { String::new() } else { format!("; its last line: {last_line}") };
-                let how = format!("{}{said}", exit.cause);
-                let permanent = {
+                let exit = end::of(code, signal, asked, out_of_memory, at, last_words);
+                let event = {
                     let mut memory = self.memory();
+                    let program = memory.repo.as_ref().and_then(|repo| repo.program.as_deref());
+                    let event = Event::Exited { how: end::told(&exit), permanent: end::permanent(&exit, program) };
                     memory.last_exit = Some(exit);
                     memory.peers = None;
-                    let program = memory.repo.as_ref().and_then(|repo| repo.program.as_deref());
-                    if code == Some(NOT_LAUNCHED) { Some(repo::not_launched(program, &last_line)) } else { permanent }
+                    event
                 };
-                self.happened(Event::Exited { how, permanent });
+                self.happened(event);
             }
         }
     }
@@ -279,7 +270,7 @@ impl Kubo {
         self.memory().report(&config, &child)
     }
 
-    fn publish(&self) {
+    fn publish(&self) -> KuboReport {
         let report = self.report();
         // By the machine and not by the state: a Kubo that never became ready is degraded, too.
         let usable = self.memory().machine.takes_calls();
@@ -296,12 +287,13 @@ impl Kubo {
         }
         self.args.board.kubo.send_if_modified(|present| {
             let changed = *present != report;
-            *present = report;
+            present.clone_from(&report);
             changed
         });
         if !usable {
             rpc(None);
         }
+        report
     }
 
     fn is_lost(&self, error: &RpcError) -> bool {
@@ -320,12 +312,11 @@ impl Kubo {
     }
 
     /// Answers those whose wish is fulfilled, or can't be.
-    fn answer(&mut self) {
-        let report = self.report();
+    fn answer(&mut self, report: &KuboReport) {
         let machine = self.memory().machine.clone();
         let mut waiting = Vec::new();
         for (goal, reply) in std::mem::take(&mut self.waiting) {
-            match goal.verdict(&machine, &report) {
+            match goal.verdict(&machine, report) {
                 Some(answer) => reply.send(answer),
                 None => waiting.push((goal, reply)),
             }
@@ -337,19 +328,6 @@ impl Kubo {
             }
         }
     }
-}
-
-fn exit(code: Option<i32>, signal: Option<i32>, asked: bool, at: Timestamp, log: Vec<String>) -> KuboExit {
-    let cause = match (code, signal) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => {
-            let name = nix::sys::signal::Signal::try_from(signal)
-                .map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
-            format!("killed by {name}")
-        }
-        (None, None) => "ended without a status".to_owned(),
-    };
-    KuboExit { at: crate::time::text(at), cause, code, signal, asked, log }
 }
 
 impl Message<Stop> for Kubo {

@@ -1,5 +1,6 @@
 //! What those who ask for a start or a stop wait for, and when it is reached or out of reach. Pure.
 
+use super::end;
 use super::state::{Machine, Want};
 use proto_msgs::kubo::{KuboReport, KuboState};
 use proto_msgs::{Fault, FaultKind};
@@ -39,9 +40,7 @@ fn start_refused(report: &KuboReport) -> Fault {
 }
 
 fn start_failed(report: &KuboReport) -> Fault {
-    let cause = report.last_exit.as_ref().map_or("it ended", |exit| exit.cause.as_str());
-    let words = report.last_exit.as_ref().and_then(|exit| exit.log.last());
-    let words = words.map(|line| format!("; its last line: {line}")).unwrap_or_default();
-    Fault::new(FaultKind::Kubo, format!("Kubo ended before it was ready: {cause}{words}"))
+    let how = report.last_exit.as_ref().map_or_else(|| "it ended".to_owned(), end::told);
+    Fault::new(FaultKind::Kubo, format!("Kubo ended before it was ready: {how}"))
         .hint("`ipfs-kitctl kubo logs` shows more; the start is tried again by itself")
 }

@@ -139,14 +139,6 @@ fn is_complete(repo: &Path) -> bool {
     std::fs::metadata(repo.join("version")).is_ok_and(|found| found.len() > 0)
 }
 
-/// What the end of a run means when Kubo could not even be launched.
-pub(super) fn not_launched(program: Option<&Path>, last_words: &str) -> Held {
-    let program = program.unwrap_or(Path::new("Kubo"));
-    let detail =
-        if last_words.is_empty() { format!("{} cannot be started", program.display()) } else { last_words.into() };
-    held("binary_unusable", detail, "install Kubo for this machine, or name it with --kubo")
-}
-
 /// A reason to hold.
 pub fn held(cause: &str, detail: impl Into<String>, hint: impl Into<String>) -> Held {
     Held { cause: cause.to_owned(), detail: detail.into(), hint: hint.into() }

@@ -152,23 +152,14 @@ impl Machine {
     /// Takes an event at `now`.
     pub fn on(&mut self, event: Event, now: Duration, jitter: f64, limits: Limits) -> Vec<Effect> {
         match event {
+            Event::StartAsked | Event::RestartAsked if self.want == Want::End => Vec::new(),
             Event::StartAsked => {
-                if self.want == Want::End {
-                    return Vec::new();
-                }
-                self.want = Want::Run;
-                self.restarts.forgive();
                 self.is_asked_for();
                 self.try_start_as_asked()
             }
             Event::StopAsked => self.stop(Want::Stop, now, limits),
             Event::DaemonEnds => self.stop(Want::End, now, limits),
             Event::RestartAsked => {
-                if self.want == Want::End {
-                    return Vec::new();
-                }
-                self.want = Want::Run;
-                self.restarts.forgive();
                 self.is_asked_for();
                 match self.child {
                     Some(_) => self.terminate(now, limits, "restart_asked", "a person asked for a restart"),
@@ -182,8 +173,7 @@ impl Machine {
                 if self.want != Want::Run {
                     return self.stopped();
                 }
-                let wait = self.restarts.ended(now, None, jitter).after;
-                self.hold(held, now + wait, true)
+                self.hold_after_a_try(held, now, jitter)
             }
             Event::ProbeGood => self.answers(now),
             Event::ProbeBad(why) => self.does_not_answer(&why, now, limits),
@@ -216,8 +206,10 @@ impl Machine {
         if self.child.is_some() || self.pending.is_some() { Vec::new() } else { self.judge() }
     }
 
-    /// What becomes of a child that is ending is what a person wants of it now.
+    /// A person wants it to run: the past no longer counts, nor why a child that is ending was asked to.
     fn is_asked_for(&mut self) {
+        self.want = Want::Run;
+        self.restarts.forgive();
         if let Some(child) = &mut self.child {
             child.hung = false;
         }
@@ -236,10 +228,7 @@ impl Machine {
         let asked = std::mem::take(&mut self.asked);
         match judgement {
             _ if self.want != Want::Run => self.stopped(),
-            Err(held) if held.cause == cause::INIT_FAILED => {
-                let wait = self.restarts.ended(now, None, jitter).after;
-                self.hold(held, now + wait, true)
-            }
+            Err(held) if held.cause == cause::INIT_FAILED => self.hold_after_a_try(held, now, jitter),
             // Looking is cheap, and the cause may have gone.
             Err(held) => self.hold(held, now + JUDGE_AGAIN, false),
             Ok(()) if !self.ours => {
@@ -271,6 +260,12 @@ impl Machine {
         self.paced = paced;
         self.timer = Some(until);
         Vec::new()
+    }
+
+    /// Only another try shows whether the cause has gone.
+    fn hold_after_a_try(&mut self, held: Held, now: Duration, jitter: f64) -> Vec<Effect> {
+        let wait = self.restarts.ended(now, None, jitter).after;
+        self.hold(held, now + wait, true)
     }
 
     fn stopped(&mut self) -> Vec<Effect> {
@@ -392,10 +387,11 @@ impl Machine {
             self.enter(KuboState::Backoff, "restart_asked", how);
             return self.judge();
         }
+        let permanent = match permanent {
+            Some(held) if !self.ours => return self.hold(held, now + JUDGE_AGAIN, false),
+            permanent => permanent,
+        };
         let ready = child.ready_at.map(|at| now.saturating_sub(at));
-        if let (Some(held), false) = (&permanent, self.ours) {
-            return self.hold(held.clone(), now + JUDGE_AGAIN, false);
-        }
         let retry = self.restarts.ended(now, ready, jitter);
         if let Some(held) = permanent {
             return self.hold(held, now + retry.after, true);

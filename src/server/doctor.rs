@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn every_cause_that_kubo_is_held_for_has_a_command_and_a_line_in_the_operations_page() {
-        let files = ["kubo/actor.rs", "kubo/attach.rs", "kubo/repo.rs", "kubo/cause.rs", "janitor/start.rs"];
+        let files =
+            ["kubo/actor.rs", "kubo/attach.rs", "kubo/repo.rs", "kubo/end.rs", "kubo/cause.rs", "janitor/start.rs"];
         let mut all: Vec<String> = files.into_iter().flat_map(causes).collect();
         all.sort();
         all.dedup();
