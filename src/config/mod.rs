@@ -3,78 +3,18 @@
 //! `load` reads the outside world once; everything after it gets a resolved [`Config`]. A configuration that cannot be used is
 //! exit code 78, because a restart would not help.
 
+mod attach;
+mod flags;
 mod layers;
 
-use crate::kubo::address::Address;
-use clap::Parser;
+pub use attach::Attach;
+pub use flags::Flags;
 use layers::{Layers, Sourced, duration, duration_text, located, setting, some, words};
 use proto_msgs::daemon::Setting;
 use serde::Deserialize;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Keeps one Kubo node running, owns the index of its pins, and answers for both over a Unix socket.
-///
-/// Every setting can also stand in the configuration file (`interval = "30s"`) and in the environment (IPFS_KITD_INTERVAL);
-/// `--print-config` shows each value and where it came from.
-#[derive(Parser, Debug, Default)]
-#[command(
-    name = "ipfs-kitd",
-    version,
-    after_help = "Exit codes: 0 stopped in order, 2 usage, 75 another daemon owns the data \
-directory, 78 configuration or a newer index, 1 everything else."
-)]
-pub struct Flags {
-    /// Configuration file [default: config.toml in $CONFIGURATION_DIRECTORY, in $XDG_CONFIG_HOME/ipfs-kitd, in /etc/ipfs-kitd]
-    #[arg(long, value_name = "PATH")]
-    pub config: Option<PathBuf>,
-    /// Where the index and the journal live [default: ~/.ipfs_kit]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Where the socket lives [default: $XDG_RUNTIME_DIR/ipfs-kitd, else <data dir>/run]
-    #[arg(long, value_name = "DIR")]
-    pub runtime_dir: Option<PathBuf>,
-    /// Kubo's repo [default: $IPFS_PATH, an existing ~/.ipfs, else <data dir>/ipfs]
-    #[arg(long, value_name = "DIR")]
-    pub ipfs_path: Option<PathBuf>,
-    /// Kubo's program, a path or a name [default: ipfs]
-    #[arg(long, value_name = "PATH")]
-    pub kubo: Option<PathBuf>,
-    /// An argument for `ipfs daemon`; may be given more than once
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
-    pub kubo_arg: Vec<String>,
-    /// A profile for `ipfs init`, should there be no repo yet; may be given more than once
-    #[arg(long, value_name = "PROFILE")]
-    pub init_profile: Vec<String>,
-    /// Least time between the starts of two refreshes, such as 30s or 5m [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    pub interval: Option<String>,
-    /// How long Kubo may take to stop before it is killed [default: 60s]
-    #[arg(long, value_name = "DURATION")]
-    pub stop_grace: Option<String>,
-    /// How long Kubo may take to become ready before `status` calls it slow [default: 10m]
-    #[arg(long, value_name = "DURATION")]
-    pub start_timeout: Option<String>,
-    /// How long a Kubo that was ready may answer nothing before it is restarted; 0s: for ever [default: 10m]
-    #[arg(long, value_name = "DURATION")]
-    pub hang_limit: Option<String>,
-    /// Follow a Kubo that somebody else runs, at this address of its RPC, instead of running one; `repo`: as its repo says
-    #[arg(long, value_name = "ADDRESS")]
-    pub attach: Option<String>,
-    /// A file with the secret that Kubo's RPC asks for (API.Authorizations in its config), as `bearer:…` or `basic:user:password`
-    #[arg(long, value_name = "FILE")]
-    pub api_auth_file: Option<PathBuf>,
-    /// A program to run when Kubo's state changes, and its arguments; one flag each
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
-    pub hook: Vec<String>,
-    /// Check the configuration and exit
-    #[arg(long)]
-    pub check_config: bool,
-    /// Print every setting with its source and exit
-    #[arg(long)]
-    pub print_config: bool,
-}
 
 /// Every setting, resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,15 +53,6 @@ pub struct Config {
 
 /// Settings that a reload applies.
 const LIVE: [&str; 6] = ["interval", "busy_share", "stop_grace", "start_timeout", "hang_limit", "hook"];
-
-/// Where the Kubo that somebody else runs is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attach {
-    /// At the address in the repo's `api` file, read anew each time.
-    Repo,
-    /// Here.
-    At(Address),
-}
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -270,7 +201,7 @@ impl Config {
             "a duration up to 8760h, such as 10m, or 0s for never",
             Duration::ZERO,
         )?;
-        let attach = text("attach", &flags.attach, "IPFS_KITD_ATTACH", file.attach).map(attach).transpose()?;
+        let attach = text("attach", &flags.attach, "IPFS_KITD_ATTACH", file.attach).map(attach::parse).transpose()?;
         let api_auth_file = layers
             .pick(
                 "api_auth_file",
@@ -412,26 +343,6 @@ impl Config {
     }
 }
 
-impl std::fmt::Display for Attach {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Attach::Repo => f.write_str("repo"),
-            Attach::At(address) => address.fmt(f),
-        }
-    }
-}
-
-fn attach(text: Sourced<String>) -> Result<Sourced<Attach>, ConfigError> {
-    let parsed = match text.value.as_str() {
-        "repo" => Ok(Attach::Repo),
-        address => address.parse().map(Attach::At),
-    };
-    match parsed {
-        Ok(value) => Ok(Sourced { value, source: text.source }),
-        Err(wanted) => Err(ConfigError::Value { key: "attach", value: text.value, source_text: text.source, wanted }),
-    }
-}
-
 fn config_file(
     flags: &Flags,
     env: &dyn Fn(&str) -> Option<String>,
@@ -466,6 +377,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
     fn resolve(flags: &[&str], env: &[(&str, &str)], dir: &Path) -> Result<Config, ConfigError> {
         let flags = Flags::parse_from(std::iter::once("ipfs-kitd").chain(flags.iter().copied()));

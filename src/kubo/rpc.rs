@@ -4,6 +4,7 @@
 //! were read. Dropping a call closes its connection, which cancels it in Kubo.
 
 use super::address::Address;
+pub use super::error::RpcError;
 use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Empty};
@@ -14,7 +15,6 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto_msgs::pin::{PinType, Progress};
-use proto_msgs::{Fault, FaultKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -27,75 +27,6 @@ use tokio_util::task::AbortOnDropHandle;
 /// For answers that are short by nature.
 const SHORT: usize = 1 << 20;
 const STREAM_ERROR: &str = "x-stream-error";
-
-/// Why Kubo gave no usable answer.
-#[derive(Debug, thiserror::Error)]
-pub enum RpcError {
-    /// Nobody answers at the socket.
-    #[error("Kubo's RPC cannot be reached")]
-    Unreachable(#[source] io::Error),
-    /// The connection failed.
-    #[error("the connection to Kubo's RPC failed")]
-    Connection(#[source] hyper::Error),
-    /// Too slow.
-    #[error("Kubo did not answer within {} s", .0.as_secs())]
-    Deadline(Duration),
-    /// Kubo said no.
-    #[error("Kubo: {message}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// Kubo's own words.
-        message: String,
-    },
-    /// The answer began well and ended with an error or not at all.
-    #[error("Kubo's answer was cut: {0}")]
-    Cut(String),
-    /// More than was expected.
-    #[error("Kubo's answer is longer than {limit} bytes")]
-    TooLarge {
-        /// In bytes.
-        limit: usize,
-    },
-    /// Not what Kubo answers.
-    #[error("Kubo's answer to {call} is not what was expected: {detail}")]
-    Malformed {
-        /// The call.
-        call: &'static str,
-        /// Why.
-        detail: String,
-    },
-}
-
-impl RpcError {
-    /// Whether it speaks of this process, and says nothing of Kubo.
-    pub fn is_our_own(&self) -> bool {
-        use rustix::io::Errno;
-        let RpcError::Unreachable(error) = self else { return false };
-        // The last two: the queue of a listener that lives is full, and no port of ours is free.
-        let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN, Errno::ADDRNOTAVAIL];
-        let ours = ours.map(Errno::raw_os_error);
-        error.raw_os_error().is_some_and(|error| ours.contains(&error))
-    }
-}
-
-impl From<RpcError> for Fault {
-    fn from(error: RpcError) -> Fault {
-        let detail = error.to_string();
-        match error {
-            RpcError::Unreachable(_) | RpcError::Connection(_) => Fault::new(FaultKind::KuboDown, detail)
-                .hint("Kubo ended or is being restarted; `ipfs-kitctl kubo status` says more"),
-            RpcError::Deadline(_) => Fault::new(FaultKind::Timeout, detail),
-            RpcError::Refused { message, .. } if message.contains("not pinned") => {
-                Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl pin ls` shows what is pinned")
-            }
-            RpcError::Refused { status: 400, .. } => Fault::new(FaultKind::Invalid, detail),
-            RpcError::Refused { .. } | RpcError::Cut(_) | RpcError::TooLarge { .. } | RpcError::Malformed { .. } => {
-                Fault::new(FaultKind::Kubo, detail)
-            }
-        }
-    }
-}
 
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -454,6 +385,7 @@ fn encoded(text: &str) -> impl std::fmt::Display + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto_msgs::{Fault, FaultKind};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixListener;
 

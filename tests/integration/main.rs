@@ -7,6 +7,7 @@ mod clock;
 mod ctl;
 mod daemon;
 mod events;
+mod held;
 mod kit;
 mod kubo;
 mod lock;
