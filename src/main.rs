@@ -23,7 +23,11 @@ fn main() -> ExitCode {
             Err(error) => refuse(&error, exit::CONFIG),
         };
     }
-    log::begin();
+    // To its end: what ends in a panic is written, too.
+    let _log = match log::begin() {
+        Ok(log) => log,
+        Err(error) => return refuse(&error, exit::FAILED),
+    };
     match Config::load(&flags).map_err(app::AppError::from).and_then(|config| app::run(&flags, config)) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(error) => {
@@ -35,7 +39,6 @@ fn main() -> ExitCode {
 
 /// One sentence with its causes on stderr, in the log's place: whoever starts the daemon by hand reads it there.
 fn refuse(error: &dyn Error, code: u8) -> ExitCode {
-    // Without a stderr there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "ipfs-kitd: {}", fault::chain(error));
+    log::last_words(&format!("ipfs-kitd: {}", fault::chain(error)));
     ExitCode::from(code)
 }

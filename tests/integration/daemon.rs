@@ -1,11 +1,13 @@
 //! The process: one per data dir, its configuration, its end.
 
 use crate::kit::{Kit, eventually, identity_cid, said};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use proto_msgs::daemon::{Condition, ConfigShow, IndexRefresh, Shutdown};
 use proto_msgs::kubo::{KuboRestart, KuboState};
 use proto_msgs::pin::PinAdd;
 use rustix::thread::{CpuSet, sched_setaffinity};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -249,4 +251,52 @@ fn s29_a_stop_during_the_start_of_kubo_is_in_order_too() {
     assert_eq!(shutdown.pid, kit.pid());
     assert_eq!(kit.ended().code(), Some(0));
     assert!(kit.recorded("signal 15") <= 1, "{:?}", kit.record());
+}
+
+/// A pipe with as much in it as it takes.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let room = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a small one");
+    writer.write_all(&vec![b'\n'; room.cast_unsigned() as usize]).expect("there is room");
+    (reader, writer)
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_the_daemon_nor_kubo_nor_the_end() {
+    let mut kit = Kit::fake();
+    kit.script(&serde_json::json!({"flood": 4 << 20}));
+    let (unread, log) = full_pipe();
+    kit.spawn_on(kit.command(), log.into()).ready_again();
+    kit.wait(Condition::KuboRunning);
+    assert_eq!(kit.status().kubo.state, KuboState::Running);
+    assert_eq!(kit.stop().code(), Some(0));
+    assert_eq!((kit.recorded("signal 15"), kit.recorded("exit 0")), (1, 1), "{:?}", kit.record());
+    drop(unread);
+}
+
+#[test]
+fn what_was_dropped_of_the_log_is_told_once_somebody_reads_it() {
+    let mut kit = Kit::fake();
+    kit.script(&serde_json::json!({"flood": 4 << 20}));
+    let (reader, log) = full_pipe();
+    kit.spawn_on(kit.command(), log.into()).ready_again();
+    kit.wait(Condition::KuboRunning);
+    let mut lines = BufReader::new(reader).lines().map(|line| line.expect("read"));
+    let told = lines.find(|line| line.contains("lines of the log were dropped")).expect("told");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert!(told["lines"].as_u64() > Some(0), "{told}");
+    kit.signal(Signal::SIGTERM);
+    assert!(lines.last().expect("a line").contains(r#""message":"stopped""#), "the end is in the log");
+    assert_eq!(kit.ended().code(), Some(0));
+}
+
+#[test]
+fn a_daemon_that_cannot_start_and_whose_words_nobody_reads_ends_too() {
+    let mut kit = Kit::fake();
+    std::fs::create_dir(kit.path("data")).expect("made");
+    std::fs::set_permissions(kit.path("data"), PermissionsExt::from_mode(0o777)).expect("chmod");
+    let (unread, log) = full_pipe();
+    kit.spawn_on(kit.command(), log.into());
+    assert_eq!(kit.ended().code(), Some(78));
+    drop(unread);
 }

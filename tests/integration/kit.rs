@@ -199,8 +199,13 @@ impl Kit {
     }
 
     /// Starts the daemon by a command of one's own.
-    pub(crate) fn spawn_by(&mut self, mut command: Command) -> &mut Kit {
+    pub(crate) fn spawn_by(&mut self, command: Command) -> &mut Kit {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).expect("a log");
+        self.spawn_on(command, log.into())
+    }
+
+    /// Starts the daemon with a log of one's own.
+    pub(crate) fn spawn_on(&mut self, mut command: Command, log: Stdio) -> &mut Kit {
         command.stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().expect("the daemon starts"));
         self
