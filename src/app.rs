@@ -1,7 +1,8 @@
 //! The daemon's life: what is started in which order, what happens on signals, and how everything ends.
 //!
 //! Start: locks, index file, socket, then the actors from the bottom up. Stop: calls are refused, then the actors end from
-//! the top down, except that the socket goes last, so that `status` answers while Kubo takes its time.
+//! the top down, except that the socket goes last, so that `status` answers while Kubo takes its time. What hangs meanwhile, the
+//! main task included, is for `last_resort.rs`.
 
 use crate::analytics::actor::{Analytics, AnalyticsArgs};
 use crate::board::{Board, StopReason};
@@ -17,6 +18,7 @@ use crate::kubo::memory::{self, Memory};
 use crate::kubo::orphans;
 use crate::kubo::process::Spawner;
 use crate::kubo::wish;
+use crate::last_resort::LastResort;
 use crate::server::actor::{Home, Server, ServerArgs};
 use crate::server::{Changes, LISTINGS, Routes};
 use crate::supervisor::{Life, Probe, Stop, Supervisor};
@@ -149,6 +151,8 @@ async fn live(
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
     let home = Home::open(&config.socket(), passed, runtime_claim)?;
     let (configs, config) = watch::channel(config);
+    let last_resort = LastResort { board: board.clone(), config: config.clone(), spawner: spawner.clone() };
+    last_resort.start().map_err(|source| AppError::Io { action: "start the thread for the last resort", source })?;
     let changes = Changes::new();
     let parts = Parts {
         board: board.clone(),

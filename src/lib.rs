@@ -15,6 +15,7 @@ pub mod indexer;
 pub mod instance;
 pub mod janitor;
 pub mod kubo;
+pub mod last_resort;
 pub mod log;
 pub mod server;
 pub mod snapshot;

@@ -300,3 +300,23 @@ fn a_daemon_that_cannot_start_and_whose_words_nobody_reads_ends_too() {
     assert_eq!(kit.ended().code(), Some(78));
     drop(unread);
 }
+
+#[test]
+fn a_daemon_whose_main_task_hangs_still_ends_kubo_in_order_and_then_itself_by_force() {
+    let mut kit = Kit::fake();
+    let file = kit.path("config.toml");
+    std::fs::write(&file, "").expect("written");
+    kit.arg("--config").arg(&file.display().to_string());
+    kit.env("IPFS_KITD_TEST_MARGIN_MS", "1000");
+    kit.start_whole();
+    // A configuration that never ends, as on a network disk that is gone.
+    std::fs::remove_file(&file).expect("removed");
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    kit.signal(Signal::SIGHUP);
+    let endless = std::fs::File::options().write(true).open(&file).expect("it is being read");
+    kit.signal(Signal::SIGTERM);
+    assert_eq!(kit.ended().code(), Some(1), "{}", kit.log());
+    assert_eq!((kit.recorded("signal"), kit.recorded("exit 0")), (1, 1), "{:?}", kit.record());
+    assert!(kit.log().contains("so the process ends by force"), "{}", kit.log());
+    drop(endless);
+}
