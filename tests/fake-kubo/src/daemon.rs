@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 pub(crate) fn run(repo: &Path) -> ExitCode {
+    // Before the start: of whoever has one, every signal is counted.
+    let Ok(signals) = Signals::new([SIGTERM, SIGINT, SIGHUP]) else { return fail("no signals") };
     script::record(&format!("start {}", std::process::id()));
     say("Initializing daemon...");
     say("Kubo version: 0.43.1");
-    // From here on every signal is counted.
-    let Ok(signals) = Signals::new([SIGTERM, SIGINT, SIGHUP]) else { return fail("no signals") };
     if !repo.join("config").exists() {
         return fail(&format!("no IPFS repo found in {}", repo.display()));
     }
