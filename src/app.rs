@@ -14,6 +14,7 @@ use crate::indexer::actor::{Indexer, IndexerArgs};
 use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
+use crate::kubo::hook::Hook;
 use crate::kubo::memory::{self, Memory};
 use crate::kubo::orphans;
 use crate::kubo::process::Spawner;
@@ -172,6 +173,8 @@ async fn live(
         Box::pin(async move { drop(send.send(start(&supervisor, parts).await)) })
     });
     let supervisor = Supervisor::spawn((life, recipe));
+    let hook = Hook::start(board.clone(), configs.subscribe());
+    let hook = hook.map_err(|source| AppError::Io { action: "make a pipe for the hook", source })?;
     let gone = |_| AppError::GaveUp("the supervisor ended before it had started the actors".to_owned());
     let actors = actors.await.map_err(gone)?;
 
@@ -225,7 +228,7 @@ async fn live(
     tracing::info!(%reason, "stopping");
     systemd::stopping();
     let config = configs.borrow().clone();
-    stop(&board, actors, &changes, &config, &spawner, &store).await;
+    stop(&board, actors, hook, &changes, &config, &spawner, &store).await;
     home.close();
     tracing::info!("stopped");
     match reason {
@@ -306,7 +309,15 @@ where
         .await
 }
 
-async fn stop(board: &Board, actors: Actors, changes: &Changes, config: &Config, spawner: &Spawner, store: &Store) {
+async fn stop(
+    board: &Board,
+    actors: Actors,
+    hook: Hook,
+    changes: &Changes,
+    config: &Config,
+    spawner: &Spawner,
+    store: &Store,
+) {
     if tokio::time::timeout(STOP_DEADLINE, changes.done()).await.is_err() {
         tracing::warn!("Kubo does not say how changes of pins have ended; the next listing does");
     }
@@ -315,9 +326,12 @@ async fn stop(board: &Board, actors: Actors, changes: &Changes, config: &Config,
     end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE).await;
     // For the case that the actor is gone.
     spawner.end(config.stop_grace).await;
-    end(board, &actors.janitor, "janitor", STOP_DEADLINE).await;
-    end(board, &actors.index, "index", CLOSE_DEADLINE).await;
-    store.close(CLOSE_DEADLINE).await;
+    let rest = async {
+        end(board, &actors.janitor, "janitor", STOP_DEADLINE).await;
+        end(board, &actors.index, "index", CLOSE_DEADLINE).await;
+        store.close(CLOSE_DEADLINE).await;
+    };
+    tokio::join!(hook.end(STOP_DEADLINE), rest);
     for socket in memory::sockets(config) {
         // Kubo may never have been started.
         let _ = std::fs::remove_file(socket);

@@ -72,6 +72,15 @@ pub struct RefreshState {
     pub left_out: bool,
 }
 
+/// The last run of the hook, which failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookFailure {
+    /// What was run.
+    pub argv: Vec<String>,
+    /// In its own words where it had some.
+    pub why: String,
+}
+
 /// Everything published. Each field is written by one actor.
 pub struct Board {
     /// By kubo.
@@ -84,6 +93,8 @@ pub struct Board {
     pub refresh: watch::Sender<RefreshState>,
     /// By janitor: `repo.lock`.
     pub lock: watch::Sender<Option<LockFile>>,
+    /// By the hook: until it next goes well.
+    pub hook: watch::Sender<Option<HookFailure>>,
     /// By every actor's [`Life`](crate::supervisor::Life), in start order.
     pub actors: watch::Sender<Vec<ActorReport>>,
     /// By whoever met an error last.
@@ -105,6 +116,7 @@ impl Board {
             index,
             refresh: watch::Sender::new(RefreshState::default()),
             lock: watch::Sender::new(None),
+            hook: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),
             last_error: watch::Sender::new(None),
             events: EventLog::new(),

@@ -6,7 +6,6 @@
 use super::attach;
 use super::end;
 use super::goal::Goal;
-use super::hook;
 use super::memory::{Memory, notify_socket};
 use super::process::{ChildState, Spawner};
 use super::repo::{self, Repo};
@@ -83,7 +82,6 @@ impl Actor for Kubo {
                 args.memory.clone(),
                 me.clone(),
             ))),
-            AbortOnDropHandle::new(tokio::spawn(hook::follow(args.board.clone(), args.config.clone()))),
         ];
         match bind_notify(&notify_socket(&args.config.borrow())) {
             Ok(socket) => watching.push(AbortOnDropHandle::new(tokio::spawn(listen(socket, look)))),

@@ -2,32 +2,75 @@
 //! happened is in its environment.
 //!
 //! One at a time, and not more often than every [`PAUSE`]: of several changes meanwhile it is told the newest and how many it was
-//! not told.
+//! not told. It belongs to no actor, so that none's restart has it told anything twice.
 
 use super::command;
 use super::process::clean;
-use crate::board::Board;
+use crate::board::{Board, HookFailure};
 use crate::config::Config;
 use proto_msgs::event::{Event, KuboChange, What};
+use std::io::{self, PipeReader, PipeWriter};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// From the start of one to the start of the next.
 const PAUSE: Duration = Duration::from_secs(10);
 /// For one; after it the program and what it has started are killed.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// From its kill to its end; longer only when the kernel has it in uninterruptible sleep.
+const KILLED: Duration = Duration::from_secs(2);
 
-/// Follows the events until it is dropped.
-pub(super) async fn follow(board: Arc<Board>, config: watch::Receiver<Arc<Config>>) {
+/// Whoever follows the events and runs the program.
+pub struct Hook {
+    /// No more is to be run.
+    over: CancellationToken,
+    following: JoinHandle<()>,
+    /// The one that runs is killed when this is closed.
+    running: PipeWriter,
+}
+
+impl Hook {
+    /// Begins to follow the events.
+    pub fn start(board: Arc<Board>, config: watch::Receiver<Arc<Config>>) -> io::Result<Hook> {
+        let (stop, running) = io::pipe()?;
+        let over = CancellationToken::new();
+        let following = tokio::spawn(follow(board, config, over.clone(), Arc::new(stop)));
+        Ok(Hook { over, following, running })
+    }
+
+    /// For the end of the daemon: none is started any more, and one that runs is killed after `patience`.
+    pub async fn end(mut self, patience: Duration) {
+        self.over.cancel();
+        if timeout(patience, &mut self.following).await.is_err() {
+            drop(self.running);
+            let _ = timeout(KILLED, self.following).await;
+        }
+    }
+}
+
+async fn follow(
+    board: Arc<Board>,
+    config: watch::Receiver<Arc<Config>>,
+    over: CancellationToken,
+    stop: Arc<PipeReader>,
+) {
     let mut newest = board.events.newest();
-    let mut since = *newest.borrow();
+    let mut since = 0;
     let mut next = Instant::now();
-    // The board is as old as the process, so the sender can't be gone.
-    while newest.wait_for(|newest| *newest > since).await.map(drop).is_ok() {
-        sleep_until(next).await;
+    loop {
+        let due = async {
+            // The board is as old as the process, so the sender can't be gone.
+            let _ = newest.wait_for(|newest| *newest > since).await;
+            sleep_until(next).await;
+        };
+        if over.run_until_cancelled(due).await.is_none() {
+            return;
+        }
         let events = board.events.after(since, None).events;
         since = events.last().map_or(since, |last| last.seq);
         let changes: Vec<(Event, KuboChange)> = events.into_iter().filter_map(kubo).collect();
@@ -40,10 +83,13 @@ pub(super) async fn follow(board: Arc<Board>, config: watch::Receiver<Arc<Config
         command.env("IPFS_KITD_FROM", change.from.name()).env("IPFS_KITD_TO", change.to.name());
         command.env("IPFS_KITD_CAUSE", &change.cause).env("IPFS_KITD_EVIDENCE", one_line(&change.evidence));
         command.env("IPFS_KITD_UNTOLD", (changes.len() - 1).to_string());
-        let ended = tokio::task::spawn_blocking(move || command::run(command, DEADLINE)).await;
-        if let Err(why) = ended.unwrap_or_else(|error| Err(error.to_string())) {
+        let stop = stop.clone();
+        let ended = tokio::task::spawn_blocking(move || command::run(command, DEADLINE, Some(&stop))).await;
+        let failed = ended.unwrap_or_else(|error| Err(error.to_string())).err();
+        if let Some(why) = &failed {
             board.error("kubo", format!("the hook {program} failed: {why}"));
         }
+        board.hook.send_replace(failed.map(|why| HookFailure { argv, why }));
     }
 }
 

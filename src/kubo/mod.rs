@@ -28,7 +28,7 @@ mod end;
 mod error;
 mod goal;
 mod health;
-mod hook;
+pub mod hook;
 pub mod launch;
 pub mod memory;
 mod oom;

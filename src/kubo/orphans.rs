@@ -1,5 +1,5 @@
-//! What Kubo leaves behind. All that descends from it bears a mark in its environment, and what bears the mark is ended when
-//! Kubo has ended; nobody else is. An orphan becomes a child of the daemon, which waits for it.
+//! What Kubo leaves behind, and other programs that the daemon runs. All that descends from one bears a mark in its environment, and
+//! what bears the mark is ended when that one has ended; nobody else is. An orphan becomes a child of the daemon, which waits for it.
 //!
 //! As this waits for children that nobody here has started (as PID 1 of a container the daemon has them, too), every child that
 //! somebody here waits for is started through [`spawn`], so that its status is not taken away.
@@ -7,15 +7,19 @@
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid};
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-/// The variable that marks a Kubo and what descends from it.
+/// The variable that marks a run of a program and what descends from it.
 pub(super) const MARK: &str = "IPFS_KITD_RUN";
 
 /// Over all processes, until none with the mark is found.
 const PASSES: u32 = 10;
+/// After a pass that came upon a process that is just becoming another program.
+const EXEC: Duration = Duration::from_millis(10);
 
 static ADOPTING: AtomicBool = AtomicBool::new(false);
 static OURS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
@@ -54,31 +58,55 @@ pub(super) fn sweep() {
 }
 
 /// Ends everything that bears this mark, wherever it stands among the processes, and what it starts meanwhile.
-pub(super) fn end(marked: &str) {
+pub(super) fn end(marked: &str, whose: &str) {
     for _ in 0..PASSES {
-        if !end_all(marked) {
-            return;
+        match end_all(marked, whose) {
+            Found::Nothing => return,
+            Found::Marked => {}
+            Found::Unsure => std::thread::sleep(EXEC),
         }
     }
-    tracing::warn!("a process that Kubo has left behind starts others faster than they are ended");
+    tracing::warn!("what {whose} has left behind starts others faster than they are ended");
 }
 
-/// Whether there were any.
-fn end_all(marked: &str) -> bool {
+/// What a pass has come upon.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Nothing,
+    Unsure,
+    Marked,
+}
+
+fn end_all(marked: &str, whose: &str) -> Found {
     let all = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
-    let mut any = false;
+    let mut found = Found::Nothing;
     for pid in all.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)) {
         // Opened before it is looked at: the signal goes to whom was looked at, or to nobody.
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        let place = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
         // The environment of one that has been killed can't be read any more.
-        if mark(pid).is_some_and(|mark| mark == marked) {
-            tracing::warn!(pid = pid.as_raw_nonzero().get(), "ending a process that Kubo has left behind");
+        let Ok(environment) = std::fs::read(place.join("environ")) else { continue };
+        let seen = if mark(&environment) == Some(marked) {
+            tracing::warn!(pid = pid.as_raw_nonzero().get(), "ending a process that {whose} has left behind");
             // An error means that it is gone.
             let _ = pidfd_send_signal(pidfd, Signal::KILL);
-            any = true;
-        }
+            Found::Marked
+        } else if environment.is_empty() && was_executing(&place) {
+            Found::Unsure
+        } else {
+            Found::Nothing
+        };
+        found = found.max(seen);
     }
-    any
+    found
+}
+
+/// Whether an environment was empty because its process was just becoming another program: that one is there a moment before its
+/// arguments and its environment are.
+fn was_executing(place: &Path) -> bool {
+    let empty = |name| std::fs::read(place.join(name)).is_ok_and(|bytes| bytes.is_empty());
+    // The kernel's own threads, and those that have ended, have no program.
+    place.join("exe").read_link().is_ok() && (empty("cmdline") || !empty("environ"))
 }
 
 fn children() -> Vec<Pid> {
@@ -88,8 +116,7 @@ fn children() -> Vec<Pid> {
     lists.flat_map(pids).filter_map(Pid::from_raw).collect()
 }
 
-fn mark(pid: Pid) -> Option<String> {
-    let environment = std::fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
+fn mark(environment: &[u8]) -> Option<&str> {
     let mut variables = environment.split(|byte| *byte == 0).filter_map(|variable| std::str::from_utf8(variable).ok());
-    variables.find_map(|variable| Some(variable.strip_prefix(MARK)?.strip_prefix('=')?.to_owned()))
+    variables.find_map(|variable| variable.strip_prefix(MARK)?.strip_prefix('='))
 }

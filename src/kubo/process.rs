@@ -306,7 +306,7 @@ impl Thread {
         });
         orphans::waited(held.child.id());
         held.group.inspect(Group::end);
-        orphans::end(&self.mark(self.runs));
+        orphans::end(&self.mark(self.runs), "Kubo");
         let last_words = held.readers.last_words(LAST_WORDS);
         self.publish.send_replace(ChildState::Exited {
             run: self.runs,

@@ -276,7 +276,7 @@ fn init(config: &Config, program: &Path) -> Result<String, Held> {
         command.arg("--profile").arg(config.init_profiles.join(","));
     }
     tracing::info!(repo = %repo.display(), profiles = config.init_profiles.join(","), "making a new repo");
-    if let Err(why) = command::run(command, INIT_DEADLINE) {
+    if let Err(why) = command::run(command, INIT_DEADLINE, None) {
         if is_empty(repo) {
             // It made nothing, so this data dir has seen no repo after all. Where that can't be noted, the next try notes it.
             let _ = std::fs::remove_file(config.node_file());

@@ -4,6 +4,7 @@
 
 use super::route::Routes;
 use super::status;
+use crate::board::HookFailure;
 use crate::fault;
 use proto_msgs::Fault;
 use proto_msgs::daemon::{DaemonReport, IndexReport};
@@ -26,6 +27,7 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
             findings.push(finding(Severity::Warning, "locks_unknown", fault.detail, hint, None));
         }
     }
+    findings.extend(hook(routes.board.hook.borrow().as_ref(), &routes.config.borrow().hook));
     findings.extend(index(&report.index));
     findings.extend(actors(&report.daemon));
     findings.sort_by_key(|finding| finding.severity);
@@ -117,6 +119,17 @@ fn lock(lock: &LockFile) -> Option<Finding> {
     };
     let detail = format!("{} is {}: {}", lock.path, lock.verdict.name(), lock.evidence.join("; "));
     Some(finding(severity, "lock_left", detail, hint, Some("ipfs-kitctl lock clean --dry-run".to_owned())))
+}
+
+/// `argv`: as it is configured now.
+fn hook(failed: Option<&HookFailure>, argv: &[String]) -> Option<Finding> {
+    let failed = failed.filter(|failed| failed.argv == argv)?;
+    let detail = format!("the hook failed when it was last run: {}", failed.why);
+    let hint =
+        "see why, as the daemon's user and with the variables that it needs; it is run again when Kubo's state changes";
+    let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+    let command = format!("sudo -u <user of the daemon> env IPFS_KITD_TO=running {}", argv.join(" "));
+    Some(finding(Severity::Warning, "hook_failed", detail, hint, Some(command)))
 }
 
 fn index(index: &IndexReport) -> Vec<Finding> {

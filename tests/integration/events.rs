@@ -1,9 +1,11 @@
 //! What a person sees: events, the log, findings, the hook.
 
-use crate::kit::{DEADLINE, Kit, built, eventually};
+use crate::kit::{DEADLINE, Kit, eventually};
+use crate::kubo::lives;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto_msgs::event::{EventPage, Events, KuboChange, What};
+use proto_msgs::daemon::ActorReport;
+use proto_msgs::event::{Event, EventPage, Events, KuboChange, What};
 use proto_msgs::kubo::{KuboGc, KuboLogs, KuboRestart, KuboState, KuboStop};
 use proto_msgs::verb::Part;
 use proto_msgs::{Fault, FaultKind};
@@ -171,11 +173,69 @@ fn the_hook_is_told_of_changes_one_at_a_time_and_of_how_many_it_was_not_told() {
     assert!(second.contains(" running ready ") && untold >= 10, "{second}");
 }
 
+/// A hook that is this shell script.
+fn hook_of(kit: &mut Kit, script: &str) -> std::path::PathBuf {
+    let path = kit.path("hook");
+    std::fs::write(&path, script).expect("written");
+    kit.arg("--hook").arg("/bin/sh").arg("--hook").arg(&path.display().to_string());
+    path
+}
+
 #[test]
-fn a_hook_that_fails_is_an_error_that_is_told_and_harms_nothing() {
+fn a_hook_that_fails_is_told_by_the_doctor_until_it_goes_well() {
     let mut kit = Kit::fake();
-    kit.arg("--hook").arg(&built("ipfs-kitctl").display().to_string()).arg("--hook").arg("frobnicate");
+    let script = hook_of(&mut kit, "echo no channel >&2; exit 1");
     kit.start_whole();
-    let status = kit.until("told", |s| s.last_error.as_ref().is_some_and(|error| error.detail.contains("the hook")));
-    assert_eq!(status.kubo.state, KuboState::Running);
+    let finding = |said: &str| said.contains("the hook failed when it was last run: no channel");
+    eventually(|| finding(&kit.ctl(&["doctor"]).out), || kit.log());
+    let status = kit.status();
+    assert!(status.last_error.expect("an error").detail.contains("the hook"));
+    assert_eq!((status.kubo.state, kit.ctl(&["doctor"]).code), (KuboState::Running, Some(0)), "Kubo does not care");
+    std::fs::write(&script, "exit 0").expect("written");
+    kit.call(KuboRestart {});
+    eventually(|| !finding(&kit.ctl(&["doctor"]).out), || kit.log());
+}
+
+#[test]
+fn what_the_hook_was_not_told_is_counted_over_a_restart_of_the_actor() {
+    let mut kit = Kit::fake();
+    let told = kit.path("told");
+    hook_of(&mut kit, &format!("echo $IPFS_KITD_SEQ $IPFS_KITD_UNTOLD >>{}", told.display()));
+    kit.start_whole();
+    let numbers = || std::fs::read_to_string(&told).unwrap_or_default();
+    eventually(|| numbers().lines().count() == 1, || kit.log());
+    kit.panic_at("kubo.message");
+    let _ = kit.try_call(KuboRestart {});
+    let failed = |actor: &ActorReport| actor.name == "kubo" && actor.running && actor.restarts == 1;
+    kit.until("restarted", |s| s.daemon.actors.iter().any(failed));
+    kit.call(KuboRestart {});
+    eventually(|| numbers().lines().count() == 2, || kit.log());
+    let numbers = numbers();
+    let lines: Vec<(u64, usize)> = numbers
+        .lines()
+        .map(|line| line.split_once(' ').expect("two numbers"))
+        .map(|(seq, untold)| (seq.parse().expect("a number"), untold.parse().expect("a number")))
+        .collect();
+    let between = |event: &&Event| event.seq > lines[0].0 && event.seq <= lines[1].0;
+    let page = kit.call(Events::default());
+    let changes = page.events.iter().filter(between).filter(|event| matches!(event.what, What::Kubo(_))).count();
+    assert_eq!(lines[1].1 + 1, changes, "{numbers}");
+}
+
+#[test]
+fn a_hook_that_runs_on_ends_with_the_daemon_and_so_does_what_it_has_started() {
+    let mut kit = Kit::fake();
+    let (own, other) = (kit.path("own"), kit.path("other"));
+    let left = format!("echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600", other.display());
+    hook_of(
+        &mut kit,
+        &format!("setsid sh -c '{left}' & echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600", own.display()),
+    );
+    kit.start_whole();
+    eventually(|| own.exists() && other.exists(), || kit.log());
+    assert_eq!(kit.stop().code(), Some(0));
+    for file in [own, other] {
+        let pid = std::fs::read_to_string(file).expect("written");
+        eventually(|| !lives(pid.trim()), || format!("{pid} lives: {}", kit.log()));
+    }
 }
