@@ -20,6 +20,7 @@ use crate::kubo::orphans;
 use crate::kubo::process::Spawner;
 use crate::kubo::wish;
 use crate::last_resort::LastResort;
+use crate::outside::Turns;
 use crate::server::actor::{Home, Server, ServerArgs};
 use crate::server::{Changes, LISTINGS, Routes};
 use crate::supervisor::{Life, Probe, Stop, Supervisor};
@@ -255,12 +256,8 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
     let Parts { board, config, store, spawner, home, changes, started } = parts;
     let life = |name| Life::new(name, &board);
     let index = child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store }).await;
-    let args = JanitorArgs {
-        life: life("janitor"),
-        board: board.clone(),
-        config: config.clone(),
-        looking: Arc::new(Semaphore::new(1)),
-    };
+    let args =
+        JanitorArgs { life: life("janitor"), board: board.clone(), config: config.clone(), turns: Turns::default() };
     let janitor = child::<Janitor>(supervisor, args).await;
     let stopped = wish::stopped(&config.borrow());
     if let Some(at) = stopped.filter(|_| config.borrow().attach.is_none()) {

@@ -17,6 +17,7 @@ pub mod janitor;
 pub mod kubo;
 pub mod last_resort;
 pub mod log;
+pub mod outside;
 pub mod server;
 pub mod snapshot;
 pub mod supervisor;

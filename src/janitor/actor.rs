@@ -6,6 +6,7 @@ use super::evidence::{self, Looks};
 use super::places::Places;
 use crate::board::Board;
 use crate::config::Config;
+use crate::outside::{Turns, Unanswered};
 use crate::supervisor::{Life, Stop};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
@@ -18,8 +19,8 @@ use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{MissedTickBehavior, timeout};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Between two looks that nothing gave rise to, longer than a js-ipfs that lives leaves its lock alone.
@@ -36,8 +37,8 @@ pub struct JanitorArgs {
     pub board: Arc<Board>,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
-    /// One look at a time: one that hangs keeps its thread, and must stay the only one.
-    pub looking: Arc<Semaphore>,
+    /// For what touches the files.
+    pub turns: Turns,
 }
 
 /// The actor.
@@ -143,21 +144,17 @@ async fn at_the_files<T: Send + 'static>(
     job: impl FnOnce(&Places, &mut Looks) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     let config = args.config.borrow().clone();
-    let slow = |_| {
-        let detail = format!("{} did not answer within {} s", config.ipfs_path.display(), DEADLINE.as_secs());
-        Fault::new(FaultKind::Timeout, detail).hint("see whether its file system is mounted and alive")
-    };
-    let failed = |error| Fault::new(FaultKind::Internal, format!("looking at the locks failed: {error}"));
-    let (turn, looks, places) = (args.looking.clone().acquire_owned(), looks.clone(), config.clone());
-    let done = timeout(DEADLINE, async {
-        let turn = turn.await;
-        tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            job(&Places::all(&places), &mut looks.lock().unwrap_or_else(PoisonError::into_inner))
-        })
-        .await
-    });
-    done.await.map_err(slow)?.map_err(failed)
+    let (looks, places) = (looks.clone(), config.clone());
+    let job = move || job(&Places::all(&places), &mut looks.lock().unwrap_or_else(PoisonError::into_inner));
+    args.turns.take(DEADLINE, job).await.map_err(|error| {
+        let detail = format!("looking at the locks of {} brought {error}", config.ipfs_path.display());
+        match error {
+            Unanswered::Late(_) => {
+                Fault::new(FaultKind::Timeout, detail).hint("see whether its file system is mounted and alive")
+            }
+            Unanswered::Failed(_) => Fault::new(FaultKind::Internal, detail),
+        }
+    })
 }
 
 impl Message<LockCheck> for Janitor {

@@ -217,7 +217,7 @@ pub fn store(dir: &Path, flock: fn(&File) -> Kernel) -> Kernel {
         (Kind::Absent, _) => Vec::new(),
         _ => vec![Kernel::Unknown("it cannot be opened".to_owned())],
     };
-    match OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(dir) {
+    match directory(dir) {
         Ok(dir) => answers.push(flock(&dir)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => answers.push(Kernel::Unknown(error.to_string())),
@@ -228,6 +228,11 @@ pub fn store(dir: &Path, flock: fn(&File) -> Kernel) -> Kernel {
         Kernel::Free | Kernel::NotAsked => 0,
     };
     answers.into_iter().max_by_key(rank).unwrap_or(Kernel::Free)
+}
+
+/// Opens a directory, and nothing else: a pipe at its place would keep us waiting.
+fn directory(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)
 }
 
 fn api(path: &Path) -> Answer {
@@ -282,7 +287,7 @@ impl Opened {
         // Where the file system cannot even be named, nothing is said of it by this kernel.
         let remote_fs = match &self.file {
             Some(file) => kernel::remote_fs(file).unwrap_or(Some("an unknown file system")),
-            None => path.parent().and_then(|dir| File::open(dir).ok()).and_then(|dir| kernel::remote_fs(dir).ok()?),
+            None => path.parent().and_then(|dir| directory(dir).ok()).and_then(|dir| kernel::remote_fs(dir).ok()?),
         };
         let kernel = self.file.as_ref().map_or(Kernel::NotAsked, |file| {
             // Others of our threads hold nothing there, and the question may take for ever.

@@ -3,15 +3,12 @@
 use super::address;
 use crate::config::Config;
 use crate::kubo::{care, memory};
+use crate::outside;
 use proto_msgs::lock::LockRole;
 use serde_json::Value;
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Of a file of the repo; Kubo's own are some kilobytes long.
-const FILE: u64 = 1 << 20;
 /// Directories of a cluster that are looked at.
 const STORES: usize = 64;
 
@@ -111,19 +108,10 @@ fn stores(spec: &Value, repo: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn json(path: &Path) -> io::Result<Option<Value>> {
-    // A link is as good as a file here, a pipe is not.
-    let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        opened => opened?,
-    };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
+    match outside::read(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        read => Ok(Some(serde_json::from_slice(&read?)?)),
     }
-    let mut bytes = Vec::new();
-    file.take(FILE).read_to_end(&mut bytes)?;
-    Ok(Some(serde_json::from_slice(&bytes)?))
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use proto_msgs::kubo::Held;
 use proto_msgs::lock::{LockRole, Verdict};
 use std::path::Path;
 
-/// Clears the way for a start on this repo. Called while there is no child, so whoever holds a lock is somebody else. What needs
-/// two looks is left to the actor, which remembers the first.
-pub fn clear(repo: &Path) -> Result<(), Held> {
-    let outcomes = clean::clean(&Places::of_repo(repo), &mut Looks::default(), How::default(), &|| ());
+/// Clears the way for a start on this repo. Called while there is no child, so whoever holds a lock is somebody else. `looks`:
+/// what the tries before have seen.
+pub fn clear(repo: &Path, looks: &mut Looks) -> Result<(), Held> {
+    let outcomes = clean::clean(&Places::of_repo(repo), looks, How::default(), &|| ());
     match outcomes.iter().find(|outcome| outcome.blocks()) {
         Some(outcome) => Err(held(outcome)),
         None => Ok(()),

@@ -8,10 +8,10 @@ use super::end;
 use super::goal::Goal;
 use super::memory::{Memory, notify_socket};
 use super::process::{ChildState, Spawner};
-use super::repo::{self, Repo};
+use super::repo::{self, Found, Repo};
 use super::rpc::{Rpc, RpcError};
 use super::signs::{Marks, PROBE_DEADLINE, bind_notify, listen, marks, probe, watch_cause, watch_child};
-use super::state::{Effect, Event, Limits, Machine};
+use super::state::{Effect, Event, Limits, Machine, Want};
 use crate::board::Board;
 use crate::config::Config;
 use crate::fault::chain;
@@ -60,7 +60,14 @@ pub struct Kubo {
 
 pub(super) struct Happened(pub(super) Event);
 pub(super) struct ChildChanged;
-struct Judged(Result<Repo, Held>, Marks);
+struct Judged(Result<Judgement, Held>, Marks);
+
+/// What may be started, or followed.
+enum Judgement {
+    Ours(Found),
+    Theirs(Repo),
+}
+
 pub(super) struct Probed(pub(super) Result<String, RpcError>);
 pub(super) struct Peers(pub(super) Option<u64>);
 struct Version(String);
@@ -164,15 +171,26 @@ impl Kubo {
     fn judge(&mut self) {
         let config = self.args.config.borrow().clone();
         let index_peer = self.args.board.index.borrow().peer_id.clone();
-        let me = self.me.clone();
+        let (me, life) = (self.me.clone(), self.args.life.clone());
+        let (turns, looks) = {
+            let memory = self.memory();
+            (memory.turns.clone(), memory.looks.clone())
+        };
         self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let failed = |error| repo::held("internal", format!("looking at the repo failed: {error}"), "see the log");
             let (judged, marks) = match config.attach.clone() {
-                Some(attach) => (attach::find(config, attach, index_peer).await, Marks::default()),
+                Some(attach) => {
+                    let found = attach::find(config, attach, index_peer, &turns).await;
+                    (found.map(Judgement::Theirs), Marks::default())
+                }
                 None => {
-                    let prepare = move || (repo::prepare(&config, index_peer.as_deref()), marks(&config));
-                    let prepared = tokio::task::spawn_blocking(prepare).await;
-                    prepared.unwrap_or_else(|error| (Err(failed(error)), Marks::default()))
+                    let of = config.clone();
+                    let look = move || {
+                        life.fault_point("look");
+                        let mut looks = looks.lock().unwrap_or_else(PoisonError::into_inner);
+                        (repo::look(&of, index_peer.as_deref(), &mut looks).map(Judgement::Ours), marks(&of))
+                    };
+                    let looked = turns.take(repo::DEADLINE, look).await;
+                    looked.unwrap_or_else(|error| (Err(repo::unanswered(&config, error)), Marks::default()))
                 }
             };
             // The actor that is gone is replaced by one that judges again.
@@ -182,21 +200,12 @@ impl Kubo {
 
     fn spawn(&mut self) {
         let config = self.args.config.borrow().clone();
-        let launch = self.memory().launch(&config);
-        let (spawner, me) = (self.args.spawner.clone(), self.me.clone());
+        let (memory, spawner, me) = (self.args.memory.clone(), self.args.spawner.clone(), self.me.clone());
         self.work = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let error = match launch {
-                Ok(launch) => match spawner.spawn(launch).await {
-                    // What the machine knows of children it learns from the spawner's watch alone.
-                    Ok(_) => return,
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return,
-                    Err(error) => error,
-                },
-                Err(error) => error,
-            };
-            let detail = format!("Kubo cannot be started: {error}");
-            let held = repo::held("spawn_failed", detail, "the start is tried again by itself");
-            let _ = me.tell(Happened(Event::NotSpawned(held))).await;
+            // What the machine knows of children it learns from the spawner's watch alone.
+            if let Err(held) = start(config, &memory, &spawner).await {
+                let _ = me.tell(Happened(Event::NotSpawned(held))).await;
+            }
         })));
     }
 
@@ -328,6 +337,36 @@ impl Kubo {
     }
 }
 
+/// Makes the repo ready that the last look has found, and starts a child on it.
+async fn start(config: Arc<Config>, memory: &Mutex<Memory>, spawner: &Spawner) -> Result<(), Held> {
+    let memory = || memory.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = |error: io::Error| {
+        repo::held("spawn_failed", format!("Kubo cannot be started: {error}"), "the start is tried again by itself")
+    };
+    let (found, turns) = {
+        let mut memory = memory();
+        (memory.found.take(), memory.turns.clone())
+    };
+    let found = found.ok_or_else(|| failed(io::Error::other("the repo was not looked at")))?;
+    let of = config.clone();
+    let ready = turns.take(found.deadline(), move || (repo::ready(&of, found), marks(&of))).await;
+    let (repo, marks) = ready.map_err(|error| repo::unanswered(&config, error))?;
+    let launch = {
+        let mut memory = memory();
+        // What we have changed ourselves is nobody's mending.
+        memory.marks = marks;
+        memory.repo = Some(repo?);
+        if memory.machine.want() != Want::Run {
+            return Err(failed(io::Error::other("a stop was asked for while its repo was made ready")));
+        }
+        memory.launch(&config).map_err(failed)?
+    };
+    match spawner.spawn(launch).await {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
 impl Message<Stop> for Kubo {
     type Reply = DelegatedReply<()>;
 
@@ -361,21 +400,19 @@ impl Message<Judged> for Kubo {
     type Reply = ();
 
     async fn handle(&mut self, Judged(judged, marks): Judged, _: &mut Context<Self, ()>) {
-        self.memory().marks = marks;
-        let event = match judged {
-            Ok(repo) => {
-                let mut memory = self.memory();
-                if repo.program.is_none() {
+        let judged = {
+            let mut memory = self.memory();
+            memory.marks = marks;
+            judged.map(|judgement| match judgement {
+                Judgement::Ours(found) => memory.found = Some(found),
+                Judgement::Theirs(repo) => {
                     // Of somebody else's Kubo a run is what lies between two losses.
                     memory.run += 1;
+                    memory.repo = Some(repo);
                 }
-                memory.repo = Some(repo);
-                drop(memory);
-                Event::Judged(Ok(()))
-            }
-            Err(held) => Event::Judged(Err(held)),
+            })
         };
-        self.happened(event);
+        self.happened(Event::Judged(judged));
     }
 }
 

@@ -7,21 +7,29 @@ use super::repo::{self, Repo, held};
 use super::rpc::{Rpc, RpcError};
 use super::signs::look;
 use crate::config::{Attach, Config};
+use crate::outside::{self, Turns, Unanswered};
 use proto_msgs::kubo::Held;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Finds it. `index_peer` is the node that the index remembers.
-pub(super) async fn find(config: Arc<Config>, attach: Attach, index_peer: Option<String>) -> Result<Repo, Held> {
-    let failed = |error: tokio::task::JoinError| held("internal", error.to_string(), "see the log");
+pub(super) async fn find(
+    config: Arc<Config>,
+    attach: Attach,
+    index_peer: Option<String>,
+    turns: &Turns,
+) -> Result<Repo, Held> {
+    let unanswered = |error: Unanswered| repo::unanswered(&config, error);
     let rpc = {
         let config = config.clone();
-        tokio::task::spawn_blocking(move || way(&config, &attach)).await.map_err(failed)??
+        turns.take(repo::DEADLINE, move || way(&config, &attach)).await.map_err(unanswered)??
     };
     // As for ours: who answers, and whether it is well.
     let peer_id = look(&rpc).await.map_err(|error| not_reachable(&rpc, &error))?;
-    tokio::task::spawn_blocking(move || {
+    let here = config.clone();
+    let found = turns.take(repo::DEADLINE, move || {
+        let config = here;
         repo::belongs_here(&config, &peer_id, index_peer.as_deref())?;
         // As far as its config can be read, it is the config of a repo that was named, and is that node's.
         let (found, version) = repo::settings(&config.ipfs_path);
@@ -30,9 +38,8 @@ pub(super) async fn find(config: Arc<Config>, attach: Attach, index_peer: Option
         let warnings = care::warnings(&config.ipfs_path, &found, version, None, config.stop_grace);
         let repo = same.then(|| config.ipfs_path.clone());
         Ok(Repo { peer_id, program: None, rpc, repo, api: care::api(&found), warnings })
-    })
-    .await
-    .map_err(failed)?
+    });
+    found.await.map_err(unanswered)?
 }
 
 /// Why a Kubo that somebody else runs is not to be reached.
@@ -67,7 +74,7 @@ pub(super) fn with_secret(config: &Config, rpc: Rpc) -> Result<Rpc, Held> {
         let detail = format!("{} holds no secret for Kubo's RPC: {why}", file.display());
         held("secret_unusable", detail, "write one line into it, bearer:<token> or basic:<user>:<password>")
     };
-    let secret = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    let secret = outside::read_text(file).map_err(|error| unusable(error.to_string()))?;
     rpc.with_secret(&secret).ok_or_else(|| unusable("it has another form".to_owned()))
 }
 
@@ -75,7 +82,7 @@ pub(super) fn with_secret(config: &Config, rpc: Rpc) -> Result<Rpc, Held> {
 fn api_file(repo: &Path) -> Result<Address, Held> {
     let path = repo.join("api");
     let hint = "start that Kubo, or set attach to where its RPC is";
-    match std::fs::read_to_string(&path) {
+    match outside::read_text(&path) {
         Ok(text) => text.trim().parse().map_err(|wanted| {
             held("not_reachable", format!("{} says {:?}, and not {wanted}", path.display(), text.trim()), hint)
         }),

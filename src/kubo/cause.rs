@@ -31,9 +31,6 @@ const CAUSES: [(&str, &str, &str); 11] = [
     ("permission denied", "permission_denied", "give the repo's files to the user that runs ipfs-kitd"),
 ];
 
-/// The one cause that a look at the repo finds only by trying.
-pub(super) const INIT_FAILED: &str = "init_failed";
-
 /// Why a Kubo that ended with this code and these last lines of output would end so again.
 pub(super) fn permanent(code: Option<i32>, last_words: &[String]) -> Option<Held> {
     if code != Some(1) {

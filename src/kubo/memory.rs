@@ -3,12 +3,14 @@
 
 use super::address::Address;
 use super::process::{ChildState, Launch};
-use super::repo::Repo;
+use super::repo::{Found, Repo};
 use super::rpc::Rpc;
 use super::signs::Marks;
 use super::state::{Effect, Machine, Transition};
 use crate::config::Config;
 use crate::instance;
+use crate::janitor::evidence::Looks;
+use crate::outside::Turns;
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::event::KuboChange;
 use proto_msgs::kubo::{KuboExit, KuboMode, KuboReport, KuboState};
@@ -31,7 +33,13 @@ pub struct Memory {
     since: Timestamp,
     next_try: Option<(Duration, Timestamp)>,
     pub(super) machine: Machine,
+    /// What the next child is to be started on.
+    pub(super) found: Option<Found>,
     pub(super) repo: Option<Repo>,
+    /// For what touches the repo's files.
+    pub(super) turns: Turns,
+    /// What former looks saw of locks that one look alone can't judge.
+    pub(super) looks: Arc<Mutex<Looks>>,
     pub(super) version: Option<String>,
     pub(super) peers: Option<u64>,
     /// What the last look at the repo saw of what a person would change to mend it.
@@ -57,7 +65,10 @@ impl Memory {
             since: stopped.unwrap_or_else(Timestamp::now),
             next_try: None,
             machine,
+            found: None,
             repo: None,
+            turns: Turns::default(),
+            looks: Arc::default(),
             version: None,
             peers: None,
             marks: Marks::default(),

@@ -12,7 +12,9 @@ use super::memory::rpc_socket;
 use super::process::clean;
 use super::rpc::Rpc;
 use crate::config::Config;
+use crate::janitor::evidence::Looks;
 use crate::janitor::start;
+use crate::outside::{self, Unanswered};
 use crate::snapshot::atomic;
 use proto_msgs::doctor::Finding;
 use proto_msgs::kubo::Held;
@@ -24,6 +26,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// For a look at the repo; a file system that takes longer, such as a network one that is gone, may never answer.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// For `ipfs init`.
 const INIT_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -53,9 +57,38 @@ pub struct Repo {
     pub warnings: Vec<Finding>,
 }
 
-/// Checks program, repo and lock, and makes the repo where that is allowed. Blocks: `ipfs init` takes a moment.
-/// `index_peer` is the node that the index remembers.
-pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> {
+/// What a look has found: a repo that may be started, or made.
+#[derive(Debug)]
+pub struct Found {
+    program: PathBuf,
+    rpc: Rpc,
+    plan: Plan,
+}
+
+#[derive(Debug)]
+enum Plan {
+    /// The repo of this node is there.
+    Take(String),
+    /// There is to be one.
+    Init,
+    /// Our own init was cut short by the end of the daemon or of the machine, before the repo was complete ...
+    InitAgain,
+    /// ... or after that.
+    Finish,
+}
+
+impl Found {
+    /// How long [`ready`] may take.
+    pub fn deadline(&self) -> Duration {
+        match self.plan {
+            Plan::Take(_) => DEADLINE,
+            Plan::Init | Plan::InitAgain | Plan::Finish => INIT_DEADLINE + DEADLINE,
+        }
+    }
+}
+
+/// Checks program, repo and lock. Blocks. `index_peer` is the node that the index remembers; `looks` what former looks saw.
+pub fn look(config: &Config, index_peer: Option<&str>, looks: &mut Looks) -> Result<Found, Held> {
     let program = find_program(&config.kubo)?;
     let repo = config.ipfs_path.as_path();
     let node = read_node(&config.node_file())?;
@@ -71,19 +104,16 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
             Some(_) => {}
         }
     }
-    start::clear(repo)?;
-    // Our own init was cut short by the end of the daemon or of the machine.
+    start::clear(repo, looks)?;
     let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none() && node.repo.as_deref() == Some(repo));
-    let peer_id = match present {
-        Some(_) if half_made && !is_complete(repo) => {
-            // Aside and not away: it holds a private key, though one that never was in use.
-            let aside = std::fs::rename(repo.join("config"), repo.join("config.unfinished"));
-            aside.map_err(|error| init_failed(repo, &format!("cannot set its unfinished config aside: {error}")))?;
-            init(config, &program)?
+    let plan = match present {
+        Some(_) if half_made && !is_complete(repo) => Plan::InitAgain,
+        Some(_) if half_made => Plan::Finish,
+        Some(peer_id) => {
+            note(config, node, &peer_id, Some(repo.to_owned()))?;
+            Plan::Take(peer_id)
         }
-        Some(_) if half_made => finish(config)?,
-        Some(peer_id) => peer_id,
-        None if half_made || is_empty(repo) => init(config, &program)?,
+        None if half_made || is_empty(repo) => Plan::Init,
         None => {
             return Err(held(
                 "repo_unknown",
@@ -92,13 +122,30 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
             ));
         }
     };
-    note(config, node, &peer_id, Some(repo.to_owned()))?;
+    // Also on our own socket: API.Authorizations of the repo's config hold for every listener.
+    let rpc = attach::with_secret(config, Rpc::new(Address::Unix(rpc_socket(config))))?;
+    Ok(Found { program, rpc, plan })
+}
+
+/// Makes the repo, where there is to be one, and says how its Kubo is started. Blocks: `ipfs init` takes a moment.
+pub fn ready(config: &Config, Found { program, rpc, plan }: Found) -> Result<Repo, Held> {
+    let repo = config.ipfs_path.as_path();
+    let peer_id = match plan {
+        Plan::Take(peer_id) => peer_id,
+        Plan::Init => init(config, &program)?,
+        Plan::InitAgain => {
+            // Aside and not away: it holds a private key, though one that never was in use.
+            let aside = std::fs::rename(repo.join("config"), repo.join("config.unfinished"));
+            aside.map_err(|error| init_failed(repo, &format!("cannot set its unfinished config aside: {error}")))?;
+            init(config, &program)?
+        }
+        Plan::Finish => finish(config)?,
+    };
     let (found, version) = settings(repo);
     Ok(Repo {
         peer_id,
         program: Some(program),
-        // Also on our own socket: API.Authorizations of the repo's config hold for every listener.
-        rpc: attach::with_secret(config, Rpc::new(Address::Unix(rpc_socket(config))))?,
+        rpc,
         repo: Some(repo.to_owned()),
         api: care::api(&found),
         warnings: care::warnings(repo, &found, version, Some(&config.kubo_args), config.stop_grace),
@@ -107,8 +154,8 @@ pub fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> 
 
 /// The repo's config and its version, as far as they can be read.
 pub(super) fn settings(repo: &Path) -> (serde_json::Value, u32) {
-    let config = std::fs::read(repo.join("config")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let version = std::fs::read_to_string(repo.join("version")).ok().and_then(|text| text.trim().parse().ok());
+    let config = outside::read(&repo.join("config")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let version = outside::read_text(&repo.join("version")).ok().and_then(|text| text.trim().parse().ok());
     (config.unwrap_or_default(), version.unwrap_or(0))
 }
 
@@ -144,6 +191,19 @@ pub fn held(cause: &str, detail: impl Into<String>, hint: impl Into<String>) -> 
     Held { cause: cause.to_owned(), detail: detail.into(), hint: hint.into() }
 }
 
+/// Why a look, or the making of a repo, has brought nothing.
+pub(super) fn unanswered(config: &Config, error: Unanswered) -> Held {
+    let repo = config.ipfs_path.display();
+    match error {
+        Unanswered::Late(_) => held(
+            "repo_unresponsive",
+            format!("looking at the repo {repo} brought {error}"),
+            "see whether the file systems of the repo, the data dir and Kubo's program are mounted and alive; the start follows by itself",
+        ),
+        Unanswered::Failed(error) => held("internal", format!("looking at the repo failed: {error}"), "see the log"),
+    }
+}
+
 pub(super) fn find_program(kubo: &Path) -> Result<PathBuf, Held> {
     let executable = |path: &Path| {
         std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
@@ -175,7 +235,7 @@ fn read_node(path: &Path) -> Result<Option<Node>, Held> {
             "if the repo is the one that this data dir was made with, remove the file, and it is written anew; otherwise restore it",
         )
     };
-    match std::fs::read(path) {
+    match outside::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| unreadable(e.to_string())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(error.to_string())),
@@ -224,21 +284,27 @@ fn read_peer(repo: &Path) -> Result<Option<String>, Held> {
         peer_id: String,
     }
     let path = repo.join("config");
-    let unreadable = |why: String| {
-        held(
-            "repo_unreadable",
-            format!("cannot read {}: {why}", path.display()),
-            "mend the repo's config file or its permissions",
-        )
-    };
-    match std::fs::read(&path) {
-        Ok(bytes) => {
-            let config: KuboConfig = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
-            Ok(Some(config.identity.peer_id))
+    let config: KuboConfig = match outside::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| unreadable(&path, &e.into()))?,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
         }
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(unreadable(error.to_string())),
+        Err(error) => return Err(unreadable(&path, &error)),
+    };
+    // Kubo waits at a pipe without end.
+    let version = repo.join("version");
+    match outside::read(&version) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unreadable(&version, &error)),
+        _ => Ok(Some(config.identity.peer_id)),
     }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Held {
+    held(
+        "repo_unreadable",
+        format!("cannot read {}: {error}", path.display()),
+        "mend that file of the repo, or its permissions",
+    )
 }
 
 fn missing(config: &Config, remembered: &str) -> Held {
@@ -295,12 +361,14 @@ fn finish(config: &Config) -> Result<String, Held> {
     // `node.json` must not outlive the repo that it speaks of in a power cut.
     let synced = File::open(repo).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
     synced.map_err(|error| failed("put it on disk", error))?;
-    read_peer(repo)?.ok_or_else(|| init_failed(repo, "it made no config"))
+    let peer_id = read_peer(repo)?.ok_or_else(|| init_failed(repo, "it made no config"))?;
+    note(config, None, &peer_id, Some(repo.to_owned()))?;
+    Ok(peer_id)
 }
 
 fn rpc_off_tcp(repo: &Path) -> io::Result<()> {
     let path = repo.join("config");
-    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let mut config: serde_json::Value = serde_json::from_slice(&outside::read(&path)?)?;
     if let Some(addresses) = config.get_mut("Addresses").and_then(serde_json::Value::as_object_mut) {
         addresses.insert("API".into(), serde_json::Value::Array(Vec::new()));
     }
@@ -337,6 +405,10 @@ mod tests {
         std::fs::create_dir_all(&config.ipfs_path).expect("made");
         let text = format!("{{\"Identity\":{{\"PeerID\":\"{peer}\"}}}}");
         std::fs::write(config.ipfs_path.join("config"), text).expect("written");
+    }
+
+    fn prepare(config: &Config, index_peer: Option<&str>) -> Result<Repo, Held> {
+        ready(config, look(config, index_peer, &mut Looks::default())?)
     }
 
     fn cause(result: Result<Repo, Held>) -> String {
@@ -457,6 +529,29 @@ mod tests {
         std::fs::write(config.ipfs_path.join("repo.lock"), "{\"OwnerPID\":1}\n").expect("written");
         assert_eq!(cause(prepare(&config, None)), "lock_unknown");
         assert_eq!(read_node(&config.node_file()).expect("read"), None);
+    }
+
+    #[test]
+    fn a_pipe_in_a_files_place_is_told_and_not_waited_for() {
+        for name in ["config", "version"] {
+            let (_dir, config) = place();
+            repo_of(&config, "Old");
+            let pipe = config.ipfs_path.join(name);
+            let _ = std::fs::remove_file(&pipe);
+            nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("made");
+            let held = prepare(&config, None).expect_err("held");
+            let detail = format!("cannot read {}: it is a pipe and no regular file", pipe.display());
+            assert_eq!((held.cause.as_str(), held.detail), ("repo_unreadable", detail));
+        }
+        let (_dir, mut config) = place();
+        let pipe = config.data_dir.join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        config.api_auth_file = Some(pipe.clone());
+        let held = prepare(&config, None).expect_err("held");
+        assert!(held.cause == "secret_unusable" && held.detail.contains("it is a pipe"), "{}", held.detail);
+        // A repo that is one.
+        (config.api_auth_file, config.ipfs_path) = (None, pipe);
+        assert_eq!(cause(prepare(&config, None)), "repo_unknown");
     }
 
     #[test]

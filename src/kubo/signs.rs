@@ -4,6 +4,7 @@
 use super::actor::{ChildChanged, Happened, Kubo, Peers, Probed};
 use super::memory::Memory;
 use super::process::ChildState;
+use super::repo::DEADLINE;
 use super::rpc::{Rpc, RpcError};
 use super::state::Event;
 use crate::board::Board;
@@ -93,7 +94,8 @@ pub(super) async fn watch_cause(
         if board.kubo.borrow().state != KuboState::Held || config.attach.is_some() {
             continue;
         }
-        let Ok(now) = tokio::task::spawn_blocking(move || marks(&config)).await else { continue };
+        let turns = memory.lock().unwrap_or_else(PoisonError::into_inner).turns.clone();
+        let Ok(now) = turns.take(DEADLINE, move || marks(&config)).await else { continue };
         // As of the last look at the repo: a change since then was not seen by it.
         let before = std::mem::replace(&mut memory.lock().unwrap_or_else(PoisonError::into_inner).marks, now);
         if now != before && me.tell(Happened(Event::CauseChanged)).await.is_err() {

@@ -6,7 +6,6 @@
 //! hang limit is restarted; one that was never ready is waited for. A Kubo that somebody else runs is followed and never
 //! touched.
 
-use super::cause;
 use super::health::{self, Health};
 use super::restart::Restarts;
 pub use super::step::{Effect, Event, Limits, Transition, Want};
@@ -166,7 +165,7 @@ impl Machine {
                     None => self.try_start_as_asked(),
                 }
             }
-            Event::Judged(judgement) => self.judged(judgement, now, jitter),
+            Event::Judged(judgement) => self.judged(judgement, now),
             Event::Spawned => self.spawned(now, limits),
             Event::NotSpawned(held) => {
                 self.pending = None;
@@ -220,7 +219,7 @@ impl Machine {
         self.try_start()
     }
 
-    fn judged(&mut self, judgement: Result<(), Held>, now: Duration, jitter: f64) -> Vec<Effect> {
+    fn judged(&mut self, judgement: Result<(), Held>, now: Duration) -> Vec<Effect> {
         if self.pending != Some(Effect::Judge) {
             return Vec::new();
         }
@@ -228,7 +227,6 @@ impl Machine {
         let asked = std::mem::take(&mut self.asked);
         match judgement {
             _ if self.want != Want::Run => self.stopped(),
-            Err(held) if held.cause == cause::INIT_FAILED => self.hold_after_a_try(held, now, jitter),
             // Looking is cheap, and the cause may have gone.
             Err(held) => self.hold(held, now + JUDGE_AGAIN, false),
             Ok(()) if !self.ours => {
@@ -355,11 +353,12 @@ impl Machine {
         if self.child.is_some() && self.ours {
             let (cause, evidence) = self.why_stopping();
             self.terminate(now, limits, cause, evidence)
-        } else if self.pending.is_some() {
-            // The answer to what is pending finds out that nobody wants it any more.
+        } else if self.pending == Some(Effect::Spawn) {
+            // Its answer finds out that nobody wants it any more.
             Vec::new()
         } else {
-            self.child = None;
+            // A look is not waited for: it changes nothing that a stop is about, and it may hang.
+            (self.child, self.pending, self.asked) = (None, None, false);
             self.stopped()
         }
     }
@@ -507,6 +506,29 @@ mod tests {
         at(&mut m, 1, Event::Judged(Ok(())));
         assert_eq!(at(&mut m, 2, Event::StopAsked), []);
         assert_eq!(at(&mut m, 3, Event::Spawned), [Effect::Terminate]);
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_look() {
+        for (event, next) in [(Event::StopAsked, vec![Effect::Judge]), (Event::DaemonEnds, vec![])] {
+            let mut m = Machine::new();
+            assert_eq!(at(&mut m, 0, Event::Timer), [Effect::Judge]);
+            assert_eq!(at(&mut m, 1, event), []);
+            assert_eq!((m.state(), m.is_at_rest(), m.timer()), (KuboState::Stopped, true, None));
+            assert_eq!(at(&mut m, 2, Event::Judged(Ok(()))), [], "it comes too late");
+            assert_eq!(at(&mut m, 3, Event::StartAsked), next);
+        }
+    }
+
+    #[test]
+    fn a_repo_that_cannot_be_made_is_tried_as_slowly_as_crashes() {
+        let mut m = Machine::new();
+        for (now, next) in [(0, 200), (200, 1200)] {
+            at(&mut m, now, Event::Timer);
+            assert_eq!(at(&mut m, now, Event::Judged(Ok(()))), [Effect::Spawn]);
+            at(&mut m, now, Event::NotSpawned(because("init_failed")));
+            assert_eq!((m.state(), m.next_try()), (KuboState::Held, Some(Duration::from_millis(next))));
+        }
     }
 
     #[test]

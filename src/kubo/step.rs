@@ -29,7 +29,7 @@ pub enum Event {
     Judged(Result<(), Held>),
     /// There is a child.
     Spawned,
-    /// There is none, because the program cannot be started.
+    /// There is none, because the repo cannot be made or the program cannot be started.
     NotSpawned(Held),
     /// The API answered with the expected PeerID, and the repo is usable.
     ProbeGood,
@@ -53,7 +53,7 @@ pub enum Event {
 pub enum Effect {
     /// Look at lock, repo and program, and answer with [`Event::Judged`].
     Judge,
-    /// Start the child.
+    /// Make the repo, where there is to be one, and start the child.
     Spawn,
     /// Send the one stop signal.
     Terminate,

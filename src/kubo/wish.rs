@@ -2,6 +2,7 @@
 //! exactly while Kubo is to stay stopped, and says since when.
 
 use crate::config::Config;
+use crate::outside;
 use crate::snapshot::atomic;
 use jiff::Timestamp;
 use std::fs::File;
@@ -23,7 +24,7 @@ fn path(config: &Config) -> PathBuf {
 
 /// Since when Kubo is to stay stopped, if it is.
 pub fn stopped(config: &Config) -> Option<Timestamp> {
-    let text = match std::fs::read_to_string(path(config)) {
+    let text = match outside::read_text(&path(config)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         read => read.unwrap_or_default(),
     };

@@ -84,6 +84,8 @@ fn mends(cause: &str, kubo: &KuboReport, daemon: &DaemonReport) -> Option<String
         "lock_live" => "ipfs-kitctl lock check".to_owned(),
         "lock_unknown" => "ipfs-kitctl lock clean --dry-run".to_owned(),
         "repo_missing" | "repo_read_only" => format!("findmnt --target {repo}"),
+        // It reads the kernel's table alone: a look at the repo would hang as the daemon's did.
+        "repo_unresponsive" => "findmnt --real".to_owned(),
         "repo_unknown" | "repo_unreadable" => format!("ls -la {repo}"),
         "repo_changed" => "ipfs-kitctl config show".to_owned(),
         "repo_too_new" => "ipfs version --all".to_owned(),

@@ -4,7 +4,8 @@ use crate::kit::{Kit, built, identity_cid};
 use crate::kubo::kill_kubo;
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::Condition;
-use proto_msgs::kubo::{KuboStart, KuboState};
+use proto_msgs::doctor::Doctor;
+use proto_msgs::kubo::{KuboStart, KuboState, KuboStop};
 use proto_msgs::pin::PinAdd;
 use serde_json::json;
 
@@ -61,6 +62,30 @@ fn s3_a_missing_program_is_held_with_its_name_and_starts_by_itself_once_it_is_th
     assert_eq!(kit.ctl(&["kubo", "status"]).code, Some(3));
     std::os::unix::fs::symlink(built("fake-kubo"), &link).expect("linked");
     kit.wait(Condition::KuboRunning);
+}
+
+#[test]
+fn a_repo_whose_file_system_does_not_answer_is_held_delays_no_stop_and_is_started_when_it_is_back() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.stop();
+    // As a network file system that is gone: the look does not come back.
+    let hang = kit.hang_at("kubo.look");
+    assert_eq!(kit.start().stop().code(), Some(0));
+    kit.start();
+    let status = kit.until("held", |s| s.kubo.state == KuboState::Held);
+    let held = status.kubo.held.expect("a cause");
+    assert_eq!(held.cause, "repo_unresponsive");
+    assert!(held.detail.contains(&kit.repo().display().to_string()), "{}", held.detail);
+    let findings = kit.call(Doctor {}).findings;
+    assert!(findings.iter().any(|found| found.cause == "repo_unresponsive" && found.command.is_some()), "{findings:?}");
+    assert_eq!(kit.stop().code(), Some(0));
+    assert!(!kit.log().contains("did not stop"), "{}", kit.log());
+    kit.start();
+    kit.call(KuboStop {});
+    assert_eq!(kit.status().kubo.state, KuboState::Stopped);
+    hang.end();
+    assert_eq!(kit.call(KuboStart {}).state, KuboState::Running);
 }
 
 #[test]
