@@ -108,6 +108,8 @@ pub struct LockFile {
     pub action: LockAction,
     /// ... but only with `force`.
     pub needs_force: bool,
+    /// What to do about it, for people; `null` where nothing is.
+    pub hint: Option<String>,
 }
 
 /// The verdicts.

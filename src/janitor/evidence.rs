@@ -4,7 +4,7 @@ use super::facts::{Answer, CONTENT, Content, Directory, Evidence, Holder, Kernel
 use super::hold;
 use super::places::{Places, Site};
 use super::verdict::{self, Judgement};
-use super::{address, kernel, processes};
+use super::{address, advice, kernel, processes};
 use jiff::Timestamp;
 use nix::libc;
 use proto_msgs::lock::{LockFile, LockReport, LockRole, Verdict};
@@ -38,22 +38,29 @@ impl Identity {
 
 /// The directories that were seen, and since when each has been as it is: a directory's owner shows by renewing it.
 #[derive(Debug, Default)]
-pub struct Looks(HashMap<PathBuf, (Identity, Instant)>);
+pub struct Looks(HashMap<PathBuf, Look>);
+
+/// What the first look saw, and when it was.
+#[derive(Debug)]
+struct Look {
+    identity: Identity,
+    at: Instant,
+    time: Timestamp,
+}
 
 impl Looks {
-    /// How long it has been known so; `None` at the first look.
-    fn known(&mut self, path: &Path, identity: Option<Identity>) -> Option<Duration> {
-        let Some(identity) = identity else {
-            self.0.remove(path);
-            return None;
-        };
-        match self.0.get(path) {
-            Some((same, since)) if *same == identity => Some(since.elapsed()),
-            _ => {
-                self.0.insert(path.to_owned(), (identity, Instant::now()));
-                None
-            }
+    /// Since when it has been known so, and how long that is.
+    fn known(&mut self, path: &Path, identity: Identity) -> (Timestamp, Duration) {
+        let new = || Look { identity, at: Instant::now(), time: Timestamp::now() };
+        let first = self.0.entry(path.to_owned()).or_insert_with(new);
+        if first.identity != identity {
+            *first = new();
         }
+        (first.time, first.at.elapsed())
+    }
+
+    fn forget(&mut self, path: &Path) {
+        self.0.remove(path);
     }
 }
 
@@ -98,9 +105,10 @@ impl Found {
             holder_pid,
             holder: holder_pid.and_then(processes::program),
             ours,
-            evidence: judged.reasons,
+            evidence: judged.reasons.clone(),
             action: judged.action,
             needs_force: judged.needs_force,
+            hint: advice::of(self, &judged).filter(|_| !ours),
         }
     }
 }
@@ -134,10 +142,11 @@ pub fn lock(site: &Site, looks: &mut Looks) -> Found {
     } else {
         stores
     };
-    if let Kind::Directory(directory) = &mut found.evidence.kind {
-        directory.known = looks.known(&site.lock, found.identity);
-    } else {
-        looks.known(&site.lock, None);
+    match (&mut found.evidence.kind, found.identity) {
+        (Kind::Directory(directory), Some(identity)) => {
+            (directory.since, directory.known) = looks.known(&site.lock, identity);
+        }
+        _ => looks.forget(&site.lock),
     }
     let content = match &found.evidence.kind {
         Kind::File(content) if content.size > 0 => Some(content),
@@ -319,8 +328,8 @@ fn open(path: &Path) -> Opened {
     if kind.is_dir() {
         return match path.read_dir() {
             Ok(mut entries) => {
-                let empty = entries.next().is_none();
-                special(Kind::Directory(Directory { empty, written: written(&found), known: None }))
+                let (empty, written) = (entries.next().is_none(), written(&found));
+                special(Kind::Directory(Directory { empty, written, since: Timestamp::now(), known: Duration::ZERO }))
             }
             Err(error) => Opened::failed(&error),
         };
@@ -356,7 +365,7 @@ mod tests {
     impl Looks {
         /// As if every first look lay so much further back.
         pub(in crate::janitor) fn age(&mut self, by: Duration) {
-            self.0.values_mut().for_each(|(_, since)| *since = since.checked_sub(by).expect("a clock that runs"));
+            self.0.values_mut().for_each(|look| look.at = look.at.checked_sub(by).expect("a clock that runs"));
         }
     }
 
@@ -439,16 +448,18 @@ mod tests {
     fn a_directory_is_known_from_its_first_look_until_it_changes() {
         let dir = tempfile::tempdir().expect("a temp dir");
         let path = dir.path().join("repo.lock");
-        let identity = || path.symlink_metadata().ok().map(|found| Identity::of(&found));
+        let identity = || Identity::of(&path.symlink_metadata().expect("there"));
         let mut looks = Looks::default();
+        let day = Duration::from_secs(86400);
         std::fs::create_dir(&path).expect("made");
-        assert_eq!(looks.known(&path, identity()), None);
-        assert!(looks.known(&path, identity()).is_some());
+        assert!(looks.known(&path, identity()).1 < day);
+        looks.age(day);
+        assert!(looks.known(&path, identity()).1 >= day);
         let renewed = std::fs::FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH);
         File::open(&path).and_then(|dir| dir.set_times(renewed)).expect("renewed");
-        assert_eq!(looks.known(&path, identity()), None);
-        assert!(looks.known(&path, identity()).is_some());
-        assert_eq!(looks.known(&path, None), None);
-        assert_eq!(looks.known(&path, identity()), None, "it was gone meanwhile");
+        assert!(looks.known(&path, identity()).1 < day);
+        looks.age(day);
+        looks.forget(&path);
+        assert!(looks.known(&path, identity()).1 < day, "it was gone meanwhile");
     }
 }

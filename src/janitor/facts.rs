@@ -43,8 +43,10 @@ pub struct Directory {
     pub empty: bool,
     /// When it was changed last.
     pub written: Timestamp,
-    /// How long it has been known, unchanged, by a clock that stands still while the machine sleeps. `None` at the first look.
-    pub known: Option<Duration>,
+    /// Since when it has been known as it is: the first look ...
+    pub since: Timestamp,
+    /// ... and how long that is, by a clock that stands still while the machine sleeps and that nobody sets.
+    pub known: Duration,
 }
 
 /// Who holds a lock.

@@ -4,11 +4,12 @@
 //!   places ──► evidence ──► verdict ──► clean ── under ──► hold
 //!   (which)    (looks)      (pure)      (acts)             (the lock that is judged)
 //! ```
-//! `kernel`, `processes` and `address` are where evidence comes from, `facts` what it is made of. Kubo's start calls [`start::clear`]; the actor looks, cleans
+//! `kernel`, `processes` and `address` are where evidence comes from, `facts` what it is made of; `advice` says what helps. Kubo's start calls [`start::clear`]; the actor looks, cleans
 //! and publishes on a slow timer and for clients; `wait` is for who waits for a free repo.
 
 pub mod actor;
 mod address;
+mod advice;
 pub mod clean;
 pub mod evidence;
 mod facts;

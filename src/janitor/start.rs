@@ -1,8 +1,9 @@
 //! Before a start of Kubo: what is proven dead is cleaned, and what else is in the way is told with what to do about it.
 
+use super::advice;
 use super::clean::{self, How, Outcome};
 use super::evidence::{self, Looks};
-use super::facts::{Holder, Kernel, Kind};
+use super::facts::{Holder, Kernel};
 use super::places::Places;
 use super::processes;
 use proto_msgs::kubo::Held;
@@ -22,34 +23,19 @@ pub fn clear(repo: &Path, looks: &mut Looks) -> Result<(), Held> {
 fn held(outcome: &Outcome) -> Held {
     let (found, judged) = (&outcome.found, &outcome.judged);
     let path = found.path.display();
-    let by_itself = "the start follows by itself";
-    let held = |cause: &str, detail: String, hint: String| Held { cause: cause.to_owned(), detail, hint };
-    if found.evidence.role == LockRole::Socket && judged.verdict == Verdict::Live {
-        let hint = "end the program that listens there, or give Kubo another address (`ipfs config Addresses.API`, `Addresses.Gateway`)";
-        return held("address_in_use", format!("{path} is in use by {}", holder(found)), hint.to_owned());
-    }
-    if judged.verdict == Verdict::Live {
-        let hint = format!("stop the other Kubo or wait (`ipfs-kitctl lock wait`): {by_itself} once the repo is free");
-        return held("lock_live", format!("{path} is held by {}", holder(found)), hint);
-    }
-    let detail = format!("{path} is in the way: {}", outcome.why());
-    let sure = "`ipfs-kitctl lock check` shows the evidence; make sure that no Kubo runs on this repo, anywhere, then";
-    let hint = match &found.evidence.kind {
-        Kind::Directory(_) if judged.needs_force => {
-            let later = "the daemon looks again by itself and removes it once it is proven dead; at once:";
-            format!("{later} {sure} `ipfs-kitctl lock clean --force`")
-        }
-        _ if judged.needs_force => format!("{sure} `ipfs-kitctl lock clean --force` settles it, and {by_itself}"),
-        Kind::Unreadable(_) => {
-            format!("give {path} to the user that runs ipfs-kitd, readable and writable; {by_itself}")
-        }
-        _ if judged.verdict == Verdict::Dead => format!("{sure} mend that or remove the file by hand, and {by_itself}"),
-        Kind::File(_) | Kind::Directory(_) => {
-            format!("{sure} end what the evidence names or move {path} away by hand, and {by_itself}")
-        }
-        _ => format!("{sure} move {path} away by hand, and {by_itself}"),
+    let held = |cause: &str, detail: String| {
+        let hint = match judged.verdict {
+            // It could not be cleaned.
+            Verdict::Dead => format!("mend that, or move {path} away by hand, and the start follows by itself"),
+            _ => advice::of(found, judged).unwrap_or_default(),
+        };
+        Held { cause: cause.to_owned(), detail, hint }
     };
-    held("lock_unknown", detail, hint)
+    match (judged.verdict, found.evidence.role) {
+        (Verdict::Live, LockRole::Socket) => held("address_in_use", format!("{path} is in use by {}", holder(found))),
+        (Verdict::Live, _) => held("lock_live", format!("{path} is held by {}", holder(found))),
+        _ => held("lock_unknown", format!("{path} is in the way: {}", outcome.why())),
+    }
 }
 
 fn holder(found: &evidence::Found) -> String {
@@ -59,5 +45,29 @@ fn holder(found: &evidence::Found) -> String {
             None => format!("PID {pid}"),
         },
         _ => "a process that can't be seen from here".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn what_needs_two_looks_is_cleaned_by_a_later_try_which_knows_of_the_first() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let lock = dir.path().join("repo.lock");
+        for time in [SystemTime::now() - Duration::from_secs(200), SystemTime::now() + Duration::from_secs(86400)] {
+            std::fs::create_dir(&lock).expect("made");
+            let times = std::fs::FileTimes::new().set_modified(time);
+            std::fs::File::open(&lock).and_then(|dir| dir.set_times(times)).expect("dated");
+            let mut looks = Looks::default();
+            let first = clear(dir.path(), &mut looks).expect_err("held");
+            assert_eq!(clear(dir.path(), &mut looks), Err(first.clone()), "nothing new, and nothing else is said");
+            assert!(first.cause == "lock_unknown" && first.hint.contains("the daemon looks again"), "{first:?}");
+            looks.age(Duration::from_secs(101));
+            assert_eq!(clear(dir.path(), &mut looks), Ok(()));
+            assert!(!lock.exists());
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// js-ipfs gives up a lock that was not renewed for so long; it renews its own every 10 s.
 pub const JS_STALE: Duration = Duration::from_secs(20);
 /// A directory has to be unchanged for so long before its owner can be dead: several times the above.
-const JS_OLD: SignedDuration = SignedDuration::from_secs(100);
+const JS_OLD: Duration = Duration::from_secs(100);
 /// The kernel counts a process's start in hundredths of a second, and clocks are slewed meanwhile.
 const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 /// As much of it as is shown.
@@ -192,24 +192,25 @@ fn js_lock(seen: &Evidence, directory: &Directory) -> Judgement {
     if !directory.empty {
         case.forbids("it is not empty, so js-ipfs has not made it");
     }
-    let written = short(directory.written);
-    let age = seen.now.duration_since(directory.written);
-    if age <= SignedDuration::try_from(JS_STALE).unwrap_or(JS_OLD) {
-        case.forbids(format!("it was changed at {written}, as js-ipfs does every 10 s while it lives"));
-    } else if age <= JS_OLD {
-        case.doubts(format!("it was changed at {written}, less than {} s ago", JS_OLD.as_secs()));
+    let (written, since) = (short(directory.written), short(directory.since));
+    // A time that is yet to come is another clock's and shows no life, nor does a clock that was set back meanwhile: what looks
+    // have seen counts as well.
+    let by_clock = Duration::try_from(seen.now.duration_since(directory.written)).unwrap_or_default();
+    let unchanged = by_clock.max(directory.known);
+    let ahead = if directory.written > seen.now { ", which is yet to come" } else { "" };
+    let changed = format!("it says that it was changed at {written}{ahead}");
+    if unchanged <= JS_STALE {
+        case.forbids(format!("{changed}, and a js-ipfs that lives changes it every 10 s"));
+    } else if unchanged <= JS_OLD {
+        case.doubts(format!("{changed}, and it has to be unchanged for {} s", JS_OLD.as_secs()));
     } else {
-        case.proves(format!("it was last changed at {written}"));
+        case.proves(changed);
     }
-    match directory.known {
-        Some(known) if known > JS_STALE => {
-            case.proves(format!("it did not change in more than {} s between two looks", JS_STALE.as_secs()));
-        }
-        Some(known) => {
-            let left = JS_STALE.saturating_sub(known).as_secs() + 1;
-            case.doubts(format!("it has been known for too short; look again in {left} s"));
-        }
-        None => case.doubts(format!("this is the first look; look again in {} s", JS_STALE.as_secs() + 1)),
+    if directory.known > JS_STALE {
+        case.proves(format!("it has not changed since {since}, the first look at it"));
+    } else {
+        let wait = JS_STALE.as_secs() + 1;
+        case.doubts(format!("the first look at it was at {since}; another one {wait} s later can tell more"));
     }
     case.close(seen.role, LockAction::Rmdir)
 }
@@ -382,10 +383,14 @@ mod tests {
         Evidence { signs: Some(signs), ..lock }
     }
 
-    fn js(empty: bool, age: i64, known: Option<u64>) -> Evidence {
-        let known = known.map(Duration::from_secs);
-        let directory = Directory { empty, written: at(5000 - age), known };
+    fn js(empty: bool, age: i64, known: u64) -> Evidence {
+        let directory = directory(empty, age, known);
         Evidence { kind: Kind::Directory(directory), kernel: Kernel::NotAsked, ..dead() }
+    }
+
+    fn directory(empty: bool, age: i64, known: u64) -> Directory {
+        let since = at(5000 - known.cast_signed());
+        Directory { empty, written: at(5000 - age), since, known: Duration::from_secs(known) }
     }
 
     fn signs(change: impl FnOnce(&mut Signs)) -> Evidence {
@@ -463,15 +468,24 @@ mod tests {
 
     #[test]
     fn a_js_directory_is_dead_when_it_is_old_and_two_looks_find_it_unchanged() {
-        assert_eq!(judged(&js(true, 101, Some(21))), DEAD);
-        assert_eq!(judged(&js(true, 101, Some(20))), ASKS);
-        assert_eq!(judged(&js(true, 101, None)), ASKS);
-        assert_eq!(judged(&js(true, 100, Some(21))), ASKS);
-        assert_eq!(judged(&js(true, 20, Some(21))), NEVER, "js-ipfs may have renewed it");
-        assert_eq!(judged(&js(true, -50, Some(21))), NEVER, "a clock was set back");
-        assert_eq!(judged(&js(false, 101, Some(21))), NEVER);
-        let first = judge(&js(true, 101, None)).doubts.join(" ");
-        assert!(first.contains("look again in 21 s"), "{first}");
+        assert_eq!(judged(&js(true, 101, 21)), DEAD);
+        assert_eq!(judged(&js(true, 101, 20)), ASKS);
+        assert_eq!(judged(&js(true, 101, 0)), ASKS);
+        assert_eq!(judged(&js(true, 100, 21)), ASKS);
+        assert_eq!(judged(&js(true, 20, 20)), NEVER, "js-ipfs may have renewed it");
+        assert_eq!(judged(&js(false, 101, 21)), NEVER);
+        let first = judge(&js(true, 101, 0)).doubts.join(" ");
+        assert!(first.contains("another one 21 s later"), "{first}");
+    }
+
+    #[test]
+    fn a_js_directory_whose_time_is_yet_to_come_is_judged_by_the_looks_alone() {
+        for ahead in [-50, -100_000_000] {
+            assert_eq!(judged(&js(true, ahead, 0)), NEVER);
+            assert_eq!(judged(&js(true, ahead, 20)), NEVER);
+            assert_eq!(judged(&js(true, ahead, 21)), ASKS, "force settles it");
+            assert_eq!(judged(&js(true, ahead, 101)), DEAD);
+        }
     }
 
     #[test]
@@ -571,9 +585,8 @@ mod tests {
     fn any_kind() -> impl Strategy<Value = Kind> {
         let file = (prop_oneof![Just(0), 1..2_u64 << 30], -9000..9000_i64)
             .prop_map(|(size, written)| Kind::File(Content { size, text: Vec::new(), written: at(written) }));
-        let directory = (any::<bool>(), 0..9000_i64, prop::option::of(0..60_u64)).prop_map(|(empty, age, known)| {
-            Kind::Directory(Directory { empty, written: at(5000 - age), known: known.map(Duration::from_secs) })
-        });
+        let directory = (any::<bool>(), -200..400_i64, 0..200_u64)
+            .prop_map(|(empty, age, known)| Kind::Directory(directory(empty, age, known)));
         let rest = vec![Kind::Absent, Kind::Socket, Kind::Other("a pipe"), Kind::Unreadable("EACCES".to_owned())];
         prop_oneof![file, directory, prop::sample::select(rest)]
     }
@@ -647,8 +660,8 @@ mod tests {
                 (Kind::Directory(directory), LockRole::RepoLock, Some(signs)) => {
                     directory.empty
                         && quiet(&signs.api)
-                        && at(5000).duration_since(directory.written) > SignedDuration::from_secs(100)
-                        && directory.known.is_some_and(|known| known > Duration::from_secs(20))
+                        && (directory.written < at(4900) || directory.known > Duration::from_secs(100))
+                        && directory.known > Duration::from_secs(20)
                 }
                 (Kind::File(_), LockRole::Address, _) => matches!(seen.answer, Answer::Refused(_)),
                 (Kind::File(_), LockRole::Leftover, _) | (Kind::Socket, LockRole::Socket, _) => true,

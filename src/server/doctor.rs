@@ -81,8 +81,7 @@ fn mends(cause: &str, kubo: &KuboReport, daemon: &DaemonReport) -> Option<String
     let repo = kubo.repo.as_deref().map_or_else(|| "<repo>".to_owned(), quoted);
     let data_dir = quoted(&daemon.data_dir);
     Some(match cause {
-        "lock_live" => "ipfs-kitctl lock check".to_owned(),
-        "lock_unknown" => "ipfs-kitctl lock clean --dry-run".to_owned(),
+        "lock_live" | "lock_unknown" => "ipfs-kitctl lock check".to_owned(),
         "repo_missing" | "repo_read_only" => format!("findmnt --target {repo}"),
         // It reads the kernel's table alone: a look at the repo would hang as the daemon's did.
         "repo_unresponsive" => "findmnt --real".to_owned(),
@@ -112,15 +111,15 @@ fn quoted(path: &str) -> String {
 }
 
 fn lock(lock: &LockFile) -> Option<Finding> {
-    let (severity, hint) = match lock.verdict {
+    let command = match lock.verdict {
         Verdict::Live | Verdict::Idle => return None,
-        Verdict::Dead => (Severity::Warning, "nobody holds it and its owner is gone; it can be cleaned"),
-        Verdict::Unknown => {
-            (Severity::Warning, "make sure that nobody uses this repo, anywhere, before anything is cleaned")
-        }
+        Verdict::Dead => "ipfs-kitctl lock clean",
+        Verdict::Unknown => "ipfs-kitctl lock check",
     };
+    // Where the janitor has no advice there is nothing to mend.
+    let hint = lock.hint.as_deref()?;
     let detail = format!("{} is {}: {}", lock.path, lock.verdict.name(), lock.evidence.join("; "));
-    Some(finding(severity, "lock_left", detail, hint, Some("ipfs-kitctl lock clean --dry-run".to_owned())))
+    Some(finding(Severity::Warning, "lock_left", detail, hint, Some(command.to_owned())))
 }
 
 /// `argv`: as it is configured now.

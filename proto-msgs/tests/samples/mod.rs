@@ -337,6 +337,7 @@ fn lock(s: &Seed) -> LockFile {
         evidence: s.list(s.t()),
         action: action(s),
         needs_force: s.flag,
+        hint: s.m(),
     }
 }
 
