@@ -3,7 +3,7 @@
 use super::evidence::Found;
 use super::facts::Kind;
 use super::verdict::Judgement;
-use proto_msgs::lock::{LockRole, Verdict};
+use proto_msgs::lock::{LockAction, LockRole, Verdict};
 
 /// What helps; `None` where nothing is to be done.
 pub(super) fn of(found: &Found, judged: &Judgement) -> Option<String> {
@@ -25,6 +25,9 @@ pub(super) fn of(found: &Found, judged: &Judgement) -> Option<String> {
         (Verdict::Dead, ..) => "nothing; it is cleaned before a start, and by `ipfs-kitctl lock clean`".to_owned(),
         (Verdict::Unknown, _, Kind::Directory(_)) if judged.needs_force => format!("{later}; at once: {sure} {force}"),
         (Verdict::Unknown, ..) if judged.needs_force => format!("{sure} {force} settles it{then}"),
+        (Verdict::Unknown, ..) if judged.action != LockAction::None => {
+            format!("`ipfs-kitctl lock clean` finds out what a look can't, and clears it away if nobody holds it{then}")
+        }
         // Kubo asks the kernel for it itself.
         (Verdict::Unknown, LockRole::Datastore, Kind::File(_)) => return None,
         (Verdict::Unknown, _, Kind::Unreadable(_)) => {

@@ -2,7 +2,7 @@
 //! lock is held that it belongs to, after its content went to the log, and only if it still is what was judged.
 
 use super::evidence::{self, Found, Identity, Looks};
-use super::facts::{Evidence, Holder, Kernel, Kind};
+use super::facts::{Holder, Kernel, Kind};
 use super::hold::{self, Hold, HoldError};
 use super::kernel;
 use super::places::{Places, Site};
@@ -131,19 +131,8 @@ fn foreign(lock: &Path) -> Option<String> {
 }
 
 fn not_ours(found: Found, how: How, why: &str) -> Outcome {
-    let deed = if wish(&found.evidence).acts(how.force) { Deed::Failed(why.to_owned()) } else { Deed::Left };
+    let deed = if verdict::hope(&found.evidence).acts(how.force) { Deed::Failed(why.to_owned()) } else { Deed::Left };
     Outcome::new(found, deed)
-}
-
-/// What would be done if the datastores of which nobody can say turn out to be free.
-fn wish(seen: &Evidence) -> Judgement {
-    let mut hoped = seen.clone();
-    for (_, kernel) in &mut hoped.stores {
-        if matches!(kernel, Kernel::Unknown(_)) {
-            *kernel = Kernel::Free;
-        }
-    }
-    verdict::judge(&hoped)
 }
 
 /// Asks each datastore by taking its lock for a moment, which only a starting Kubo would notice, and none can be.
@@ -152,7 +141,7 @@ fn ask_stores(site: &Site) -> Vec<(String, Kernel)> {
 }
 
 fn clean_lock(site: &Site, mut found: Found, how: How, between: &dyn Fn()) -> Outcome {
-    if !wish(&found.evidence).acts(how.force) {
+    if !verdict::hope(&found.evidence).acts(how.force) {
         return Outcome::new(found, Deed::Left);
     }
     between();
@@ -185,7 +174,7 @@ fn clean_lock(site: &Site, mut found: Found, how: How, between: &dyn Fn()) -> Ou
 /// What Kubo writes only while it holds the lock is safe from it while we do.
 fn clean_beside(site: &Site, beside: Vec<Found>, how: How) -> Vec<Outcome> {
     let (mut dead, rest): (Vec<_>, Vec<_>) =
-        beside.into_iter().partition(|found| wish(&found.evidence).acts(how.force));
+        beside.into_iter().partition(|found| verdict::hope(&found.evidence).acts(how.force));
     let mut outcomes: Vec<_> = rest.into_iter().map(|found| Outcome::new(found, Deed::Left)).collect();
     if dead.is_empty() {
         return outcomes;

@@ -95,7 +95,9 @@ impl Found {
     }
 
     fn report(&self, kubo: Option<u32>) -> LockFile {
-        let judged = self.judge();
+        let hope = verdict::hope(&self.evidence);
+        // What cleaning would do, which finds out by itself what a look can't.
+        let judged = Judgement { action: hope.action, needs_force: hope.needs_force, ..self.judge() };
         let (holder_pid, ours) = (self.holder(), self.ours(kubo));
         LockFile {
             path: self.path.display().to_string(),
@@ -131,16 +133,9 @@ pub fn look(places: &Places, kubo: Option<u32>, looks: &mut Looks) -> LockReport
 pub fn lock(site: &Site, looks: &mut Looks) -> Found {
     let opened = open(&site.lock);
     let mut found = opened.found(&site.lock, site.role);
-    let stores = {
+    found.evidence.stores = {
         let _turn = found.evidence.remote_fs.is_none().then(hold::turn);
         stores(site, &|dir| store(dir, kernel::ask_flock))
-    };
-    found.evidence.stores = if found.evidence.kernel == Kernel::Held(Holder::Outside) {
-        let hidden = "whoever has the lock is in another PID namespace, whose flocks do not show here";
-        let doubt = |kernel| if kernel == Kernel::Free { Kernel::Unknown(hidden.to_owned()) } else { kernel };
-        stores.into_iter().map(|(store, kernel)| (store, doubt(kernel))).collect()
-    } else {
-        stores
     };
     match (&mut found.evidence.kind, found.identity) {
         (Kind::Directory(directory), Some(identity)) => {
@@ -360,6 +355,7 @@ mod tests {
     use super::*;
     use crate::file_lock;
     use crate::janitor::soon;
+    use proto_msgs::lock::LockAction;
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
     impl Looks {
@@ -421,7 +417,8 @@ mod tests {
         std::fs::write(dir.path().join("datastore_spec"), spec).expect("written");
         std::fs::create_dir(dir.path().join("datastore")).expect("made");
         let lock = File::create(dir.path().join("datastore/LOCK")).expect("made");
-        assert_eq!(look_at(dir.path()).locks[1].verdict, Verdict::Idle);
+        // In a PID namespace below the first one nobody can say that it is idle.
+        assert_ne!(look_at(dir.path()).locks[1].verdict, Verdict::Live);
         lock.lock().expect("flock");
         let live = look_at(dir.path()).locks.remove(1);
         assert_eq!((live.verdict, live.holder_pid), (Verdict::Live, Some(std::process::id())));
@@ -430,6 +427,29 @@ mod tests {
         let badger = File::open(dir.path().join("datastore")).expect("opened");
         badger.lock().expect("flock");
         assert_eq!(look_at(dir.path()).locks[1].verdict, Verdict::Live);
+    }
+
+    #[test]
+    fn a_datastore_that_a_look_cannot_judge_is_left_to_the_cleaning_which_can() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("repo.lock");
+        let site = &Places::of_repo(dir.path()).sites[0];
+        for (content, needs_force, helps) in [
+            (format!("{}", i32::MAX), false, "lock clean` finds out"),
+            ("nonsense".into(), true, "lock clean --force`"),
+        ] {
+            std::fs::write(&path, content).expect("written");
+            let mut found = lock(site, &mut Looks::default());
+            found.evidence.stores = vec![("LOCK".into(), Kernel::Unknown("it does not show".into()))];
+            let file = found.report(None);
+            assert_eq!(
+                (file.verdict, file.action, file.needs_force),
+                (Verdict::Unknown, LockAction::Truncate, needs_force)
+            );
+            assert!(file.hint.expect("advice").contains(helps));
+            found.evidence.stores[0].1 = Kernel::Held(Holder::Unnamed);
+            assert_eq!(found.report(None).action, LockAction::None);
+        }
     }
 
     #[test]

@@ -9,14 +9,18 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::statfs::{self, FsType, fstatfs};
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Of the kernel's table of locks; one lock takes some 60 bytes.
 const TABLE: u64 = 8 << 20;
+/// Of the kernel's table of sockets; one takes some 100 bytes.
+const SOCKETS: u64 = 32 << 20;
 
 /// Who holds a record lock, the kind that Kubo, IPFS Cluster and pebble take. A read-only descriptor is enough.
 pub(super) fn ask_record(file: &File) -> Kernel {
@@ -41,7 +45,11 @@ pub(super) fn ask_flock(file: &File) -> Kernel {
     match (read, device(file)) {
         (Ok(_), Some(device)) => {
             let place = format!("{device}:{}", found.ino());
-            in_table(&table, &place).map_or(Kernel::Free, |pid| Kernel::Held(Holder::Pid(pid)))
+            match in_table(&table, &place) {
+                Some(pid) => Kernel::Held(Holder::Pid(pid)),
+                None if sees_all() => Kernel::Free,
+                None => Kernel::Unknown("flocks of other PID namespaces do not show in ours".to_owned()),
+            }
         }
         // What is not seen here may be hidden as the table is.
         (read, _) => match processes::flock_holder(&found) {
@@ -52,6 +60,12 @@ pub(super) fn ask_flock(file: &File) -> Kernel {
             }
         },
     }
+}
+
+/// Whether our PID namespace is the first one, which all others lie in.
+fn sees_all() -> bool {
+    // The kernel's own number for it; `/proc/locks` leaves out whoever has no PID in our namespace.
+    std::fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == 0xefff_fffc)
 }
 
 fn in_table(table: &str, place: &str) -> Option<u32> {
@@ -102,9 +116,43 @@ pub(super) fn ask_socket(path: &Path) -> Kernel {
         }
         // Its queue is full, or it takes datagrams.
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::PROTOTYPE) => Kernel::Held(Holder::Unnamed),
-        Err(rustix::io::Errno::CONNREFUSED) => Kernel::Free,
+        Err(rustix::io::Errno::CONNREFUSED) => unless_bound(path),
         Err(error) => unknown(error),
     }
+}
+
+/// Between `bind` and `listen` a socket refuses as a dead one does, so the kernel's table of sockets is asked, and after the
+/// connection: who was there before it is in the table still. It has the sockets of our network namespace.
+fn unless_bound(path: &Path) -> Kernel {
+    let mut table = Vec::new();
+    // Not by `/proc/net`, which is hidden where only processes show.
+    match File::open("/proc/self/net/unix").and_then(|sockets| sockets.take(SOCKETS).read_to_end(&mut table)) {
+        Ok(read) if read as u64 == SOCKETS => Kernel::Unknown("the kernel's table of sockets is too long".to_owned()),
+        Ok(_) if is_bound(&table, path) => {
+            Kernel::Unknown("a program has taken the address and does not listen there, or not yet".to_owned())
+        }
+        Ok(_) => Kernel::Free,
+        Err(error) => Kernel::Unknown(format!("the kernel's table of sockets cannot be read ({error})")),
+    }
+}
+
+/// Whether an unconnected socket of the table has this path. One that was bound from elsewhere in the tree has another path with
+/// the same name; if it listens, that is no reason to take it for ours, which nobody answered.
+fn is_bound(table: &[u8], path: &Path) -> bool {
+    const LISTENS: u32 = 1 << 16;
+    table.split(|byte| *byte == b'\n').any(|line| {
+        let mut rest = line;
+        let [_num, _references, _protocol, flags, _type, state, _inode]: [&[u8]; 7] = std::array::from_fn(|_| {
+            let line = rest.trim_ascii_start();
+            let (word, after) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
+            rest = after;
+            word
+        });
+        let flags = std::str::from_utf8(flags).ok().and_then(|flags| u32::from_str_radix(flags, 16).ok());
+        let (Some(flags), b"01", Some(bound)) = (flags, state, rest.strip_prefix(b" ")) else { return false };
+        let bound = Path::new(OsStr::from_bytes(bound));
+        bound == path || flags & LISTENS == 0 && bound.file_name() == path.file_name()
+    })
 }
 
 /// The device of a file as the table of locks writes it. That is the mount's; `st_dev` differs on btrfs and overlays.
@@ -170,7 +218,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temp dir");
         let open = || File::options().create(true).append(true).open(dir.path().join("LOCK")).expect("opened");
         let (holder, other) = (open(), open());
-        assert_eq!((ask_flock(&other), try_flock(&other)), (Kernel::Free, Kernel::Free));
+        let seen = ask_flock(&other);
+        assert!(if sees_all() { seen == Kernel::Free } else { matches!(seen, Kernel::Unknown(_)) }, "{seen:?}");
+        assert_eq!(try_flock(&other), Kernel::Free);
         holder.try_lock().expect("it was given back");
         let held = Kernel::Held(Holder::Pid(std::process::id()));
         assert_eq!((ask_flock(&other), try_flock(&other)), (held.clone(), held));
@@ -189,5 +239,39 @@ mod tests {
         assert_eq!(ask_socket(&path), Kernel::Held(Holder::Unnamed));
         drop(datagrams);
         assert!(matches!(ask_socket(&dir.path().join("none")), Kernel::Unknown(_)));
+    }
+
+    #[test]
+    fn a_socket_that_is_bound_and_does_not_listen_yet_is_not_taken_for_dead() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("s");
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("made");
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).expect("an address")).expect("bound");
+        assert!(matches!(ask_socket(&path), Kernel::Unknown(why) if why.contains("not yet")));
+        rustix::net::listen(&socket, 1).expect("it listens");
+        assert_eq!(ask_socket(&path), Kernel::Held(Holder::Pid(std::process::id())));
+        drop(socket);
+        assert!(soon(|| ask_socket(&path) == Kernel::Free));
+    }
+
+    #[test]
+    fn a_bound_socket_is_found_in_the_table_by_its_path_and_where_it_does_not_listen_by_its_name() {
+        let of = |flags, state, path: &str| {
+            let table = format!(
+                "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                 0000000000000000: 00000002 00000000 00010000 0001 01 35064 /run/other\n\
+                 0000000000000000: 00000002 00000000 00000000 0002 01 35063\n\
+                 0000000000000000: 00000002 00000000 {flags} 0001 {state} 35065 {path}\n"
+            );
+            is_bound(table.as_bytes(), Path::new("/run/ipfs/a b.sock"))
+        };
+        let (listens, bound) = ("00010000", "00000000");
+        assert!(of(bound, "01", "/run/ipfs/a b.sock"));
+        assert!(of(listens, "01", "/run/ipfs/a b.sock"), "it began to listen after it had refused");
+        assert!(of(bound, "01", "/data/a b.sock"), "as another mount namespace names it");
+        assert!(of(bound, "01", "a b.sock") && of(bound, "01", "./a b.sock"));
+        assert!(!of(listens, "01", "/data/a b.sock"), "it is another one, which answers");
+        assert!(!of(bound, "03", "/run/ipfs/a b.sock"), "a connection that outlives its listener");
+        assert!(!of(bound, "01", "/run/ipfs/other") && !of(bound, "01", "@a b.sock"));
     }
 }

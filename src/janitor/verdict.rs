@@ -140,6 +140,17 @@ pub fn judge(seen: &Evidence) -> Judgement {
     }
 }
 
+/// The same if the datastores of which a look cannot say turn out to be free: cleaning tries that.
+pub fn hope(seen: &Evidence) -> Judgement {
+    let mut hoped = seen.clone();
+    for (_, kernel) in &mut hoped.stores {
+        if matches!(kernel, Kernel::Unknown(_)) {
+            *kernel = Kernel::Free;
+        }
+    }
+    judge(&hoped)
+}
+
 fn held_by(kernel: &Kernel) -> String {
     match kernel {
         Kernel::Held(Holder::Pid(pid)) => format!("the kernel says that PID {pid} holds it"),
@@ -248,7 +259,7 @@ fn openers(openers: &Openers, case: &mut Case) {
     match openers {
         Openers::Known(open, hidden) if open.is_empty() => {
             let hidden = if *hidden == 0 { String::new() } else { format!(" ({hidden} could not be looked at)") };
-            case.proves(format!("no process has it open{hidden}"));
+            case.proves(format!("no process of our PID namespace has it open{hidden}"));
         }
         Openers::Known(open, _) => {
             let names: Vec<_> = open.iter().map(|(pid, program)| format!("PID {pid} ({program})")).collect();
