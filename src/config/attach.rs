@@ -2,7 +2,7 @@
 
 use super::ConfigError;
 use super::layers::Sourced;
-use crate::kubo::address::Address;
+use crate::kubo::address::{Address, WANTED};
 
 /// Where the Kubo that somebody else runs is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +25,12 @@ impl std::fmt::Display for Attach {
 pub(super) fn parse(text: Sourced<String>) -> Result<Sourced<Attach>, ConfigError> {
     let parsed = match text.value.as_str() {
         "repo" => Ok(Attach::Repo),
-        address => address.parse().map(Attach::At),
+        address => address.parse::<Address>().map(Attach::At),
     };
     match parsed {
         Ok(value) => Ok(Sourced { value, source: text.source }),
-        Err(wanted) => Err(ConfigError::Value { key: "attach", value: text.value, source_text: text.source, wanted }),
+        Err(_) => {
+            Err(ConfigError::Value { key: "attach", value: text.value, source_text: text.source, wanted: WANTED })
+        }
     }
 }

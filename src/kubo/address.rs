@@ -1,6 +1,6 @@
-//! Where a Kubo that somebody else runs serves its RPC: a Unix socket, or a port of this machine. Pure.
+//! Where a Kubo listens: a Unix socket, or a port of this machine. Pure.
 //!
-//! Written as a multiaddr, as Kubo's own `api` file and its config have it, or as a URL, as people type it. The RPC is admin for
+//! Written as a multiaddr, as Kubo's own `api` file and its config have it, or as a URL, as its `gateway` file and people have it. The RPC is admin for
 //! whoever reaches it and is not encrypted, so an address of another machine is refused.
 
 use std::fmt;
@@ -21,19 +21,57 @@ pub enum Address {
 pub const WANTED: &str =
     "an address of this machine, such as /ip4/127.0.0.1/tcp/5001, http://localhost:5001 or /unix/run/ipfs/api.sock";
 
-impl FromStr for Address {
-    type Err = &'static str;
+/// What a text is that is no address of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{WANTED}")]
+pub enum NoAddress {
+    /// An address of another machine, or of any.
+    Elsewhere,
+    /// Nonsense.
+    Malformed,
+}
 
-    fn from_str(text: &str) -> Result<Address, &'static str> {
-        if let Some(path) = text.strip_prefix("/unix/") {
-            return if path.is_empty() { Err(WANTED) } else { Ok(Address::Unix(format!("/{path}").into())) };
-        }
-        let socket = match text.strip_prefix("http://") {
-            Some(rest) => url(rest.trim_end_matches('/')),
-            None => multiaddr(text),
+impl FromStr for Address {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Address, NoAddress> {
+        let (host, port) = match (text.strip_prefix("/unix/"), text.strip_prefix("http://")) {
+            (Some(path), _) => return unix(path),
+            (_, Some(rest)) if rest.starts_with('/') => return unix(&rest[1..]),
+            (_, Some(rest)) => rest.trim_end_matches('/').rsplit_once(':').ok_or(NoAddress::Malformed)?,
+            _ => multiaddr(text).ok_or(NoAddress::Malformed)?,
         };
-        socket.filter(|socket| socket.ip().is_loopback()).map(Address::Tcp).ok_or(WANTED)
+        let port = port.parse().map_err(|_| NoAddress::Malformed)?;
+        let ip = match host.trim_start_matches('[').trim_end_matches(']') {
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            // A name is looked up by nobody here.
+            host => host.parse().map_err(|_| NoAddress::Elsewhere)?,
+        };
+        if ip.is_loopback() { Ok(Address::Tcp(SocketAddr::new(ip, port))) } else { Err(NoAddress::Elsewhere) }
     }
+}
+
+fn unix(path: &str) -> Result<Address, NoAddress> {
+    if path.is_empty() { Err(NoAddress::Malformed) } else { Ok(Address::Unix(format!("/{path}").into())) }
+}
+
+/// Host and port.
+fn multiaddr(text: &str) -> Option<(&str, &str)> {
+    let parts: Vec<&str> = text.strip_prefix('/')?.split('/').collect();
+    let (protocol, host, port) = match parts.as_slice() {
+        [protocol, host, "tcp", port] | [protocol, host, "tcp", port, "http"] => (*protocol, *host, *port),
+        // It may lead anywhere.
+        ["dnsaddr", _, ..] => ("dns", "", "0"),
+        _ => return None,
+    };
+    let host = match protocol {
+        "dns6" if host == "localhost" => "::1",
+        "dns" | "dns4" | "dns6" => host,
+        "ip4" => host.parse::<Ipv4Addr>().ok().map(|_| host)?,
+        "ip6" => host.parse::<Ipv6Addr>().ok().map(|_| host)?,
+        _ => return None,
+    };
+    Some((host, port))
 }
 
 impl fmt::Display for Address {
@@ -44,29 +82,6 @@ impl fmt::Display for Address {
             Address::Tcp(SocketAddr::V6(socket)) => write!(f, "/ip6/{}/tcp/{}", socket.ip(), socket.port()),
         }
     }
-}
-
-fn url(text: &str) -> Option<SocketAddr> {
-    match text.strip_prefix("localhost:") {
-        Some(port) => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().ok()?)),
-        None => text.parse().ok(),
-    }
-}
-
-fn multiaddr(text: &str) -> Option<SocketAddr> {
-    let parts: Vec<&str> = text.strip_prefix('/')?.split('/').collect();
-    let (protocol, host, port) = match parts.as_slice() {
-        [protocol, host, "tcp", port] | [protocol, host, "tcp", port, "http"] => (*protocol, *host, port.parse().ok()?),
-        _ => return None,
-    };
-    let ip = match (protocol, host) {
-        ("dns" | "dns4", "localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        ("dns6", "localhost") => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ("ip4", host) => IpAddr::V4(host.parse().ok()?),
-        ("ip6", host) => IpAddr::V6(host.parse().ok()?),
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
 }
 
 #[cfg(test)]
@@ -81,15 +96,38 @@ mod tests {
         assert_eq!(read("/dns4/localhost/tcp/5001"), Ok("/ip4/127.0.0.1/tcp/5001".to_owned()));
         assert_eq!(read("http://localhost:5001/"), Ok("/ip4/127.0.0.1/tcp/5001".to_owned()));
         assert_eq!(read("http://[::1]:5001"), Ok("/ip6/::1/tcp/5001".to_owned()));
+        assert_eq!(read("http://127.0.0.1:8080"), Ok("/ip4/127.0.0.1/tcp/8080".to_owned()));
+        assert_eq!(read("/dns6/localhost/tcp/5001"), Ok("/ip6/::1/tcp/5001".to_owned()));
+        assert_eq!(read("/ip6/::1/tcp/5001"), Ok("/ip6/::1/tcp/5001".to_owned()));
         assert_eq!(read("/unix/run/ipfs/api.sock"), Ok("/unix/run/ipfs/api.sock".to_owned()));
+        assert_eq!(read("http:///run/ipfs/gw.sock"), Ok("/unix/run/ipfs/gw.sock".to_owned()));
     }
 
     #[test]
-    fn another_machine_and_nonsense_are_refused() {
-        for text in
-            ["/ip4/192.168.1.7/tcp/5001", "http://example.org:5001", "/ip4/0.0.0.0/tcp/5001", "/unix/", "5001", ""]
-        {
-            assert_eq!(text.parse::<Address>(), Err(WANTED), "{text}");
+    fn another_machine_and_nonsense_are_refused_and_told_apart() {
+        for text in [
+            "/ip4/192.168.1.7/tcp/5001",
+            "http://example.org:5001",
+            "/ip4/0.0.0.0/tcp/5001",
+            "http://192.0.2.1:8080",
+            "/dns4/node.example/tcp/5001",
+            "/dnsaddr/node.example",
+            "/dnsaddr/localhost",
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(NoAddress::Elsewhere), "{text}");
+        }
+        for text in [
+            "/unix/",
+            "5001",
+            "",
+            "/ip4/127.0.0.1/tcp/99999",
+            "/ip4/127.0.0.1/udp/4001",
+            "/ip4/::1/tcp/5001",
+            "/ip4/localhost/tcp/5001",
+            "http://localhost",
+            "rm -rf /",
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(NoAddress::Malformed), "{text}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A Kubo that somebody else runs: found at the address of its RPC, held against the node that the data dir belongs to, followed,
 //! and never signalled. What its repo is, only its owner knows for certain, so nothing in a repo is touched either.
 
-use super::address::Address;
+use super::address::{Address, NoAddress};
 use super::care;
 use super::repo::{self, Repo, held};
 use super::rpc::{Rpc, RpcError};
@@ -83,7 +83,7 @@ fn api_file(repo: &Path) -> Result<Address, Held> {
     let path = repo.join("api");
     let hint = "start that Kubo, or set attach to where its RPC is";
     match outside::read_text(&path) {
-        Ok(text) => text.trim().parse().map_err(|wanted| {
+        Ok(text) => text.trim().parse().map_err(|wanted: NoAddress| {
             held("not_reachable", format!("{} says {:?}, and not {wanted}", path.display(), text.trim()), hint)
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
