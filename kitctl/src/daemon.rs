@@ -74,6 +74,9 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     if let Some(line) = &kubo.newest_line {
         row(out, "", format!("it says: {line}"))?;
     }
+    if let Some(why) = &kubo.last_look {
+        row(out, "", format!("not ready: {why}"))?;
+    }
     if let Some(exit) = kubo::last_exit(kubo) {
         row(out, "", format!("last exit: {exit}"))?;
     }

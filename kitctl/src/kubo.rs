@@ -90,6 +90,7 @@ fn lines(report: &KuboReport) -> Vec<(&'static str, String)> {
     let news = report.change.as_ref().filter(|_| report.held.is_none());
     add("cause", news.map(|change| format!("{}: {}", change.cause.replace('_', " "), change.evidence)));
     add("says", report.newest_line.clone());
+    add("not ready", report.last_look.clone());
     add("mode", (report.mode == KuboMode::Attach).then(|| "attached to a Kubo that somebody else runs".to_owned()));
     add("pid", report.pid.map(|pid| pid.to_string()));
     add("memory", report.memory.map(|memory| size(Some(memory))));

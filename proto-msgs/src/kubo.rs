@@ -126,6 +126,8 @@ pub struct KuboReport {
     pub peers: Option<u64>,
     /// While it starts: the newest line that it has written, which tells of migrations and of the recovery of its datastore.
     pub newest_line: Option<String>,
+    /// While it is not ready: what the last look at its API found wrong.
+    pub last_look: Option<String>,
     /// Identity of the node, from its own answer or the repo's config.
     pub peer_id: Option<String>,
     /// Kubo's version.
@@ -140,7 +142,7 @@ pub struct KuboReport {
     pub api: Vec<String>,
     /// Settings of its config that break it, or can harm.
     pub warnings: Vec<Finding>,
-    /// Starts after the first one since the daemon began.
+    /// Starts after the first one since the daemon began, whoever or whatever asked for them.
     pub restarts: u64,
     /// The last end of a run since the daemon began.
     pub last_exit: Option<KuboExit>,

@@ -55,12 +55,19 @@ impl RpcError {
     }
 }
 
+impl RpcError {
+    /// Whether the conversation broke off, which says nothing of what Kubo has done by then.
+    pub fn broke_off(&self) -> bool {
+        matches!(self, RpcError::Connection(_) | RpcError::Cut(_))
+    }
+}
+
 impl From<RpcError> for Fault {
     fn from(error: RpcError) -> Fault {
         let detail = error.to_string();
         match error {
             RpcError::Unreachable(_) | RpcError::Connection(_) => Fault::new(FaultKind::KuboDown, detail)
-                .hint("Kubo ended or is being restarted; `ipfs-kitctl kubo status` says more"),
+                .hint("Kubo ended, is being restarted, or hung up; `ipfs-kitctl kubo status` says which"),
             RpcError::Deadline(_) => Fault::new(FaultKind::Timeout, detail),
             RpcError::Refused { message, .. } if message.contains("not pinned") => {
                 Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl pin ls` shows what is pinned")

@@ -5,6 +5,7 @@
 
 use super::address::Address;
 pub use super::error::RpcError;
+use super::lines::Lines;
 use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Empty};
@@ -280,17 +281,9 @@ impl Rpc {
 
     /// One call whose answer is a JSON value a line, for as long as it takes.
     async fn lines(&self, call: &str, mut take: impl FnMut(&[u8]) -> Result<(), RpcError>) -> Result<(), RpcError> {
-        let mut rest = Vec::new();
-        self.call(call, usize::MAX, |chunk| {
-            rest.extend_from_slice(chunk);
-            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                take(&line)?;
-            }
-            if rest.len() > SHORT { Err(RpcError::TooLarge { limit: SHORT }) } else { Ok(()) }
-        })
-        .await?;
-        if rest.trim_ascii().is_empty() { Ok(()) } else { take(&rest) }
+        let mut lines = Lines::default();
+        self.call(call, usize::MAX, |chunk| lines.feed(chunk, &mut take)).await?;
+        lines.last().map_or(Ok(()), take)
     }
 
     /// One call. Each chunk goes to `on_chunk`; a body within a `limit` of less than `usize::MAX` is collected, too.

@@ -39,7 +39,7 @@ pub struct Machine {
     health: Health,
     /// When a degraded child that still does not answer is taken for hung.
     hung_at: Option<Duration>,
-    /// Why the last look was a bad one, while it is not ready.
+    /// Why the last look was a bad one, while a child is not ready.
     last_bad: Option<String>,
     /// Whether a held start is tried as slowly as after a crash, since only a try shows whether the cause has gone.
     paced: bool,
@@ -87,6 +87,11 @@ impl Machine {
     /// Why it is held.
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()
+    }
+
+    /// Why the last look was a bad one, while a child is not ready.
+    pub fn last_bad(&self) -> Option<&str> {
+        self.last_bad.as_deref()
     }
 
     /// What is wanted.
@@ -300,7 +305,7 @@ impl Machine {
             && !child.asked_to_stop
         {
             child.ready_at = Some(now);
-            self.timer = None;
+            (self.timer, self.last_bad) = (None, None);
             self.health = Health::new(now);
             self.enter(
                 KuboState::Running,
@@ -326,8 +331,10 @@ impl Machine {
 
     fn does_not_answer(&mut self, why: &str, now: Duration, limits: Limits) -> Vec<Effect> {
         if !self.takes_calls() {
-            // No news before it is ready, but the reason when that takes long.
-            self.last_bad = Some(why.to_owned());
+            // No news before it is ready, but what it is waited for.
+            if self.child.is_some_and(|child| !child.asked_to_stop) {
+                self.last_bad = Some(why.to_owned());
+            }
             return Vec::new();
         }
         let hung_at = *self.hung_at.get_or_insert(now + limits.hang_limit);
@@ -368,7 +375,7 @@ impl Machine {
         match &mut self.child {
             Some(child) if !child.asked_to_stop => {
                 child.asked_to_stop = true;
-                self.timer = Some(now + limits.stop_grace);
+                (self.timer, self.last_bad) = (Some(now + limits.stop_grace), None);
                 vec![Effect::Terminate]
             }
             _ => Vec::new(),
@@ -377,7 +384,7 @@ impl Machine {
 
     fn exited(&mut self, how: String, permanent: Option<Held>, now: Duration, jitter: f64) -> Vec<Effect> {
         let Some(child) = self.child.take() else { return Vec::new() };
-        self.timer = None;
+        (self.timer, self.last_bad) = (None, None);
         if self.want != Want::Run {
             return self.stopped();
         }
@@ -686,8 +693,10 @@ mod tests {
         for ms in 3..9 {
             at(&mut m, ms, bad());
             assert_eq!((m.state(), m.takes_calls()), (KuboState::Starting, false));
+            assert_eq!(m.last_bad(), Some("no answer within 5 s"));
         }
         at(&mut m, 10, Event::ProbeGood);
+        assert_eq!(m.last_bad(), None);
         at(&mut m, 11, bad());
         assert_eq!((m.state(), m.takes_calls()), (KuboState::Running, true));
     }

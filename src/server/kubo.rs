@@ -2,19 +2,28 @@
 
 use super::out::Parts;
 use super::route::Routes;
+use crate::board::Board;
 use crate::fault::chain;
 use crate::kubo::rpc::RpcError;
-use proto_msgs::kubo::KuboGcDone;
+use proto_msgs::kubo::{KuboGcDone, KuboMode};
 use proto_msgs::pin::Progress;
 use proto_msgs::verb::Part;
 use proto_msgs::{Fault, FaultKind};
+use std::pin::pin;
 use std::time::Duration;
 
 /// For the size of the repo, which Kubo sums up file by file.
 const SIZE_DEADLINE: Duration = Duration::from_secs(30);
+/// Kubo's end breaks a call a moment before the board says that it is gone.
+const WITHDRAWAL: Duration = Duration::from_millis(250);
 
-pub(super) fn gone() -> Fault {
-    Fault::new(FaultKind::KuboDown, "Kubo ended before it had answered").hint("`ipfs-kitctl kubo status` says more")
+pub(super) fn gone(board: &Board) -> Fault {
+    let what = match board.kubo.borrow().mode {
+        KuboMode::Spawn => "Kubo ended",
+        KuboMode::Attach => "the Kubo that is followed went out of reach",
+    };
+    let detail = format!("{what} before it had answered");
+    Fault::new(FaultKind::KuboDown, detail).hint("`ipfs-kitctl kubo status` says more")
 }
 
 /// A client that hangs up ends the collection: its connection to Kubo is closed.
@@ -34,8 +43,20 @@ pub(super) async fn gc(routes: &Routes, uid: u32, parts: &Parts) -> Result<KuboG
         let bytes_after = size("after").await;
         Ok::<_, RpcError>(KuboGcDone { blocks: collected.blocks, bytes_before, bytes_after, errors: collected.errors })
     };
-    tokio::select! {
-        done = collect => Ok(done?),
-        () = routes.board.kubo_gone() => Err(gone()),
+    let mut end = pin!(routes.board.kubo_gone());
+    let error = tokio::select! {
+        done = collect => match done {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        },
+        () = &mut end => return Err(gone(&routes.board)),
+    };
+    if !error.broke_off() {
+        return Err(error.into());
     }
+    if tokio::time::timeout(WITHDRAWAL, end).await.is_ok() {
+        return Err(gone(&routes.board));
+    }
+    let detail = format!("{}; Kubo still runs, and what it had removed by then is gone", chain(&error));
+    Err(Fault::new(FaultKind::Kubo, detail).hint("`ipfs-kitctl kubo logs` may say why; ask again"))
 }

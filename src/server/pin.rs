@@ -75,7 +75,7 @@ impl Changes {
             let changed = tokio::select! {
                 changed = change => changed.map_err(Fault::from),
                 // One that Kubo has not begun waits in our listener's queue, for the next Kubo.
-                () = board.kubo_gone() => Err(kubo::gone()),
+                () = board.kubo_gone() => Err(kubo::gone(&board)),
                 () = cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
             };
             // Also after an error: an answer that never came does not say that nothing happened.
@@ -115,7 +115,7 @@ async fn settle(
         // Its socket is ours and outlives it: nobody would answer, and nobody would refuse.
         // The guard is dropped at once: `kubo_rpc` reads the same value.
         () = async { drop(there.wait_for(Option::is_none).await) } => {
-            return Err(board.kubo_rpc().err().unwrap_or_else(kubo::gone));
+            return Err(board.kubo_rpc().err().unwrap_or_else(|| kubo::gone(board)));
         }
     };
     match pin {

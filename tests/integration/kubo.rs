@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::Condition;
 use proto_msgs::event::{Events, What};
-use proto_msgs::kubo::{KuboLogs, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop};
+use proto_msgs::kubo::{KuboGc, KuboLogs, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop};
 use proto_msgs::pin::{PinAdd, Source};
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -404,4 +404,30 @@ fn s5_a_kubo_that_answers_nothing_is_degraded_and_not_killed_before_the_hang_lim
     assert_eq!(after.kubo.pid, status.kubo.pid);
     kit.until("refreshed", |s| s.index.source == Source::Live);
     assert_eq!(kit.call(KuboStatus {}).restarts, 0);
+}
+
+#[test]
+fn a_collection_whose_answer_is_cut_is_told_so_while_kubo_runs_on() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.script(&json!({"cut_gc": true}));
+    let fault = kit.fault(KuboGc {});
+    assert_eq!(fault.kind, FaultKind::Kubo);
+    assert!(fault.detail.contains("answer was cut") && fault.detail.contains("still runs"), "{fault:?}");
+    assert_eq!((kit.status().kubo.state, kit.recorded("start")), (KuboState::Running, 1));
+}
+
+#[test]
+fn while_kubo_starts_the_status_says_what_its_readiness_waits_for() {
+    let mut kit = Kit::fake();
+    kit.script(&json!({"peer_id": "12D3KooWOther"}));
+    kit.start();
+    let kubo = kit.until("looked at", |s| s.kubo.last_look.is_some()).kubo;
+    assert_eq!(kubo.state, KuboState::Starting);
+    assert!(kubo.last_look.is_some_and(|why| why.contains("answers as node 12D3KooWOther")));
+    let said = kit.ctl(&["kubo", "status"]);
+    assert!(said.out.contains("not ready") && said.out.contains("12D3KooWOther"), "{}", said.out);
+    kit.script(&json!({}));
+    kit.wait(Condition::KuboRunning);
+    assert_eq!(kit.status().kubo.last_look, None);
 }

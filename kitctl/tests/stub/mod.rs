@@ -193,6 +193,7 @@ pub(crate) fn kubo(state: KuboState) -> KuboReport {
         memory: None,
         peers: None,
         newest_line: None,
+        last_look: None,
         api: Vec::new(),
         warnings: Vec::new(),
         rpc: "/run/rpc.sock".to_owned(),

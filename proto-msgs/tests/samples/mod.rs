@@ -299,6 +299,7 @@ fn kubo(s: &Seed) -> KuboReport {
         memory: s.n(),
         peers: s.n(),
         newest_line: s.m(),
+        last_look: s.m(),
         peer_id: s.m(),
         version: s.m(),
         repo: s.m(),

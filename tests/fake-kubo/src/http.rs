@@ -54,7 +54,8 @@ fn answer(stream: UnixStream, pins: &Pins, peer: &str) -> io::Result<()> {
                 let listing = path.ends_with("pin/ls");
                 let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Error\r\n\r\n";
                 write!(stream, "{head}")?;
-                if listing && script.cut_listing {
+                let cut = listing && script.cut_listing || path.ends_with("repo/gc") && script.cut_gc;
+                if cut {
                     let half = &body[..body.len() / 2];
                     write!(stream, "{:x}\r\n{half}\r\n", half.len().max(1))?;
                     return Ok(());

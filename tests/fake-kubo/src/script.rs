@@ -38,6 +38,8 @@ pub(crate) struct Script {
     pub(crate) peers: Option<usize>,
     /// End the body of a listing early.
     pub(crate) cut_listing: bool,
+    /// End the body of a garbage collection early.
+    pub(crate) cut_gc: bool,
     /// Put this into the trailer of a listing.
     pub(crate) stream_error: Option<String>,
     /// Calls of the kind `held` connect here, say their query, and are answered when a byte comes, as of their arrival.
