@@ -10,7 +10,7 @@ use proto_msgs::daemon::{
     Condition, ConfigShow, Count, IndexRefresh, IndexReport, Metrics, MetricsReport, Shutdown, Status, StatusReport,
     Wait,
 };
-use proto_msgs::kubo::KuboState;
+use proto_msgs::kubo::{KuboMode, KuboState};
 use proto_msgs::lock::LockFile;
 use proto_msgs::pin::Source;
 use std::io::{self, Write};
@@ -83,11 +83,9 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     if let Some(retry) = &kubo.next_retry {
         row(out, "", format!("next try: {retry}"))?;
     }
-    row(
-        out,
-        "",
-        kubo.repo.as_ref().map_or_else(|| format!("attached at {}", kubo.rpc), |repo| format!("repo {repo}")),
-    )?;
+    let repo = kubo.repo.as_ref().map(|repo| format!("repo {repo}"));
+    let attached = (kubo.mode == KuboMode::Attach).then(|| format!("attached at {}", kubo.rpc));
+    row(out, "", attached.into_iter().chain(repo).collect::<Vec<_>>().join(", "))?;
     if !kubo.warnings.is_empty() {
         row(out, "", format!("{}; `ipfs-kitctl doctor` tells", counted(kubo.warnings.len() as u64, "warning")))?;
     }

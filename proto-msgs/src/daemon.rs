@@ -20,7 +20,7 @@ pub struct StatusReport {
     pub kubo: KuboReport,
     /// Its index.
     pub index: IndexReport,
-    /// `repo.lock` as the janitor saw it last; `null` before the first look.
+    /// `repo.lock` as the janitor saw it last; `null` before the first look, and where no repo is known.
     pub lock: Option<LockFile>,
     /// The newest error of any part since the daemon began.
     pub last_error: Option<LastError>,

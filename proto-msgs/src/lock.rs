@@ -118,7 +118,7 @@ pub struct LockFile {
 pub struct LockReport {
     /// RFC 3339 UTC: when it was looked at.
     pub as_of: String,
-    /// `repo.lock` first.
+    /// `repo.lock` first, where a repo is known.
     pub locks: Vec<LockFile>,
 }
 

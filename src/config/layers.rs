@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Where a value comes from that nobody has set.
+pub(super) const DEFAULT: &str = "default";
 /// The longest duration, a year.
 const LONGEST: Duration = Duration::from_secs(8760 * 3600);
 
@@ -19,7 +21,7 @@ pub(super) struct Sourced<T> {
 
 impl<T> Sourced<T> {
     pub(super) fn from_default(value: T) -> Sourced<T> {
-        Sourced { value, source: "default".to_owned() }
+        Sourced { value, source: DEFAULT.to_owned() }
     }
 
     pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Sourced<U> {

@@ -295,6 +295,13 @@ impl Config {
         self.runtime_dir.join(proto_msgs::SOCKET_NAME)
     }
 
+    /// Whether the repo is a node's that we are to keep: we run it, or somebody has named it. Beside a Kubo that is followed at an
+    /// address the default is only a guess.
+    pub fn names_repo(&self) -> bool {
+        let chosen = self.settings.iter().any(|s| s.key == "ipfs_path" && s.source != layers::DEFAULT);
+        chosen || !matches!(self.attach, Some(Attach::At(_)))
+    }
+
     /// Kubo's RPC and notify sockets, for nobody else.
     pub fn private_dir(&self) -> PathBuf {
         self.runtime_dir.join("private")
@@ -476,6 +483,19 @@ mod tests {
         assert!(refused(&["--hook", "notify"]).contains("absolute path"));
         let config = resolve(&["--attach", "http://localhost:5001"], &[("HOME", "/h")], dir.path()).expect("resolves");
         assert_eq!(config.attach.map(|attach| attach.to_string()).as_deref(), Some("/ip4/127.0.0.1/tcp/5001"));
+    }
+
+    #[test]
+    fn beside_a_kubo_at_an_address_only_a_repo_that_is_named_counts() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let names = |flags: &[&str], env: &[(&str, &str)]| {
+            let env: Vec<_> = [("HOME", "/h")].iter().chain(env).copied().collect();
+            resolve(flags, &env, dir.path()).expect("resolves").names_repo()
+        };
+        let at = "/ip4/127.0.0.1/tcp/5001";
+        assert!(names(&[], &[]) && names(&["--attach", "repo"], &[]));
+        assert!(!names(&["--attach", at], &[]));
+        assert!(names(&["--attach", at, "--ipfs-path", "/r"], &[]) && names(&["--attach", at], &[("IPFS_PATH", "/r")]));
     }
 
     #[test]

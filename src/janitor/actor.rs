@@ -14,7 +14,7 @@ use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::kubo::{KuboReport, KuboState};
-use proto_msgs::lock::{LockCheck, LockClean, LockCleaned, LockOutcome, LockReport};
+use proto_msgs::lock::{LockCheck, LockClean, LockCleaned, LockOutcome, LockReport, LockRole};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,7 +110,7 @@ fn is_at_rest(kubo: &KuboReport) -> bool {
 async fn look(args: &JanitorArgs, looks: &Arc<Mutex<Looks>>) -> Result<LockReport, Fault> {
     let ours = args.board.kubo.borrow().pid;
     let report = at_the_files(args, looks, move |places, looks| evidence::look(places, ours, looks)).await?;
-    args.board.lock.send_replace(report.locks.first().cloned());
+    publish(&args.board, &report);
     Ok(report)
 }
 
@@ -133,8 +133,12 @@ async fn clean(
         (outcomes.iter().map(|outcome| outcome.report(ours)).collect(), evidence::look(places, ours, looks))
     })
     .await?;
-    args.board.lock.send_replace(report.locks.first().cloned());
+    publish(&args.board, &report);
     Ok(files)
+}
+
+fn publish(board: &Board, report: &LockReport) {
+    board.lock.send_replace(report.locks.iter().find(|lock| lock.role == LockRole::RepoLock).cloned());
 }
 
 /// Does what touches files on a thread of its own, in turn and not for ever.
@@ -144,8 +148,9 @@ async fn at_the_files<T: Send + 'static>(
     job: impl FnOnce(&Places, &mut Looks) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     let config = args.config.borrow().clone();
+    let with_repo = args.board.kubo.borrow().repo.is_some();
     let (looks, places) = (looks.clone(), config.clone());
-    let job = move || job(&Places::all(&places), &mut looks.lock().unwrap_or_else(PoisonError::into_inner));
+    let job = move || job(&Places::all(&places, with_repo), &mut looks.lock().unwrap_or_else(PoisonError::into_inner));
     args.turns.take(DEADLINE, job).await.map_err(|error| {
         let detail = format!("looking at the locks of {} brought {error}", config.ipfs_path.display());
         match error {

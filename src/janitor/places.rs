@@ -30,7 +30,7 @@ pub struct Site {
 /// Everything that is looked at.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// The repo first.
+    /// The repo first, where there is one.
     pub sites: Vec<Site>,
     /// Sockets of the daemon's own.
     pub own: Vec<PathBuf>,
@@ -42,12 +42,13 @@ impl Places {
         Places { sites: vec![repo_site(repo)], own: Vec::new() }
     }
 
-    /// The same, and what else people ask about.
-    pub fn all(config: &Config) -> Places {
-        let mut places = Places::of_repo(&config.ipfs_path);
-        places.sites.extend(cluster_site());
-        places.own = std::iter::once(config.socket()).chain(memory::sockets(config)).collect();
-        places
+    /// The same, and what else people ask about. `with_repo`: whether the configured repo is any business of ours.
+    pub fn all(config: &Config, with_repo: bool) -> Places {
+        let repo = with_repo.then(|| repo_site(&config.ipfs_path));
+        Places {
+            sites: repo.into_iter().chain(cluster_site()).collect(),
+            own: std::iter::once(config.socket()).chain(memory::sockets(config)).collect(),
+        }
     }
 }
 

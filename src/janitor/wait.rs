@@ -22,6 +22,9 @@ pub async fn until_free(janitor: &ActorRef<Janitor>, board: &Board) -> Result<Lo
     let mut kubo = board.kubo.subscribe();
     loop {
         kubo.mark_unchanged();
+        if kubo.borrow().repo.is_none() {
+            return Err(no_repo());
+        }
         let holder = match ask(janitor, LockCheck {}).await {
             Ok(report) if is_free(&report) => return Ok(LockFree { waited_s: began.elapsed().as_secs_f64() }),
             Ok(report) => report.locks.iter().filter(|lock| is_in_use(lock)).find_map(|lock| lock.holder_pid),
@@ -35,6 +38,11 @@ pub async fn until_free(janitor: &ActorRef<Janitor>, board: &Board) -> Result<Lo
             () = tokio::time::sleep(LOOK) => {}
         }
     }
+}
+
+fn no_repo() -> Fault {
+    let detail = "the Kubo that is followed has no repo that is known here, and so no lock to wait for";
+    Fault::new(FaultKind::NotOurs, detail).hint("name its repo with --ipfs-path; `ipfs-kitctl wait` waits for Kubo")
 }
 
 /// Whether nobody has the repo, our own Kubo included, and nothing is in the way of a start.

@@ -194,7 +194,7 @@ pub fn before_start(config: &Config) -> KuboReport {
         last_look: None,
         peer_id: None,
         version: None,
-        repo: config.attach.is_none().then(|| config.ipfs_path.display().to_string()),
+        repo: config.names_repo().then(|| config.ipfs_path.display().to_string()),
         binary: config.attach.is_none().then(|| config.kubo.display().to_string()),
         rpc: match &config.attach {
             Some(attach) => attach.to_string(),

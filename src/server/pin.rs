@@ -72,8 +72,12 @@ impl Changes {
         let cancel = CancellationToken::new();
         let _cancelled = cancel.clone().drop_guard();
         let task = self.running.spawn(async move {
+            let change = async {
+                expected(&rpc, &board).await?;
+                change.await.map_err(Fault::from)
+            };
             let changed = tokio::select! {
-                changed = change => changed.map_err(Fault::from),
+                changed = change => changed,
                 // One that Kubo has not begun waits in our listener's queue, for the next Kubo.
                 () = board.kubo_gone() => Err(kubo::gone(&board)),
                 () = cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
@@ -110,8 +114,14 @@ async fn settle(
     // Kubo keeps a recursive pin where a direct one was asked for, or an older name.
     let text = crate::cid::text(&cid);
     let mut there = board.rpc.subscribe();
+    let look = async {
+        let pin = rpc.pin_of(&text, RPC_DEADLINE).await?;
+        // After the answer, so that it is this node's.
+        expected(rpc, board).await?;
+        Ok::<_, Fault>(pin)
+    };
     let pin = tokio::select! {
-        pin = rpc.pin_of(&text, RPC_DEADLINE) => pin?,
+        pin = look => pin?,
         // Its socket is ours and outlives it: nobody would answer, and nobody would refuse.
         // The guard is dropped at once: `kubo_rpc` reads the same value.
         () = async { drop(there.wait_for(Option::is_none).await) } => {
@@ -125,6 +135,21 @@ async fn settle(
         }
         None => Ok((ask(index, ApplyRemoved { cid }).await?, None)),
     }
+}
+
+/// Whether the node that answers is still the one that the index belongs to: at the address of somebody else's Kubo another one may
+/// listen by now, and the look that finds that out is up to seconds away.
+async fn expected(rpc: &Rpc, board: &Board) -> Result<(), Fault> {
+    let present = rpc.id(RPC_DEADLINE).await?.peer_id;
+    let expected = board.kubo.borrow().peer_id.clone();
+    if expected.as_ref() == Some(&present) {
+        return Ok(());
+    }
+    let at = rpc.address();
+    let detail =
+        format!("node {present} answers at {at}, and not {}", expected.as_deref().unwrap_or("the expected one"));
+    Err(Fault::new(FaultKind::Conflict, detail)
+        .hint("see which Kubo listens there; `ipfs-kitctl kubo status` says more"))
 }
 
 pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<Done, Fault> {

@@ -7,6 +7,7 @@ use proto_msgs::FaultKind;
 use proto_msgs::daemon::{Condition, IndexRefresh};
 use proto_msgs::doctor::Doctor;
 use proto_msgs::kubo::{KuboLogs, KuboMode, KuboRestart, KuboStart, KuboState, KuboStop};
+use proto_msgs::lock::{LockCheck, LockRole, LockWait};
 use proto_msgs::pin::{PinAdd, Source};
 use std::process::{Child, Command, Stdio};
 
@@ -134,4 +135,34 @@ fn a_kubo_of_another_node_at_the_same_place_is_held() {
     let _theirs = Theirs::start(&kit);
     kit.until("held", |s| s.kubo.held.as_ref().is_some_and(|held| held.cause == "repo_changed"));
     assert_eq!(kit.pins(), pins);
+}
+
+#[test]
+fn beside_a_followed_kubo_an_unrelated_default_repo_is_not_spoken_of() {
+    let mut kit = Kit::real();
+    std::fs::create_dir(kit.repo()).expect("made");
+    ipfs(&kit, &["init", "--profile=test"], b"");
+    let _theirs = Theirs::start(&kit);
+    let api = std::fs::read_to_string(kit.repo().join("api")).expect("there");
+    kit.arg("--attach").arg(api.trim());
+    let guess = kit.path("home/.ipfs");
+    std::fs::create_dir_all(&guess).expect("made");
+    std::fs::write(guess.join("repo.lock"), "{\"OwnerPID\":1}\n").expect("written");
+    // As the kit starts it, without a repo by name.
+    let named = kit.command();
+    let mut command = Command::new(named.get_program());
+    command.env_clear().envs(named.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let args: Vec<_> = named.get_args().collect();
+    let at = args.iter().position(|arg| *arg == "--ipfs-path").expect("a repo by name");
+    command.args(&args[..at]).args(&args[at + 2..]).stdin(Stdio::null());
+    kit.spawn_by(command);
+    kit.ready_again();
+    kit.wait(Condition::IndexComplete);
+    let locks = kit.call(LockCheck {}).locks;
+    assert!(locks.iter().all(|lock| lock.role == LockRole::OwnSocket), "{locks:?}");
+    let status = kit.status();
+    assert_eq!((status.lock, status.kubo.repo), (None, None));
+    let fault = kit.fault(LockWait {});
+    assert_eq!(fault.kind, FaultKind::NotOurs);
+    assert!(fault.hint.is_some_and(|hint| hint.contains("--ipfs-path")));
 }

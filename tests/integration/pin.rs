@@ -322,3 +322,37 @@ fn wrong_cids_are_refused_in_one_sentence() {
     assert_eq!(PinInfo::NAME, "pin_info");
     assert!(matches!(kit.try_call(add("nonsense")), Err(ClientError::Fault(f)) if f.kind == FaultKind::Invalid));
 }
+
+#[test]
+fn nothing_is_pinned_on_another_node_that_answers_at_the_address() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("elsewhere");
+    kit.script(&json!({"peer_id": "12D3KooWOther"}));
+    for fault in [kit.fault(add(&cid)), kit.fault(PinRm { cid: cid.clone() })] {
+        assert_eq!(fault.kind, FaultKind::Conflict, "{fault:?}");
+        assert!(fault.detail.starts_with("node 12D3KooWOther answers at "), "{fault:?}");
+    }
+    assert_eq!(kit.recorded("rm"), 0, "{:?}", kit.record());
+    kit.script(&json!({}));
+    kit.call(IndexRefresh { wait: true });
+    assert_eq!(kit.pins(), Vec::<String>::new());
+    kit.call(add(&cid));
+}
+
+#[test]
+fn a_pin_that_another_node_confirms_does_not_enter_the_index() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let cid = identity_cid("elsewhere");
+    let gate = Gate::open(&kit, "add");
+    let adding = call(&kit, add(&cid));
+    let held = gate.held();
+    kit.script(&json!({"peer_id": "12D3KooWOther"}));
+    release(held);
+    match adding.join().expect("joined") {
+        Err(ClientError::Fault(fault)) => assert_eq!(fault.kind, FaultKind::Conflict, "{fault:?}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(kit.pins(), Vec::<String>::new());
+}
