@@ -19,6 +19,7 @@ pub mod last_resort;
 pub mod log;
 pub mod outside;
 pub mod server;
+mod shell;
 pub mod snapshot;
 pub mod supervisor;
 pub mod systemd;

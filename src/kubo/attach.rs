@@ -3,6 +3,7 @@
 
 use super::address::{Address, NoAddress};
 use super::care;
+use super::memory::rpc_socket;
 use super::repo::{self, Repo, held};
 use super::rpc::{Rpc, RpcError};
 use super::signs::look;
@@ -76,6 +77,11 @@ pub(super) fn with_secret(config: &Config, rpc: Rpc) -> Result<Rpc, Held> {
     };
     let secret = outside::read_text(file).map_err(|error| unusable(error.to_string()))?;
     rpc.with_secret(&secret).ok_or_else(|| unusable("it has another form".to_owned()))
+}
+
+/// Whether the file with the secret, where one is configured, can be read and holds one.
+pub(super) fn secret(config: &Config) -> Result<(), Held> {
+    with_secret(config, Rpc::new(Address::Unix(rpc_socket(config)))).map(drop)
 }
 
 /// The address that a running Kubo writes into its repo.

@@ -3,6 +3,7 @@
 //! What Kubo 0.43.1 does with each setting was tried; a setting that an older one takes and this one refuses is an error, since
 //! the next start fails.
 
+use crate::shell;
 use jiff::SignedDuration;
 use proto_msgs::doctor::{Finding, Severity};
 use serde_json::Value;
@@ -36,9 +37,9 @@ pub(super) fn warnings(
     let mut found = Vec::new();
     let mut add = |severity, cause: &str, detail: String, hint: &str, command: Option<&str>| {
         // Without it the command would change the repo of whoever gives it; and root would leave the config to itself.
-        let repo = repo.display();
+        let repo = shell::quoted(&repo.display().to_string());
         let command = command.map(|command| match command.strip_prefix("ipfs ") {
-            Some(rest) => format!("sudo -u <owner of the repo> IPFS_PATH='{repo}' ipfs {rest}"),
+            Some(rest) => format!("sudo -u <owner of the repo> IPFS_PATH={repo} ipfs {rest}"),
             None => command.to_owned(),
         });
         found.push(Finding { cause: cause.to_owned(), severity, detail, hint: hint.to_owned(), command });
@@ -90,8 +91,8 @@ pub(super) fn warnings(
             Severity::Warning,
             "storage_unbounded",
             format!("Datastore.StorageMax is {max}, and nothing enforces it: Kubo runs without --enable-gc"),
-            "add --enable-gc to kubo_args, so that what is not pinned is removed when the repo grows to that; or ignore this",
-            Some("ipfs-kitctl kubo gc"),
+            "add --enable-gc to kubo_args, so that what is not pinned is removed when the repo grows to that; or, as the command does, say that there is no limit",
+            Some("ipfs config Datastore.StorageMax ''"),
         );
     }
     let patience = config["Internal"]["ShutdownTimeout"].as_str();
@@ -148,6 +149,8 @@ mod tests {
         });
         assert_eq!(causes(&made, &["--enable-gc"]), Vec::<String>::new());
         assert_eq!(causes(&made, &[]), ["storage_unbounded"]);
+        let mended = json!({"Datastore": {"StorageMax": ""}});
+        assert!(causes(&mended, &[]).is_empty(), "what the command makes of it");
         assert!(
             warnings(Path::new("/repo"), &made, 18, None, GRACE).is_empty(),
             "how somebody else starts it is not known"

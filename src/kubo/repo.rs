@@ -94,18 +94,9 @@ pub fn look(config: &Config, index_peer: Option<&str>, looks: &mut Looks) -> Res
     let node = read_node(&config.node_file())?;
     owned_by_us(repo)?;
     let present = read_peer(repo)?;
-    let known = node.as_ref().and_then(|node| node.peer_id.as_deref());
-    for remembered in [known, index_peer].into_iter().flatten() {
-        match &present {
-            None => return Err(missing(config, remembered)),
-            Some(present) if present != remembered => {
-                return Err(changed(&repo.display().to_string(), remembered, present));
-            }
-            Some(_) => {}
-        }
-    }
+    remembered(config, node.as_ref(), index_peer, present.as_deref())?;
     start::clear(repo, looks)?;
-    let half_made = node.as_ref().is_some_and(|node| node.peer_id.is_none() && node.repo.as_deref() == Some(repo));
+    let half_made = is_half_made(node.as_ref(), repo);
     let plan = match present {
         Some(_) if half_made && !is_complete(repo) => Plan::InitAgain,
         Some(_) if half_made => Plan::Finish,
@@ -114,13 +105,7 @@ pub fn look(config: &Config, index_peer: Option<&str>, looks: &mut Looks) -> Res
             Plan::Take(peer_id)
         }
         None if half_made || is_empty(repo) => Plan::Init,
-        None => {
-            return Err(held(
-                "repo_unknown",
-                format!("{} is not empty and has no Kubo config", repo.display()),
-                "name another --ipfs-path, or put the repo's config file back",
-            ));
-        }
+        None => return Err(unknown(repo)),
     };
     // Also on our own socket: API.Authorizations of the repo's config hold for every listener.
     let rpc = attach::with_secret(config, Rpc::new(Address::Unix(rpc_socket(config))))?;
@@ -150,6 +135,42 @@ pub fn ready(config: &Config, Found { program, rpc, plan }: Found) -> Result<Rep
         api: care::api(&found),
         warnings: care::warnings(repo, &found, version, Some(&config.kubo_args), config.stop_grace),
     })
+}
+
+/// Whether the repo is one that [`prepare`] would take or make, by reading alone.
+pub(super) fn identity(config: &Config, index_peer: Option<&str>) -> Result<(), Held> {
+    let repo = config.ipfs_path.as_path();
+    let node = read_node(&config.node_file())?;
+    owned_by_us(repo)?;
+    let present = read_peer(repo)?;
+    remembered(config, node.as_ref(), index_peer, present.as_deref())?;
+    let may_be_made = || is_half_made(node.as_ref(), repo) || is_empty(repo);
+    if present.is_some() || may_be_made() { Ok(()) } else { Err(unknown(repo)) }
+}
+
+/// Whether what is there is the node that this data dir belongs to, should it belong to one.
+fn remembered(
+    config: &Config,
+    node: Option<&Node>,
+    index_peer: Option<&str>,
+    present: Option<&str>,
+) -> Result<(), Held> {
+    let known = node.and_then(|node| node.peer_id.as_deref());
+    for remembered in [known, index_peer].into_iter().flatten() {
+        match present {
+            None => return Err(missing(config, remembered)),
+            Some(present) if present != remembered => {
+                return Err(changed(&config.ipfs_path.display().to_string(), remembered, present));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Our own init was cut short by the end of the daemon or of the machine.
+fn is_half_made(node: Option<&Node>, repo: &Path) -> bool {
+    node.is_some_and(|node| node.peer_id.is_none() && node.repo.as_deref() == Some(repo))
 }
 
 /// The repo's config and its version, as far as they can be read.
@@ -204,15 +225,17 @@ pub(super) fn unanswered(config: &Config, error: Unanswered) -> Held {
     }
 }
 
+/// Whether it is a file that somebody may execute.
+pub fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
 pub(super) fn find_program(kubo: &Path) -> Result<PathBuf, Held> {
-    let executable = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
     let found = if kubo.components().count() > 1 {
-        Some(kubo.to_owned()).filter(|path| executable(path))
+        Some(kubo.to_owned()).filter(|path| is_program(path))
     } else {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).map(|dir| dir.join(kubo)).find(|path| executable(path))
+        std::env::split_paths(&path).map(|dir| dir.join(kubo)).find(|path| is_program(path))
     };
     found.ok_or_else(|| {
         let detail = match std::fs::metadata(kubo) {
@@ -320,6 +343,14 @@ fn changed(what: &str, remembered: &str, present: &str) -> Held {
         "repo_changed",
         format!("{what} is node {present}, and this data dir belongs to node {remembered}"),
         "put the old repo back, or give this one a --data-dir of its own",
+    )
+}
+
+fn unknown(repo: &Path) -> Held {
+    held(
+        "repo_unknown",
+        format!("{} is not empty and has no Kubo config", repo.display()),
+        "name another --ipfs-path, or put the repo's config file back",
     )
 }
 

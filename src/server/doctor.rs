@@ -1,23 +1,38 @@
 //! `doctor`: everything that the daemon knows to be wrong or risky, each with the command that mends it or shows more.
 //!
-//! It judges nothing anew: Kubo's state and its repo's settings are as published, the locks are looked at now.
+//! Kubo's state is as published. Its repo, its program and the locks are looked at now: what a person has just broken, or mended, shows.
 
 use super::route::Routes;
 use super::status;
 use crate::board::HookFailure;
 use crate::fault;
+use crate::kubo::check::{self, Seen};
+use crate::shell::quoted;
 use proto_msgs::Fault;
-use proto_msgs::daemon::{DaemonReport, IndexReport};
+use proto_msgs::daemon::{DaemonReport, IndexReport, StatusReport};
 use proto_msgs::doctor::{DoctorReport, Finding, Severity};
 use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::{LockCheck, LockFile, Verdict};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     let report = status::report(routes);
     let locks = fault::ask(&routes.janitor, LockCheck {}).await;
     let mut findings = Vec::new();
-    findings.extend(kubo(&report.kubo, &report.daemon));
-    findings.extend(report.kubo.warnings.clone());
+    // After the locks have answered: a disk that hangs is told of by them.
+    let seen = if locks.is_ok() { repo(routes, &report.kubo).await } else { None };
+    let odd_lock = seen.as_ref().is_some_and(|seen| seen.odd_lock);
+    findings.extend(kubo(&report.kubo, &report.daemon.data_dir).map(|mut finding| {
+        if finding.cause == "lock_unknown" && odd_lock {
+            finding.command = report.kubo.repo.as_deref().map(set_aside);
+        }
+        finding
+    }));
+    match seen {
+        Some(seen) => findings.extend(later(seen, &report)),
+        None => findings.extend(report.kubo.warnings.clone()),
+    }
     // A lock that keeps Kubo from starting is told already.
     let told = report.kubo.held.as_ref().is_some_and(|held| held.cause.starts_with("lock_"));
     match locks {
@@ -34,13 +49,45 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     Ok(DoctorReport { as_of: crate::time::now(), findings })
 }
 
+/// For the files of a repo.
+const LOOK: Duration = Duration::from_secs(10);
+/// One look at a time: one that hangs keeps its thread, and must stay the only one.
+static LOOKING: Semaphore = Semaphore::const_new(1);
+
+/// The repo as it is now; `None` when that takes too long.
+async fn repo(routes: &Routes, kubo: &KuboReport) -> Option<Seen> {
+    let turn = LOOKING.try_acquire().ok()?;
+    let (config, peer_id) = (routes.config.borrow().clone(), kubo.peer_id.clone());
+    let look = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        check::now(&config, peer_id.as_deref())
+    });
+    tokio::time::timeout(LOOK, look).await.ok()?.ok()
+}
+
+/// What the next start will be held for, though Kubo runs now, and what can harm.
+fn later(seen: Seen, report: &StatusReport) -> Vec<Finding> {
+    let told = report.kubo.held.as_ref().map(|held| held.cause.as_str());
+    let held = seen.held.into_iter().filter(|held| told != Some(&held.cause)).map(|held| {
+        let command = mends(&held.cause, &report.kubo, &report.daemon.data_dir);
+        finding(Severity::Error, &held.cause, format!("the next start will fail: {}", held.detail), &held.hint, command)
+    });
+    held.chain(seen.warnings).collect()
+}
+
+/// Out of the way and not away: nobody knows what it is.
+fn set_aside(repo: &str) -> String {
+    let lock = format!("{}/repo.lock", repo.trim_end_matches('/'));
+    format!("mv -n {} {}", quoted(&lock), quoted(&format!("{lock}.aside")))
+}
+
 fn finding(severity: Severity, cause: &str, detail: impl Into<String>, hint: &str, command: Option<String>) -> Finding {
     Finding { cause: cause.to_owned(), severity, detail: detail.into(), hint: hint.to_owned(), command }
 }
 
-fn kubo(kubo: &KuboReport, daemon: &DaemonReport) -> Option<Finding> {
+pub(super) fn kubo(kubo: &KuboReport, data_dir: &str) -> Option<Finding> {
     if let Some(held) = &kubo.held {
-        let command = mends(&held.cause, kubo, daemon);
+        let command = mends(&held.cause, kubo, data_dir);
         return Some(finding(Severity::Error, &held.cause, held.detail.clone(), &held.hint, command));
     }
     let change = kubo.change.as_ref()?;
@@ -77,9 +124,9 @@ fn kubo(kubo: &KuboReport, daemon: &DaemonReport) -> Option<Finding> {
 }
 
 /// The command that mends what Kubo is held for, or shows what there is to mend.
-fn mends(cause: &str, kubo: &KuboReport, daemon: &DaemonReport) -> Option<String> {
+fn mends(cause: &str, kubo: &KuboReport, data_dir: &str) -> Option<String> {
     let repo = kubo.repo.as_deref().map_or_else(|| "<repo>".to_owned(), quoted);
-    let data_dir = quoted(&daemon.data_dir);
+    let data_dir = quoted(data_dir);
     Some(match cause {
         "lock_live" | "lock_unknown" => "ipfs-kitctl lock check".to_owned(),
         "repo_missing" | "repo_read_only" => format!("findmnt --target {repo}"),
@@ -102,12 +149,6 @@ fn mends(cause: &str, kubo: &KuboReport, daemon: &DaemonReport) -> Option<String
         "internal" => "journalctl --unit ipfs-kitd".to_owned(),
         _ => return None,
     })
-}
-
-/// As a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 fn lock(lock: &LockFile) -> Option<Finding> {
@@ -193,22 +234,12 @@ mod tests {
         );
         let flags = ["x", "--data-dir", "/d", "--runtime-dir", "/r", "--ipfs-path", "/some where"];
         let report = before_start(&Config::load(&Flags::parse_from(flags)).expect("a configuration"));
-        let daemon = DaemonReport {
-            version: String::new(),
-            pid: 1,
-            started: String::new(),
-            uptime_s: 0.0,
-            data_dir: "/d".into(),
-            socket: String::new(),
-            stopping: false,
-            actors: Vec::new(),
-        };
         let operations = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATIONS.md");
         let operations = std::fs::read_to_string(operations).expect("readable");
         let untold = all.iter().filter(|cause| *cause != "internal" && !operations.contains(&format!("`{cause}`")));
         assert_eq!(untold.collect::<Vec<_>>(), Vec::<&String>::new(), "not in docs/OPERATIONS.md");
-        let without: Vec<_> = all.iter().filter(|cause| mends(cause, &report, &daemon).is_none()).collect();
+        let without: Vec<_> = all.iter().filter(|cause| mends(cause, &report, "/d").is_none()).collect();
         assert!(without.is_empty(), "no command for {without:?}");
-        assert_eq!(mends("disk_full", &report, &daemon).as_deref(), Some("df -h '/some where'"));
+        assert_eq!(mends("disk_full", &report, "/d").as_deref(), Some("df -h '/some where'"));
     }
 }

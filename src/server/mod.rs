@@ -7,6 +7,7 @@
 //! out         what the client is owed, in its form
 //! authority   who may call
 //! route       which owner answers which verb
+//! late        what is said of a call whose time is over
 //! pin, kubo, status, doctor, follow, wait   the verbs that need more than one owner
 //! ```
 //! Connection tasks are as old as their connection, not as the actor: a restart of the actor cuts nobody off.
@@ -17,6 +18,7 @@ mod connection;
 mod doctor;
 mod follow;
 mod kubo;
+mod late;
 mod out;
 mod pin;
 mod places;

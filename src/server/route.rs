@@ -1,5 +1,6 @@
 //! Which owner answers which verb. Asks go downwards only; each has a deadline.
 
+use super::late::Late;
 use super::out::Parts;
 use super::pin::Changes;
 use super::{doctor, follow, kubo, pin, status, wait};
@@ -72,7 +73,7 @@ impl Routes {
         deadline: Option<Duration>,
         parts: &Parts,
     ) -> Result<Done, Fault> {
-        let late = late(&call);
+        let late = Late::of(&call);
         let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
         let stays = matches!(
             call,
@@ -87,7 +88,7 @@ impl Routes {
         };
         tokio::select! {
             answer = answer => answer,
-            () = passed => Err(late(limit.unwrap_or_default(), &self.board)),
+            () = passed => Err(late.fault(limit.unwrap_or_default(), &status::report(self))),
             () = self.stopping(), if !stays => Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
         }
     }
@@ -169,38 +170,6 @@ fn long(call: &Call) -> bool {
         Call::KuboLogs(logs) => logs.follow,
         Call::Events(events) => events.follow,
         _ => false,
-    }
-}
-
-/// What is said of a call whose time is over.
-fn late(call: &Call) -> impl FnOnce(Duration, &Board) -> Fault + use<> {
-    let name = call.name();
-    let (waits, reads) = match call {
-        Call::Wait(wait) => (Some(wait.condition.name()), true),
-        Call::LockWait(_) => (Some("a free repo"), true),
-        Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => {
-            (None, false)
-        }
-        Call::KuboGc(_) => (None, false),
-        Call::Events(_) | Call::Doctor(_) => (None, true),
-        Call::LockClean(_) | Call::Shutdown(_) | Call::Cancel(_) => (None, false),
-        Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => (None, true),
-        Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => (None, true),
-    };
-    move |limit, board| {
-        let detail = match waits {
-            Some(condition) => {
-                let kubo = board.kubo.borrow().state.name();
-                format!("{condition} did not come true within {limit:?}; Kubo is {kubo}")
-            }
-            None => format!("{} was not done within {limit:?}", name.replace('_', " ")),
-        };
-        let hint = if reads {
-            "ask again, with more time"
-        } else {
-            "whether it has an effect is unknown; look, then ask again"
-        };
-        Fault::new(FaultKind::Timeout, detail).hint(hint)
     }
 }
 

@@ -239,3 +239,58 @@ fn a_hook_that_runs_on_ends_with_the_daemon_and_so_does_what_it_has_started() {
         eventually(|| !lives(pid.trim()), || format!("{pid} lives: {}", kit.log()));
     }
 }
+
+#[test]
+fn the_doctor_sees_a_repo_that_was_broken_while_kubo_runs() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let config = kit.repo().join("config");
+    let good = std::fs::read_to_string(&config).expect("there");
+    let findings = || kit.call(proto_msgs::doctor::Doctor {}).findings;
+    let cause = || findings().into_iter().map(|finding| (finding.cause, finding.command.is_some())).collect::<Vec<_>>();
+    for (text, expected) in [
+        ("{ no JSON".to_owned(), "repo_unreadable"),
+        (good.replace("12D3KooWFake", "12D3KooWOther"), "repo_changed"),
+        (good.replacen('{', "{\"Swarm\":{\"AddrFilters\":[\"10.0.0.0/8\"]},", 1), "config_refused"),
+    ] {
+        assert_ne!(text, good, "{expected}");
+        std::fs::write(&config, text).expect("written");
+        assert_eq!(cause(), [(expected.to_owned(), true)], "{:?}", findings());
+    }
+    std::fs::write(&config, &good).expect("written");
+    assert_eq!(cause(), []);
+    assert_eq!(kit.recorded("start"), 1);
+}
+
+#[test]
+fn the_doctors_command_for_a_link_in_the_place_of_the_lock_mends_that() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.stop();
+    let lock = kit.repo().join("repo.lock");
+    let _ = std::fs::remove_file(&lock);
+    std::os::unix::fs::symlink("elsewhere", &lock).expect("linked");
+    kit.start();
+    kit.until("held", |s| s.kubo.held.as_ref().is_some_and(|held| held.cause == "lock_unknown"));
+    let finding = kit.call(proto_msgs::doctor::Doctor {}).findings.remove(0);
+    assert_eq!(finding.cause, "lock_unknown");
+    let command = finding.command.expect("a command");
+    let ran = std::process::Command::new("sh").args(["-c", &command]).status().expect("it runs");
+    assert!(ran.success() && lock.with_extension("lock.aside").symlink_metadata().is_ok(), "{command}");
+    kit.wait(proto_msgs::daemon::Condition::KuboRunning);
+}
+
+#[test]
+fn a_secret_that_every_user_may_read_is_told_by_the_doctor_and_once_in_the_log() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut kit = Kit::fake();
+    let secret = kit.path("secret");
+    std::fs::write(&secret, "bearer:x\n").expect("written");
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o644)).expect("chmod");
+    kit.arg("--api-auth-file").arg(&secret.display().to_string()).start_whole();
+    let findings = kit.call(proto_msgs::doctor::Doctor {}).findings;
+    assert_eq!(findings.iter().map(|finding| finding.cause.as_str()).collect::<Vec<_>>(), ["secret_exposed"]);
+    assert_eq!(kit.log().matches("is open to every user").count(), 1, "{}", kit.log());
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).expect("chmod");
+    assert_eq!(kit.call(proto_msgs::doctor::Doctor {}).findings, []);
+}
