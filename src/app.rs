@@ -15,6 +15,7 @@ use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
 use crate::kubo::hook::Hook;
+use crate::kubo::check;
 use crate::kubo::memory::{self, Memory};
 use crate::kubo::orphans;
 use crate::kubo::process::Spawner;
@@ -102,6 +103,9 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
     instance::private_dir(&config.private_dir(), false)?;
     instance::private_dir(&config.index_dir(), false)?;
     let store = Store::open(&config.index_dir())?;
+    if let Some(exposed) = check::exposed(&config) {
+        tracing::warn!("{}; {}", exposed.detail, exposed.hint);
+    }
     let io = |action| move |source| AppError::Io { action, source };
     let program = std::env::current_exe().map_err(io("find my own program"))?;
     orphans::adopt().map_err(io("adopt what Kubo leaves behind"))?;

@@ -6,7 +6,8 @@
 use crate::file_lock;
 use nix::errno::Errno;
 use nix::libc;
-use std::fs::{DirBuilder, File, OpenOptions};
+use rustix::fs::{Access, access};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -97,6 +98,15 @@ pub fn private_dir(dir: &Path, others_may_enter: bool) -> Result<(), InstanceErr
     let io = |action, source| InstanceError::Io { action, path: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| io("make the directory", e))?;
     let found = std::fs::metadata(dir).map_err(|e| io("look at", e))?;
+    safe(dir, &found)?;
+    let mode = found.permissions().mode();
+    if !others_may_enter && mode & 0o077 != 0 {
+        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).map_err(|e| io("close to others", e))?;
+    }
+    Ok(())
+}
+
+fn safe(dir: &Path, found: &Metadata) -> Result<(), InstanceError> {
     let refuse = |why: String| Err(InstanceError::Unsafe { path: dir.to_owned(), why });
     let us = nix::unistd::geteuid();
     if found.uid() != us.as_raw() {
@@ -106,10 +116,31 @@ pub fn private_dir(dir: &Path, others_may_enter: bool) -> Result<(), InstanceErr
     if mode & 0o022 != 0 {
         return refuse(format!("can be written by others (mode {:04o}); chmod go-w it", mode & 0o7777));
     }
-    if !others_may_enter && mode & 0o077 != 0 {
-        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).map_err(|e| io("close to others", e))?;
-    }
     Ok(())
+}
+
+/// Whether [`claim`] would find the directory safe or could make it, without making or locking anything.
+pub fn may_claim(dir: &Path) -> Result<(), InstanceError> {
+    match std::fs::metadata(dir) {
+        Ok(found) => safe(dir, &found).and_then(|()| may_write(dir, "write to")),
+        Err(_) => may_make(dir),
+    }
+}
+
+/// Whether the directory is there or could be made: of those above it, the first that is there decides.
+pub fn may_make(dir: &Path) -> Result<(), InstanceError> {
+    if dir.exists() {
+        return Ok(());
+    }
+    dir.ancestors().find(|above| above.exists()).map_or(Ok(()), |above| may_write(above, "make a directory in"))
+}
+
+fn may_write(dir: &Path, action: &'static str) -> Result<(), InstanceError> {
+    let io = |source| InstanceError::Io { action, path: dir.to_owned(), source };
+    if !dir.is_dir() {
+        return Err(io(io::ErrorKind::NotADirectory.into()));
+    }
+    access(dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| io(error.into()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 pub mod analytics;
 pub mod app;
 pub mod board;
+pub mod check;
 pub mod cid;
 pub mod config;
 pub mod events;

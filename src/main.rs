@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use ipfs_kitd::config::{Config, Flags};
-use ipfs_kitd::{app, exit, fault, kubo, log};
+use ipfs_kitd::{app, check, exit, fault, kubo, log};
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,11 +15,11 @@ fn main() -> ExitCode {
     let flags = Flags::parse();
     if flags.check_config || flags.print_config {
         return match Config::load(&flags) {
-            Ok(config) => {
-                let text = if flags.print_config { config.listing() } else { "the configuration is good\n".to_owned() };
-                let written = std::io::stdout().write_all(text.as_bytes());
-                ExitCode::from(if written.is_ok() { exit::OK } else { exit::FAILED })
-            }
+            Ok(config) if flags.print_config => print(&config.listing()),
+            Ok(config) => match check::paths(&config).map_err(app::AppError::from) {
+                Ok(warnings) => checked(&warnings),
+                Err(error) => refuse(&error, error.code()),
+            },
             Err(error) => refuse(&error, exit::CONFIG),
         };
     }
@@ -34,6 +34,22 @@ fn main() -> ExitCode {
             let code = error.code();
             refuse(&error, code)
         }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let written = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::from(if written.is_ok() { exit::OK } else { exit::FAILED })
+}
+
+/// The daemon would run with it; what it would complain of goes to stderr.
+fn checked(warnings: &[String]) -> ExitCode {
+    for warning in warnings {
+        let _ = writeln!(std::io::stderr(), "ipfs-kitd: warning: {warning}");
+    }
+    match warnings.len() {
+        0 => print("the configuration is good\n"),
+        n => print(&format!("the configuration can be used, with {n} warning{}\n", if n == 1 { "" } else { "s" })),
     }
 }
 

@@ -35,8 +35,9 @@ pub(crate) struct Global {
     /// The daemon's socket [default: $IPFS_KITD_SOCKET, the user's, the system's]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// Format of the output
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    /// Format of the output: table, json or ndjson; with `pin` also csv and cid, with `metrics` csv
+    // Not clap's list, which is the same for every command.
+    #[arg(short, long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
     /// The same as -o json
     #[arg(long, global = true)]
@@ -93,9 +94,9 @@ pub(crate) enum Command {
     Metrics,
     /// What has happened: changes of Kubo's state with their causes, errors
     Events {
-        /// Only events after this number
-        #[arg(long, value_name = "SEQ")]
-        since: Option<u64>,
+        /// Only events after this number, or from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z
+        #[arg(long, value_name = "SEQ|TIME", value_parser = after)]
+        since: Option<After>,
         /// Go on with each event that comes, until Ctrl-C
         #[arg(short, long)]
         follow: bool,
@@ -183,7 +184,7 @@ pub(crate) struct PinLs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Kubo {
-    /// State, cause of the last exit, next retry (exit code 3 when it isn't running)
+    /// State, cause of the last exit, next retry; restarts, also those that were asked for (exit code 3 when it isn't running)
     Status,
     /// Start it; returns when it is ready
     Start,
@@ -253,6 +254,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn since(text: &str) -> Result<Timestamp, String> {
     let ago = || Timestamp::now().checked_sub(text.parse::<SignedDuration>().ok()?).ok();
     text.parse().ok().or_else(ago).ok_or_else(|| "a time looks like 10m (ago) or 2026-11-21T08:00:00Z".to_owned())
+}
+
+/// From where on events are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    Seq(u64),
+    Time(Timestamp),
+}
+
+fn after(text: &str) -> Result<After, String> {
+    let time =
+        || since(text).map(After::Time).map_err(|error| format!("it can be an event's number, or a time: {error}"));
+    text.parse().map(After::Seq).or_else(|_| time())
 }
 
 fn condition(text: &str) -> Result<Condition, String> {

@@ -1,16 +1,25 @@
 //! `events`: what has happened, and with `-f` what comes.
 
-use crate::args::Format;
+use crate::args::{After, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
 use crate::output::{Out, tame};
+use jiff::Timestamp;
 use proto_msgs::event::{Event, EventPage, Events, What};
 use proto_msgs::verb::Part;
 use std::io::{self, Write};
 
-pub(crate) fn events(ask: &mut Ask, out: &mut Out, since: Option<u64>, follow: bool) -> Result<u8, Failure> {
-    let page = ask.call_with(Events { since, epoch: None, follow }, |part| {
-        if let Part::Events(page) = part {
+pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow: bool) -> Result<u8, Failure> {
+    let (since, from) = match after {
+        Some(After::Seq(seq)) => (Some(seq), None),
+        Some(After::Time(time)) => (None, Some(time)),
+        None => (None, None),
+    };
+    // The daemon counts events and keeps few, so what is older is left out here.
+    let wanted = |event: &Event| from.is_none_or(|from| event.at.parse::<Timestamp>().is_ok_and(|at| at >= from));
+    let mut page = ask.call_with(Events { since, epoch: None, follow }, |part| {
+        if let Part::Events(mut page) = part {
+            page.events.retain(wanted);
             show(out, &page)?;
             // Whoever reads a pipe is to see it now.
             out.finish()?;
@@ -18,6 +27,7 @@ pub(crate) fn events(ask: &mut Ask, out: &mut Out, since: Option<u64>, follow: b
         Ok(())
     })?;
     if !follow {
+        page.events.retain(wanted);
         show(out, &page)?;
     }
     Ok(exit::OK)

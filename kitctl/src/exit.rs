@@ -8,7 +8,8 @@ use proto_msgs::{ClientError, Fault, FaultKind};
 use serde::Serialize;
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(crate) const OK: u8 = 0;
@@ -103,7 +104,7 @@ impl Failure {
         match self {
             Failure::Unreachable(tried) => {
                 let each =
-                    tried.iter().map(|(path, error)| format!("\n  tried {} ({})", path.display(), reason(error)));
+                    tried.iter().map(|(path, error)| format!("\n  tried {} ({})", path.display(), reason(path, error)));
                 let detail = format!("no ipfs-kitd answers{}", each.collect::<String>());
                 let (kind, hint) = match self.code() {
                     DENIED => ("denied", "the socket is for the user who runs the daemon, and for root"),
@@ -158,10 +159,12 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Why nobody answers at a socket.
-fn reason(error: &io::Error) -> String {
+fn reason(path: &Path, error: &io::Error) -> String {
+    let other = || path.metadata().is_ok_and(|found| !found.file_type().is_socket());
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::ConnectionRefused if other() => "it is there and no socket".to_owned(),
         io::ErrorKind::ConnectionRefused => {
             "nobody listens there; a daemon that was killed has left it behind".to_owned()
         }

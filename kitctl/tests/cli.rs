@@ -3,7 +3,8 @@
 mod stub;
 
 use proto_msgs::FaultKind;
-use proto_msgs::daemon::{IndexRefreshed, Shutdown, ShuttingDown, Status, Wait, Waited};
+use proto_msgs::daemon::{IndexRefreshed, LastError, Shutdown, ShuttingDown, Status, Wait, Waited};
+use proto_msgs::event::{Event, EventPage, Events, What};
 use proto_msgs::kubo::{KuboLogLine, KuboLogPage, KuboLogs, KuboState, KuboStatus, KuboStop};
 use proto_msgs::pin::*;
 use proto_msgs::verb::{Body, Call, Part, Verb};
@@ -420,4 +421,50 @@ fn a_daemon_that_closes_in_the_middle_is_unreachable() {
     let ran = stub.run(&["pin", "ls", "--json"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(69), ""));
     assert!(ran.stderr.contains("closed the connection before it had answered"), "{ran:?}");
+}
+
+#[test]
+fn what_is_no_socket_is_told_from_one_that_nobody_listens_on() {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    for path in [dir.path().to_owned(), dir.path().join("file")] {
+        if !path.exists() {
+            std::fs::write(&path, "").expect("written");
+        }
+        let ran = kitctl(&["--socket", &path.display().to_string(), "status"]).output().map(Ran::of).expect("it runs");
+        assert_eq!(ran.code, Some(69), "{ran:?}");
+        assert!(ran.stderr.contains("it is there and no socket"), "{ran:?}");
+    }
+}
+
+#[test]
+fn events_are_wanted_after_a_number_or_from_a_time_on() {
+    let event = |seq, seconds| Event {
+        seq,
+        at: ago(seconds),
+        what: What::Error(LastError { at: ago(seconds), actor: "index".into(), detail: format!("number {seq}") }),
+    };
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let stub = Stub::one(move |call| {
+        let Call::Events(events) = call else { panic!("{call:?}") };
+        seen.lock().expect("unpoisoned").push(events.since);
+        Body::Done(Events::done(EventPage { epoch: "e".into(), gap: 0, events: vec![event(1, 3600), event(2, 300)] }))
+    });
+    let since = stub.run(&["events", "--since", "10m"]);
+    assert!(since.stdout.contains("number 2") && !since.stdout.contains("number 1"), "{since:?}");
+    assert_eq!(stub.run(&["events", "--since", "7"]).code, Some(0));
+    assert_eq!(*asked.lock().expect("unpoisoned"), [None, Some(7)]);
+    let wrong = stub.run(&["events", "--since", "soon"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("an event's number, or a time"), "{wrong:?}");
+}
+
+#[test]
+fn the_help_of_a_command_names_no_format_that_it_lacks() {
+    for command in [&["status"][..], &["pin", "ls"], &["metrics"]] {
+        let help = kitctl(&[command, &["--help"]].concat()).output().map(Ran::of).expect("it runs").stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(!help.contains("possible values: table") && !help.contains("One CID a line"), "{help}");
+        assert!(help.contains("with `pin` also csv and cid"), "{help}");
+    }
 }

@@ -30,7 +30,9 @@ pub(super) fn parse(text: Sourced<String>) -> Result<Sourced<Attach>, ConfigErro
     match parsed {
         Ok(value) => Ok(Sourced { value, source: text.source }),
         Err(_) => {
-            Err(ConfigError::Value { key: "attach", value: text.value, source_text: text.source, wanted: WANTED })
+            let wanted = "an address of this machine, such as /ip4/127.0.0.1/tcp/5001, http://localhost:5001 or /unix/run/ipfs/api.sock, \
+nor `repo`, for the one that its repo's `api` file names";
+            Err(ConfigError::Value { key: "attach", value: text.value, source_text: text.source, wanted })
         }
     }
 }

@@ -57,7 +57,7 @@ pub struct Flags {
     /// A program to run when Kubo's state changes, and its arguments; one flag each
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub hook: Vec<String>,
-    /// Check the configuration and exit
+    /// Check the configuration and what it names, and exit; nothing is started or made
     #[arg(long)]
     pub check_config: bool,
     /// Print every setting with its source and exit

@@ -54,6 +54,9 @@ pub struct Config {
 /// Settings that a reload applies.
 const LIVE: [&str; 6] = ["interval", "busy_share", "stop_grace", "start_timeout", "hang_limit", "hook"];
 
+/// Settings without a default, and what each may be.
+const EXAMPLES: [(&str, &str); 2] = [("attach", "/ip4/127.0.0.1/tcp/5001"), ("api_auth_file", "/etc/ipfs-kitd/secret")];
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -287,7 +290,9 @@ impl Config {
 
     /// The settings as a configuration file, each with its source behind it.
     pub fn listing(&self) -> String {
-        self.settings.iter().map(|s| format!("{} = {}  # {}\n", s.key, s.value, s.source)).collect()
+        let set = self.settings.iter().map(|s| format!("{} = {}  # {}\n", s.key, s.value, s.source));
+        let unset = EXAMPLES.iter().filter(|(key, _)| self.settings.iter().all(|s| s.key != *key));
+        set.chain(unset.map(|(key, example)| format!("# {key} = {example:?}  # not set; an example\n"))).collect()
     }
 
     /// The socket that clients use.
@@ -479,7 +484,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temp dir");
         let refused = |flags: &[&str]| resolve(flags, &[("HOME", "/h")], dir.path()).expect_err("refused").to_string();
         let error = refused(&["--attach", "/ip4/10.0.0.7/tcp/5001"]);
-        assert!(error.contains("flag --attach") && error.contains("this machine"), "{error}");
+        assert!(
+            error.contains("flag --attach") && error.contains("this machine") && error.contains("`repo`"),
+            "{error}"
+        );
         assert!(refused(&["--hook", "notify"]).contains("absolute path"));
         let config = resolve(&["--attach", "http://localhost:5001"], &[("HOME", "/h")], dir.path()).expect("resolves");
         assert_eq!(config.attach.map(|attach| attach.to_string()).as_deref(), Some("/ip4/127.0.0.1/tcp/5001"));
@@ -504,6 +512,7 @@ mod tests {
         let env = [("HOME", "/h"), ("IPFS_KITD_KUBO_ARGS", "--offline --enable-gc")];
         let config = resolve(&[], &env, dir.path()).expect("resolves");
         let file = dir.path().join("config.toml");
+        assert!(config.listing().contains("\n# attach = \"") && config.listing().contains("\n# api_auth_file = \""));
         std::fs::write(&file, config.listing()).expect("written");
         let again = resolve(&["--config", file.to_str().expect("UTF-8")], &[], dir.path()).expect("resolves");
         assert_eq!(again.kubo_args, ["--offline", "--enable-gc"]);

@@ -1,6 +1,6 @@
 //! The process: one per data dir, its configuration, its end.
 
-use crate::kit::{Kit, eventually, identity_cid, said};
+use crate::kit::{Kit, built, eventually, identity_cid, said};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use proto_msgs::daemon::{Condition, ConfigShow, IndexRefresh, Shutdown};
@@ -113,8 +113,14 @@ fn configuration_errors_are_one_sentence_and_exit_78() {
         assert!(wrong.err.contains(words), "{line}: {}", wrong.err);
     }
     std::fs::write(&file, "interval = \"5m\"\n").expect("written");
-    let good = run(&["--config", &path, "--check-config"]);
-    assert_eq!((good.code, good.out.as_str()), (Some(0), "the configuration is good\n"));
+    let program = built("fake-kubo").display().to_string();
+    let good = run(&["--config", &path, "--check-config", "--kubo", &program]);
+    assert_eq!((good.code, good.out.as_str(), good.err.as_str()), (Some(0), "the configuration is good\n", ""));
+    let without = run(&["--config", &path, "--check-config", "--kubo", "/none/ipfs"]);
+    assert_eq!((without.code, without.out.as_str()), (Some(0), "the configuration can be used, with 1 warning\n"));
+    assert!(without.err.contains("warning: Kubo's program") && without.err.contains("/none/ipfs"), "{}", without.err);
+    let nowhere = run(&["--config", &path, "--check-config", "--data-dir", &format!("{path}/data")]);
+    assert_eq!((nowhere.code, nowhere.out.as_str()), (Some(1), ""), "{}", nowhere.err);
     let printed = run(&["--config", &path, "--print-config", "--stop-grace", "3s"]);
     assert!(printed.out.contains(&format!("interval = \"5m\"  # file {path}\n")), "{}", printed.out);
     assert!(printed.out.contains("stop_grace = \"3s\"  # flag --stop-grace\n"), "{}", printed.out);
