@@ -83,7 +83,7 @@ impl AppError {
     pub fn code(&self) -> u8 {
         match self {
             AppError::Config(_) => exit::CONFIG,
-            AppError::Instance(InstanceError::Owned { .. }) => exit::OWNED,
+            AppError::Instance(InstanceError::Owned { .. } | InstanceError::Listening { .. }) => exit::OWNED,
             AppError::Instance(InstanceError::Unsafe { .. }) | AppError::Passed(_) => exit::CONFIG,
             AppError::Index(error) if error.needs_newer_version() => exit::CONFIG,
             AppError::Index(_) | AppError::Instance(_) | AppError::Io { .. } | AppError::GaveUp(_) => exit::FAILED,

@@ -34,6 +34,15 @@ pub enum InstanceError {
         /// What is wrong with it.
         why: String,
     },
+    /// Somebody listens on the socket without owning the directory, as a service manager does before it starts the daemon.
+    #[error(
+        "somebody listens on {path}, and no ipfs-kitd: if that is systemd's socket unit, have it start the daemon \
+(`systemctl start ipfs-kitd`, or with --user), or stop the unit first"
+    )]
+    Listening {
+        /// The socket.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {action} {path}")]
     Io {

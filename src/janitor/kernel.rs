@@ -92,6 +92,31 @@ pub(super) fn try_flock(file: &File) -> Kernel {
     }
 }
 
+/// Whether somebody listens on a Unix socket. First by the kernel's table: a connection would start what a service manager has behind
+/// it. What listens in another network namespace is not in there.
+pub(crate) fn is_listening(path: &Path) -> bool {
+    let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    listeners(&table).any(|listener| same_file(listener, path)) || matches!(ask_socket(path), Kernel::Held(_))
+}
+
+/// The paths of the stream sockets that listen, from `/proc/net/unix`.
+fn listeners(table: &str) -> impl Iterator<Item = &Path> {
+    /// `__SO_ACCEPTCON`.
+    const ACCEPTS: &str = "00010000";
+    table.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (flags, kind) = (words.nth(3)?, words.next()?);
+        // Two more words, and the path is the rest, which may have spaces in it.
+        let path = line.get(line.find('/')?..)?;
+        (flags == ACCEPTS && kind == "0001").then(|| Path::new(path))
+    })
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| path.symlink_metadata().map(|found| (found.dev(), found.ino())).ok();
+    one.file_name() == other.file_name() && id(one).is_some_and(|one| Some(one) == id(other))
+}
+
 /// Who listens on a Unix socket, by connecting without waiting; nothing is said on the connection.
 pub(super) fn ask_socket(path: &Path) -> Kernel {
     let unknown = |error: rustix::io::Errno| Kernel::Unknown(error.to_string());
@@ -224,6 +249,23 @@ mod tests {
         holder.try_lock().expect("it was given back");
         let held = Kernel::Held(Holder::Pid(std::process::id()));
         assert_eq!((ask_flock(&other), try_flock(&other)), (held.clone(), held));
+    }
+
+    #[test]
+    fn a_listener_is_found_without_a_connection_to_it() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("with a space");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        listener.set_nonblocking(true).expect("set");
+        assert!(is_listening(&path));
+        assert_eq!(listener.accept().expect_err("nobody came").kind(), io::ErrorKind::WouldBlock);
+        drop(listener);
+        assert!(soon(|| !is_listening(&path)));
+        let table = "0000000000000000: 00000002 00000000 00010000 0001 01 43531 /run/a b\n\
+            0000000000000000: 00000003 00000000 00000000 0001 03 43532 /run/c\n\
+            0000000000000000: 00000002 00000000 00010000 0005 01 43533 /run/d\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 43534 @/abstract\n";
+        assert_eq!(listeners(table).collect::<Vec<_>>(), [Path::new("/run/a b"), Path::new("/abstract")]);
     }
 
     #[test]

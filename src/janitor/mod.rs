@@ -14,7 +14,7 @@ pub mod clean;
 pub mod evidence;
 mod facts;
 mod hold;
-mod kernel;
+pub(crate) mod kernel;
 pub mod places;
 mod processes;
 pub mod start;

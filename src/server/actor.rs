@@ -8,6 +8,7 @@ use super::connection;
 use super::places::{Place, Places};
 use super::route::Routes;
 use crate::instance::{self, Claim, InstanceError};
+use crate::janitor::kernel;
 use crate::supervisor::Life;
 use crate::systemd::Passed;
 use interprocess::local_socket::tokio::{Listener, Stream};
@@ -25,7 +26,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -33,6 +34,9 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 const REFUSALS: usize = 16;
 /// Between two tries to accept when there are no descriptors left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How long the socket of a killed daemon may outlive its lock, and between two looks whether it does.
+const DYING: Duration = Duration::from_millis(500);
+const ASK_AGAIN: Duration = Duration::from_millis(10);
 /// Between two looks whether the socket is still there: somebody may clean up the directory that it is in.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -52,8 +56,8 @@ pub struct Home {
 
 impl Home {
     /// Takes over the socket that the service manager has passed, or binds one with mode 0600. The caller holds the runtime
-    /// dir's lock, so a socket file that is there and was not passed is a dead daemon's and is replaced; anything that is no
-    /// socket is left alone.
+    /// dir's lock, so a socket file that is there, was not passed and has no listener is a dead daemon's and is replaced; one with
+    /// a listener, and anything that is no socket, is left alone.
     pub fn open(path: &Path, passed: Option<Passed>, claim: Claim) -> Result<Home, InstanceError> {
         let (path, listener, passed) = match passed {
             Some(there) => {
@@ -123,11 +127,25 @@ fn listen(path: &Path) -> Result<Listener, InstanceError> {
         if !found.file_type().is_socket() {
             return Err(InstanceError::Unsafe { path: path.to_owned(), why: "is in the way and no socket".into() });
         }
+        refuse_to_rob(path)?;
         std::fs::remove_file(path).map_err(|e| io("remove the dead socket", e))?;
     }
     let name = path.to_fs_name::<GenericFilePath>().map_err(|e| io("name the socket", e))?;
     let listener = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio();
     listener.map_err(|e| io("listen on", e))
+}
+
+/// Nobody else's daemon has the directory, so who listens there is no daemon: a service manager, most likely, whose clients would
+/// never reach it again. A daemon that is just being killed may lose its lock a moment before its socket.
+fn refuse_to_rob(path: &Path) -> Result<(), InstanceError> {
+    let began = Instant::now();
+    while kernel::is_listening(path) {
+        if began.elapsed() > DYING {
+            return Err(InstanceError::Listening { path: path.to_owned() });
+        }
+        std::thread::sleep(ASK_AGAIN);
+    }
+    Ok(())
 }
 
 /// What the actor is made from.

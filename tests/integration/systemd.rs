@@ -203,3 +203,22 @@ fn the_status_line_follows_kubo_and_the_pins_and_says_nothing_twice() {
     }
     assert!(said.windows(2).all(|two| two[0] != two[1]), "{said:?}");
 }
+
+#[test]
+fn a_daemon_started_by_hand_leaves_the_service_managers_socket_alone() {
+    let mut kit = Kit::fake();
+    let theirs = listener(&kit);
+    theirs.set_nonblocking(true).expect("set");
+    let inode = kit.socket().metadata().expect("a socket").ino();
+    kit.spawn();
+    assert_eq!(kit.ended().code(), Some(75), "{}", kit.log());
+    assert!(kit.log().contains("`systemctl start ipfs-kitd`"), "{}", kit.log());
+    assert_eq!(kit.socket().metadata().expect("left in its place").ino(), inode);
+    let nobody = theirs.accept().expect_err("a connection would have started the service");
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(kit.recorded("start"), 0);
+    // Without its listener it is what a killed daemon leaves.
+    drop(theirs);
+    kit.start();
+    assert_eq!(kit.status().daemon.pid, kit.pid());
+}
