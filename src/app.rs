@@ -14,8 +14,8 @@ use crate::indexer::actor::{Indexer, IndexerArgs};
 use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
-use crate::kubo::hook::Hook;
 use crate::kubo::check;
+use crate::kubo::hook::Hook;
 use crate::kubo::memory::{self, Memory};
 use crate::kubo::orphans;
 use crate::kubo::process::Spawner;
@@ -292,6 +292,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         changes,
         janitor: janitor.clone(),
         analytics: analytics.clone(),
+        turns: Turns::default(),
     });
     child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
     Actors { index, janitor, kubo, indexer, analytics }

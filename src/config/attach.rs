@@ -2,7 +2,7 @@
 
 use super::ConfigError;
 use super::layers::Sourced;
-use crate::kubo::address::{Address, WANTED};
+use crate::kubo::address::Address;
 
 /// Where the Kubo that somebody else runs is found.
 #[derive(Clone, Debug, PartialEq, Eq)]

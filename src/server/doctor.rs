@@ -14,7 +14,6 @@ use proto_msgs::doctor::{DoctorReport, Finding, Severity};
 use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::{LockCheck, LockFile, Verdict};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     let report = status::report(routes);
@@ -51,18 +50,11 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
 
 /// For the files of a repo.
 const LOOK: Duration = Duration::from_secs(10);
-/// One look at a time: one that hangs keeps its thread, and must stay the only one.
-static LOOKING: Semaphore = Semaphore::const_new(1);
 
 /// The repo as it is now; `None` when that takes too long.
 async fn repo(routes: &Routes, kubo: &KuboReport) -> Option<Seen> {
-    let turn = LOOKING.try_acquire().ok()?;
     let (config, peer_id) = (routes.config.borrow().clone(), kubo.peer_id.clone());
-    let look = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        check::now(&config, peer_id.as_deref())
-    });
-    tokio::time::timeout(LOOK, look).await.ok()?.ok()
+    routes.turns.take(LOOK, move || check::now(&config, peer_id.as_deref())).await.ok()
 }
 
 /// What the next start will be held for, though Kubo runs now, and what can harm.

@@ -219,6 +219,7 @@ mod tests {
             evidence: vec!["a link".to_owned()],
             action: LockAction::None,
             needs_force: false,
+            hint: None,
         };
         held.lock = Some(lock.clone());
         let (detail, hint) = late(Late::FreeRepo, &held);

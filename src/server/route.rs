@@ -14,6 +14,7 @@ use crate::janitor::actor::Janitor;
 use crate::janitor::wait::until_free;
 use crate::kubo::actor::Kubo;
 use crate::kubo::process::Spawner;
+use crate::outside::Turns;
 use kameo::actor::ActorRef;
 use kameo::message::Message;
 use kameo::prelude::Actor;
@@ -62,6 +63,8 @@ pub struct Routes {
     pub janitor: ActorRef<Janitor>,
     /// Owner of the totals.
     pub analytics: ActorRef<Analytics>,
+    /// For the doctor's looks at the repo.
+    pub turns: Turns,
 }
 
 impl Routes {
