@@ -179,7 +179,10 @@ mod tests {
 
     #[test]
     fn what_it_has_started_in_a_session_of_its_own_ends_with_it_and_when_it_is_stopped() {
-        assert_eq!(with_another_session("exit 0", false), Ok(()));
+        // As often as it takes to come upon it between two programs.
+        for _ in 0..20 {
+            assert_eq!(with_another_session("exit 0", false), Ok(()));
+        }
         assert_eq!(with_another_session("exec sleep 600", true), Err("the daemon ends".to_owned()));
     }
 }
