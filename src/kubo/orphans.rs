@@ -6,7 +6,8 @@
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid};
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,8 @@ pub(super) const MARK: &str = "IPFS_KITD_RUN";
 
 /// Over all processes, until none with the mark is found.
 const PASSES: u32 = 10;
+/// Bytes that an environment has at most, usually.
+const ENVIRONMENT: usize = 64 << 10;
 /// After a pass that came upon a process that is just becoming another program.
 const EXEC: Duration = Duration::from_millis(10);
 
@@ -85,7 +88,7 @@ fn end_all(marked: &str, whose: &str) -> Found {
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
         let place = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
         // The environment of one that has been killed can't be read any more.
-        let Ok(environment) = std::fs::read(place.join("environ")) else { continue };
+        let Ok(environment) = environment(&place) else { continue };
         let seen = if mark(&environment) == Some(marked) {
             tracing::warn!(pid = pid.as_raw_nonzero().get(), "ending a process that {whose} has left behind");
             // An error means that it is gone.
@@ -99,6 +102,21 @@ fn end_all(marked: &str, whose: &str) -> Found {
         found = found.max(seen);
     }
     found
+}
+
+/// In one call where it is no larger than usual: between two the process may become another program, and what was read would end there.
+fn environment(place: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(place.join("environ"))?;
+    let (mut environment, mut length) = (Vec::new(), 0);
+    loop {
+        environment.resize(length + ENVIRONMENT, 0);
+        match file.read(&mut environment[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    environment.truncate(length);
+    Ok(environment)
 }
 
 /// Whether an environment was empty because its process was just becoming another program: that one is there a moment before its
