@@ -165,6 +165,18 @@ pub(crate) struct PinLs {
     /// Only pins whose name contains this
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Only pins with this tag
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+    /// Only pins that people put into this tier
+    #[arg(long)]
+    pub(crate) tier: Option<String>,
+    /// Only pins of at least this size, such as 512, 10MB or 1GiB; those of unknown size are left out
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) min_size: Option<u64>,
+    /// Only pins first seen from this time on, such as 48h (ago) or 2026-11-21T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub(crate) since: Option<Timestamp>,
     /// At most so many
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
@@ -248,6 +260,27 @@ pub(crate) enum Config {
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     parsed.ok_or_else(|| "a duration looks like 500ms, 30s, 5m or 1h".to_owned())
+}
+
+/// Bytes, with units of thousands (kB, MB) or of 1024 (KiB, MiB).
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 11] = [
+        ("", 1),
+        ("B", 1),
+        ("kB", 1000),
+        ("KB", 1000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+    ];
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    bytes.ok_or_else(|| "expected bytes, such as 512, 10MB or 1GiB".to_owned())
 }
 
 /// A time, or a span before now.

@@ -142,6 +142,10 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
     let verb = PinLs {
         pin_type: options.pin_type,
         name: options.name,
+        tag: options.tag,
+        tier: options.tier,
+        min_size: options.min_size,
+        since: options.since.map(|since| since.to_string()),
         limit: options.limit,
         offset: options.offset,
         sort,

@@ -109,6 +109,14 @@ pub struct PinLs {
     pub pin_type: Option<PinType>,
     /// Only pins whose name contains this.
     pub name: Option<String>,
+    /// Only pins with this tag.
+    pub tag: Option<String>,
+    /// Only pins that people put into this tier.
+    pub tier: Option<String>,
+    /// Only pins of at least so many bytes; those of unknown size are left out.
+    pub min_size: Option<u64>,
+    /// Only pins first seen at or after this time, RFC 3339.
+    pub since: Option<String>,
     /// At most so many rows.
     pub limit: Option<u64>,
     /// Leave out so many rows first.

@@ -207,7 +207,8 @@ impl Message<PinLs> for Index {
         answer(ctx, async move {
             // Before the rows are chosen: they are at least so new.
             let dated = dated(&args.board);
-            let chosen = args.store.read(move |connection| query::choose(connection, &ask)).await;
+            let since = ask.since.as_deref().map(crate::time::parse).transpose()?;
+            let chosen = args.store.read(move |connection| query::choose(connection, &ask, since)).await;
             let chosen = chosen.map_err(|error| fault(&args, "list pins", &error))?;
             let page = PinPage {
                 as_of: dated.as_of,

@@ -344,8 +344,8 @@ fn commit(
     // The set is made before the commit, so that nothing can fail between commit and publication.
     let (set, removed, altered) = transaction(connection, &meta, || {
         let removed = rows::bury(connection, &edit.removed, edit.at, meta.generation)?;
-        let altered = rows::alter(connection, &edit.altered)?;
-        rows::insert(connection, edit.first_id, edit.at, edit.added)?;
+        let altered = rows::alter(connection, &edit.altered, edit.at, meta.generation)?;
+        rows::insert(connection, edit.first_id, edit.added, edit.at, meta.generation)?;
         let set = set(state, edit.sums(state.set().sums(), &state.keyed, &removed, &altered))?;
         let rows = rows::count(connection)?;
         if rows != set.len() {

@@ -106,7 +106,12 @@ fn open_file(path: &Path, recovery: Option<String>) -> Result<(Connection, State
             let detail = format!("its tables have version {version}, this program knows {}", schema::VERSION);
             return Err(OpenError::Newer { path: path.to_owned(), detail });
         }
-        Some(version) => return Err(damaged(format!("its tables have the unknown version {version}"))),
+        Some(version) => {
+            if !schema::migrate(&connection, version).map_err(named)? {
+                return Err(damaged(format!("its tables have the unknown version {version}")));
+            }
+            tracing::info!(from = version, to = schema::VERSION, "the index has new tables");
+        }
     }
     let meta = schema::read_meta(&connection).map_err(named)?;
     let keyed = Keyed::random();

@@ -25,18 +25,32 @@ pub struct Chosen {
     pub ids: Vec<u64>,
 }
 
-/// Filters, sorts, limits.
-pub fn choose(connection: &Connection, ask: &PinLs) -> Result<Chosen, IndexError> {
+/// Filters, sorts, limits; `since` is that of the question.
+pub fn choose(connection: &Connection, ask: &PinLs, since: Option<Timestamp>) -> Result<Chosen, IndexError> {
     let mut conditions = vec!["true"];
     let mut values = Vec::new();
+    let mut only = |condition, value| {
+        conditions.push(condition);
+        values.push(value);
+    };
     if let Some(pin_type) = ask.pin_type {
-        conditions.push("type = ?");
-        values.push(Value::UTinyInt(type_code(pin_type)));
+        only("type = ?", Value::UTinyInt(type_code(pin_type)));
     }
     if let Some(name) = &ask.name {
         // Not LIKE: nothing in a name is a pattern.
-        conditions.push("contains(name, ?)");
-        values.push(Value::Text(name.clone()));
+        only("contains(name, ?)", Value::Text(name.clone()));
+    }
+    if let Some(tag) = &ask.tag {
+        only("cid IN (SELECT cid FROM marks WHERE list_contains(tags, ?))", Value::Text(tag.clone()));
+    }
+    if let Some(tier) = &ask.tier {
+        only("cid IN (SELECT cid FROM marks WHERE tier = ?)", Value::Text(tier.clone()));
+    }
+    if let Some(size) = ask.min_size {
+        only("size >= ?", Value::UBigInt(size));
+    }
+    if let Some(since) = since {
+        only("first_seen >= make_timestamp(?)", Value::BigInt(since.as_microsecond()));
     }
     let filter = conditions.join(" AND ");
     let total: i64 = connection.query_row(
@@ -47,8 +61,7 @@ pub fn choose(connection: &Connection, ask: &PinLs) -> Result<Chosen, IndexError
     let way = if ask.descending { "DESC" } else { "ASC" };
     let order = match ask.sort {
         None => format!("id {way}"),
-        // All are unknown.
-        Some(PinSort::Size) => "id".to_owned(),
+        Some(PinSort::Size) => format!("size {way} NULLS LAST, id"),
         Some(PinSort::Cid) => format!("cid {way}, id"),
         Some(PinSort::Name) => format!("name {way} NULLS LAST, id"),
         Some(PinSort::Type) => format!("type {way}, id"),
@@ -71,7 +84,8 @@ pub fn rows(connection: &Connection, ids: &[u64]) -> Result<Vec<Pin>, IndexError
     let list: Vec<String> = ids.iter().map(u64::to_string).collect();
     // Numbers of our own making: nothing to escape. The range lets DuckDB skip row groups.
     let sql = format!(
-        "SELECT id, cid, type, name, epoch_us(first_seen) FROM pins
+        "SELECT id, cid, type, name, epoch_us(first_seen), size, size_kind, kind, array_to_string(tags, chr(10)), tier
+         FROM pins LEFT JOIN marks USING (cid)
          WHERE id BETWEEN {least} AND {most} AND id IN ({})",
         list.join(",")
     );
@@ -89,18 +103,25 @@ pub fn by_id(connection: &Connection, id: u64) -> Result<Option<Pin>, IndexError
 fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
     let cid = cid(row, 1)?;
     let seen = Timestamp::from_microsecond(row.get(4)?).unwrap_or(Timestamp::UNIX_EPOCH);
-    let kind = match cid.codec() {
-        0x55 => Some(ContentKind::Raw),
+    let kind = match (row.get::<_, Option<u8>>(7)?, cid.codec()) {
+        (Some(0), _) => Some(ContentKind::File),
+        (Some(1), _) => Some(ContentKind::Directory),
+        (Some(2), _) | (None, 0x55) => Some(ContentKind::Raw),
         // A file or a directory: the block says which, and nobody has looked.
-        0x70 => None,
+        (None, 0x70) => None,
         _ => Some(ContentKind::Other),
     };
+    let tags: Option<String> = row.get(8)?;
     Ok(Pin {
         cid: text(&cid),
         name: row.get(3)?,
         pin_type: pin_type(row.get(2)?),
-        size: None,
-        size_kind: SizeKind::Unknown,
+        size: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
+        size_kind: match row.get::<_, u8>(6)? {
+            0 => SizeKind::Unknown,
+            1 => SizeKind::Estimated,
+            _ => SizeKind::Exact,
+        },
         codec: codec_name(cid.codec()),
         kind,
         first_seen: crate::time::text(seen),
@@ -108,8 +129,10 @@ fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
         last_access: None,
         hotness: None,
         pattern: None,
-        tier: None,
-        tags: Vec::new(),
+        tier: row.get(9)?,
+        tags: tags
+            .filter(|tags| !tags.is_empty())
+            .map_or_else(Vec::new, |tags| tags.lines().map(str::to_owned).collect()),
     })
 }
 

@@ -60,7 +60,8 @@ pub(super) fn bury(
     let rows = pick(connection, ids.iter().copied())?;
     if !rows.is_empty() {
         connection.execute(
-            "INSERT INTO gone SELECT p.id, p.cid, p.type, p.name, p.first_seen, make_timestamp(?), ?
+            "INSERT INTO gone SELECT p.id, p.cid, p.type, p.name, p.first_seen, p.codec, p.generation, p.size, p.size_kind,
+               p.kind, make_timestamp(?), ?
              FROM pins p JOIN picked USING (id)",
             params![at.as_microsecond(), generation.cast_signed()],
         )?;
@@ -69,10 +70,12 @@ pub(super) fn bury(
     Ok(rows)
 }
 
-/// Gives pins another type and name; answers what they were.
+/// Gives pins another type and name, and keeps what they were; answers that too.
 pub(super) fn alter(
     connection: &Connection,
     changes: &BTreeMap<u64, (PinType, Option<&str>)>,
+    at: Timestamp,
+    generation: u64,
 ) -> duckdb::Result<Vec<Row>> {
     let rows = pick(connection, changes.keys().copied())?;
     if !rows.is_empty() {
@@ -93,13 +96,24 @@ pub(super) fn alter(
         }
         appender.flush()?;
         drop(appender);
+        connection.execute(
+            "INSERT INTO changes SELECT ?, make_timestamp(?), p.id, p.cid, p.type, p.name, a.type, a.name
+             FROM pins p JOIN altered a USING (id)",
+            params![generation.cast_signed(), at.as_microsecond()],
+        )?;
         connection.execute_batch("UPDATE pins SET type = a.type, name = a.name FROM altered a WHERE pins.id = a.id")?;
     }
     Ok(rows)
 }
 
-/// Adds pins with rising ids. One that comes back soon keeps the time of its first sight.
-pub(super) fn insert(connection: &Connection, first_id: u64, seen: Timestamp, pins: &[NewPin]) -> duckdb::Result<()> {
+/// Adds pins with rising ids. One that comes back keeps what was measured of it, and if soon the time of its first sight.
+pub(super) fn insert(
+    connection: &Connection,
+    first_id: u64,
+    pins: &[NewPin],
+    seen: Timestamp,
+    generation: u64,
+) -> duckdb::Result<()> {
     if pins.is_empty() {
         return Ok(());
     }
@@ -114,6 +128,10 @@ pub(super) fn insert(connection: &Connection, first_id: u64, seen: Timestamp, pi
                 Arc::new(chunk.iter().map(|pin| pin.name.as_deref()).collect::<StringArray>()),
                 Arc::new(TimestampMicrosecondArray::from_value(seen.as_microsecond(), chunk.len())),
                 Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|pin| pin.cid.codec()))),
+                Arc::new(Int64Array::from_value(generation.cast_signed(), chunk.len())),
+                Arc::new(Int64Array::new_null(chunk.len())),
+                Arc::new(UInt8Array::from_value(0, chunk.len())),
+                Arc::new(UInt8Array::new_null(chunk.len())),
             ],
         )?;
     }
@@ -125,6 +143,14 @@ pub(super) fn insert(connection: &Connection, first_id: u64, seen: Timestamp, pi
            (SELECT cid, min(first_seen) AS first_seen FROM gone WHERE gone_at >= make_timestamp(?) GROUP BY cid) g
          WHERE pins.id >= ? AND pins.cid = g.cid",
         params![since, first_id.cast_signed()],
+    )?;
+    // Content never changes, so what was measured once is true for ever.
+    connection.execute(
+        "UPDATE pins SET size = g.size, size_kind = g.size_kind, kind = g.kind FROM
+           (SELECT cid, arg_max(size, size_kind) AS size, max(size_kind) AS size_kind, arg_max(kind, size_kind) AS kind
+            FROM gone WHERE size_kind > 0 OR kind IS NOT NULL GROUP BY cid) g
+         WHERE pins.id >= ? AND pins.cid = g.cid",
+        params![first_id.cast_signed()],
     )?;
     Ok(())
 }

@@ -7,8 +7,10 @@ use duckdb::{Config, Connection};
 use std::path::Path;
 
 /// Version of the tables. A file with a higher one is refused and left as it is.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
+/// `pins`, `gone` and `changes` together are the whole history: what was pinned at a generation is what was added at or before
+/// it and not yet gone, and `changes` says what it was called then.
 const TABLES: &str = "
 CREATE TABLE pins(
   id BIGINT NOT NULL,            -- given by the daemon, rising, never used again
@@ -16,16 +18,42 @@ CREATE TABLE pins(
   type UTINYINT NOT NULL,        -- 0 recursive, 1 direct
   name VARCHAR,                  -- NULL, never empty
   first_seen TIMESTAMP NOT NULL, -- UTC
-  codec UBIGINT NOT NULL         -- the CID's, for sorting and counting
+  codec UBIGINT NOT NULL,        -- the CID's, for sorting and counting
+  generation BIGINT NOT NULL,    -- the one that added it; 0: before generations were kept
+  size BIGINT,                   -- bytes
+  size_kind UTINYINT NOT NULL,   -- 0 unknown, 1 estimated, 2 exact
+  kind UTINYINT                  -- 0 file, 1 directory, 2 raw, 3 other; NULL: nobody has looked
 );
-CREATE TABLE gone(               -- tombstones
+CREATE TABLE gone(               -- tombstones: the row as it was, and when it went
   id BIGINT NOT NULL, cid BLOB NOT NULL, type UTINYINT NOT NULL, name VARCHAR,
-  first_seen TIMESTAMP NOT NULL, gone_at TIMESTAMP NOT NULL, generation BIGINT NOT NULL
+  first_seen TIMESTAMP NOT NULL, codec UBIGINT NOT NULL, generation BIGINT NOT NULL,
+  size BIGINT, size_kind UTINYINT NOT NULL, kind UTINYINT,
+  gone_at TIMESTAMP NOT NULL, gone_generation BIGINT NOT NULL
+);
+CREATE TABLE changes(            -- renamed and retyped pins
+  generation BIGINT NOT NULL, changed_at TIMESTAMP NOT NULL, id BIGINT NOT NULL, cid BLOB NOT NULL,
+  type_before UTINYINT NOT NULL, name_before VARCHAR, type UTINYINT NOT NULL, name VARCHAR
+);
+CREATE TABLE marks(              -- what people said of a CID, pinned or not
+  cid BLOB NOT NULL, tags VARCHAR[] NOT NULL, note VARCHAR, tier VARCHAR,
+  marked_at TIMESTAMP NOT NULL, seq BIGINT NOT NULL
 );
 CREATE TABLE meta(
   schema_version BIGINT NOT NULL, peer_id VARCHAR, generation BIGINT NOT NULL,
   as_of_us BIGINT, complete BOOLEAN NOT NULL, next_id BIGINT NOT NULL
 );
+";
+
+/// From version 1, which knew neither sizes nor generations of rows, and forgot what a pin was called before.
+const FROM_1: &str = "
+ALTER TABLE pins RENAME TO pins_1;
+ALTER TABLE gone RENAME TO gone_1;
+ALTER TABLE meta RENAME TO meta_1;
+{TABLES}
+INSERT INTO pins SELECT id, cid, type, name, first_seen, codec, 0, NULL, 0, NULL FROM pins_1 ORDER BY id;
+INSERT INTO gone SELECT id, cid, type, name, first_seen, 0, 0, NULL, 0, NULL, gone_at, generation FROM gone_1 ORDER BY id;
+INSERT INTO meta SELECT {VERSION}, peer_id, generation, as_of_us, complete, next_id FROM meta_1;
+DROP TABLE pins_1; DROP TABLE gone_1; DROP TABLE meta_1;
 ";
 
 /// What `meta` holds.
@@ -76,6 +104,16 @@ pub fn create(connection: &Connection) -> duckdb::Result<()> {
     connection.execute_batch(&format!(
         "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1); COMMIT;"
     ))
+}
+
+/// Brings the tables of an older version to this one, all or nothing; `false` when there is no way from there.
+pub fn migrate(connection: &Connection, from: i64) -> duckdb::Result<bool> {
+    if from != 1 {
+        return Ok(false);
+    }
+    let steps = FROM_1.replace("{TABLES}", TABLES).replace("{VERSION}", &VERSION.to_string());
+    connection.execute_batch(&format!("BEGIN; {steps} COMMIT;"))?;
+    Ok(true)
 }
 
 /// Reads `meta`.

@@ -3,7 +3,6 @@
 
 use super::out::Parts;
 use super::route::Routes;
-use jiff::Timestamp;
 use proto_msgs::event::{EventPage, Events};
 use proto_msgs::kubo::{KuboLogPage, KuboLogs, KuboMode};
 use proto_msgs::verb::Part;
@@ -38,10 +37,7 @@ pub(super) async fn kubo_logs(routes: &Routes, verb: KuboLogs, parts: &Parts) ->
             Fault::new(FaultKind::NotOurs, detail).hint("look where it is run, for example `journalctl -u ipfs`")
         );
     }
-    let since = verb.since.map(|since| since.parse::<Timestamp>()).transpose().map_err(|error| {
-        Fault::new(FaultKind::Invalid, format!("`since` is no RFC 3339 time: {error}"))
-            .hint("such as 2026-11-21T08:00:00Z")
-    })?;
+    let since = verb.since.as_deref().map(crate::time::parse).transpose()?;
     let lines = verb.lines.unwrap_or(if since.is_some() { MOST_LINES } else { LINES }).min(MOST_LINES);
     let output = routes.spawner.output();
     let (mut page, mut number) = output.newest(lines as usize, since);

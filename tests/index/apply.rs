@@ -1,11 +1,13 @@
 //! What listings and single changes do to the index.
 
 use crate::place::*;
+use duckdb::Connection;
 use ipfs_kitd::cid::Key;
+use ipfs_kitd::index::apply::State;
 use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::set::Sums;
 use proptest::prelude::*;
-use proto_msgs::pin::PinLs;
+use proto_msgs::pin::{ContentKind, PinLs, SizeKind};
 use std::collections::BTreeMap;
 
 #[tokio::test]
@@ -120,7 +122,10 @@ async fn a_pin_that_goes_leaves_a_tombstone_and_comes_back_with_its_first_sight(
     let seen = |pins: Vec<proto_msgs::pin::Pin>| pins.into_iter().map(|pin| pin.first_seen).collect::<Vec<_>>();
     place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, "a"), pin(raw(2), RECURSIVE, "")]).await;
     place.list(minute(10), |l| l.removed = vec![Key::of(&raw(1))]).await;
-    assert_eq!(place.number("SELECT count(*) FROM gone WHERE name = 'a' AND generation = 2").await, 1);
+    assert_eq!(
+        place.number("SELECT count(*) FROM gone WHERE name = 'a' AND generation = 1 AND gone_generation = 2").await,
+        1
+    );
     place.list(minute(60), |l| l.added = vec![pin(raw(1), RECURSIVE, "b")]).await;
     let (_, rows) = place.ls(PinLs { name: Some("b".to_owned()), ..PinLs::default() }).await;
     assert_eq!(seen(rows), [ipfs_kitd::time::text(minute(0))], "within the hour it is the same pin");
@@ -128,6 +133,35 @@ async fn a_pin_that_goes_leaves_a_tombstone_and_comes_back_with_its_first_sight(
     place.list(minute(161), |l| l.added = vec![pin(raw(1), RECURSIVE, "c")]).await;
     let (_, rows) = place.ls(PinLs { name: Some("c".to_owned()), ..PinLs::default() }).await;
     assert_eq!(seen(rows), [ipfs_kitd::time::text(minute(161))], "later it is a new one");
+}
+
+#[tokio::test]
+async fn what_was_measured_comes_back_with_the_pin() {
+    let place = Place::new();
+    place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, ""), pin(raw(2), RECURSIVE, "")]).await;
+    let measure = |connection: &Connection, _: &mut State| {
+        Ok(connection.execute("UPDATE pins SET size = 7, size_kind = 2, kind = 2 WHERE id = 1", [])?)
+    };
+    assert_eq!(place.store.write(measure).await.expect("measured"), 1);
+    place.remove(raw(1)).await;
+    let (_, back) = place.add(raw(1), RECURSIVE, "again").await;
+    assert_eq!((back.size, back.size_kind, back.kind), (Some(7), SizeKind::Exact, Some(ContentKind::Raw)));
+    let (_, rows) = place.ls(PinLs { min_size: Some(7), ..PinLs::default() }).await;
+    assert_eq!(rows, [back], "the other one's size is unknown");
+}
+
+#[tokio::test]
+async fn what_a_pin_was_called_before_is_kept_with_the_generation_that_changed_it() {
+    let place = Place::new();
+    place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, "a"), pin(raw(2), DIRECT, "")]).await;
+    place.list(minute(1), |l| l.changed = vec![change(raw(1), DIRECT, ""), change(raw(2), DIRECT, "")]).await;
+    place.add(raw(1), RECURSIVE, "b").await;
+    assert_eq!(place.number("SELECT count(*) FROM changes").await, 2, "a change that changes nothing is none");
+    let first = "SELECT count(*) FROM changes WHERE generation = 2 AND type_before = 0 AND name_before = 'a'
+        AND type = 1 AND name IS NULL";
+    let second = "SELECT count(*) FROM changes WHERE generation = 3 AND type_before = 1 AND name_before IS NULL
+        AND type = 0 AND name = 'b'";
+    assert_eq!((place.number(first).await, place.number(second).await), (1, 1));
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ impl Place {
     /// All rows that a listing shows, and its total.
     pub(crate) async fn ls(&self, ask: PinLs) -> (u64, Vec<Pin>) {
         let rows = self.store.read(move |connection| {
-            let chosen = query::choose(connection, &ask)?;
+            let chosen = query::choose(connection, &ask, None)?;
             Ok((chosen.total, query::rows(connection, &chosen.ids)?))
         });
         rows.await.expect("rows")

@@ -2,6 +2,7 @@
 
 use crate::place::*;
 use duckdb::Connection;
+use ipfs_kitd::cid;
 use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::open::OpenError;
 use ipfs_kitd::index::store::Store;
@@ -210,7 +211,7 @@ fn a_damaged_file_is_moved_aside_and_replaced() {
 fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
     let dir = sound();
     let path = dir.path().join("pins.duckdb");
-    let newer = "ALTER TABLE meta ADD COLUMN mood VARCHAR; UPDATE meta SET schema_version = 2";
+    let newer = "ALTER TABLE meta ADD COLUMN mood VARCHAR; UPDATE meta SET schema_version = 3";
     Connection::open(&path).and_then(|connection| connection.execute_batch(newer)).expect("changed");
     let before = fs::read(&path).expect("bytes");
     match Store::open(dir.path()) {
@@ -219,6 +220,37 @@ fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
     }
     assert!(fs::read(&path).expect("bytes") == before, "not one byte");
     assert!(!path.with_extension("duckdb.wal").exists());
+}
+
+#[test]
+fn a_file_of_version_1_gets_the_new_tables_and_keeps_its_rows() {
+    const TABLES_1: &str = "
+        CREATE TABLE pins(id BIGINT NOT NULL, cid BLOB NOT NULL, type UTINYINT NOT NULL, name VARCHAR,
+          first_seen TIMESTAMP NOT NULL, codec UBIGINT NOT NULL);
+        CREATE TABLE gone(id BIGINT NOT NULL, cid BLOB NOT NULL, type UTINYINT NOT NULL, name VARCHAR,
+          first_seen TIMESTAMP NOT NULL, gone_at TIMESTAMP NOT NULL, generation BIGINT NOT NULL);
+        CREATE TABLE meta(schema_version BIGINT NOT NULL, peer_id VARCHAR, generation BIGINT NOT NULL,
+          as_of_us BIGINT, complete BOOLEAN NOT NULL, next_id BIGINT NOT NULL);
+        INSERT INTO meta VALUES (1, '12D3KooWNode', 7, 1790000000000000, true, 9);";
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let old = Connection::open(dir.path().join("pins.duckdb")).expect("a file");
+    old.execute_batch(TABLES_1).expect("tables");
+    for (table, n) in [("pins", 1), ("gone", 2)] {
+        let times = if table == "pins" { "now()::TIMESTAMP, 85" } else { "now()::TIMESTAMP, now()::TIMESTAMP, 5" };
+        old.execute(&format!("INSERT INTO {table} VALUES ({n}, ?, 0, 'n', {times})"), [raw(n).to_bytes()])
+            .expect("a row");
+    }
+    drop(old);
+    block_on(async {
+        let place = Place::of(dir);
+        let state = place.state();
+        assert_eq!((state.generation, state.complete, state.recovery), (7, true, None));
+        assert_eq!(place.pins().await, [(cid::text(&raw(1)), RECURSIVE, "n".to_owned())]);
+        assert_eq!(place.number("SELECT gone_generation FROM gone").await, 5);
+        place.list(minute(0), |l| l.added = vec![pin(raw(3), RECURSIVE, "")]).await;
+        let place = Place::of(place.close().await);
+        assert_eq!((place.pins().await.len(), place.number("SELECT schema_version FROM meta").await), (2, 2));
+    });
 }
 
 #[tokio::test]

@@ -89,6 +89,10 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         PinLs {
             pin_type: s.flag.then_some(s.pick(&[PinType::Recursive, PinType::Direct])),
             name: s.m(),
+            tag: s.m(),
+            tier: s.m(),
+            min_size: s.n(),
+            since: s.m(),
             limit: s.n(),
             offset: s.number,
             sort: s.flag.then_some(s.pick(&[Cid, Name, Type, Codec, Size, FirstSeen])),
