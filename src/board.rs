@@ -70,6 +70,10 @@ pub struct RefreshState {
     pub run: Option<u64>,
     /// Whether the last whole one met pins that the index cannot hold.
     pub left_out: bool,
+    /// When the newest one that compared names began.
+    pub names_as_of: Option<Timestamp>,
+    /// None begins by itself until somebody says so.
+    pub paused: bool,
 }
 
 /// The last run of the hook, which failed.

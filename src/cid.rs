@@ -43,6 +43,18 @@ impl Key {
         }
     }
 
+    /// The CID, where the key has all of it: not for foreign hashes.
+    pub fn cid(&self) -> Option<Cid> {
+        if self.ident & HASHED != 0 {
+            return None;
+        }
+        let hash = ::cid::multihash::Multihash::wrap(SHA2_256, &self.digest).ok()?;
+        match self.ident & V1 {
+            0 => Cid::new_v0(hash).ok(),
+            _ => Some(Cid::new_v1(u64::from(self.ident >> CODEC_SHIFT), hash)),
+        }
+    }
+
     /// The smallest key of the same block, and the largest: CIDs between them differ in codec or version only.
     pub fn block(self) -> std::ops::RangeInclusive<Key> {
         Key { ident: 0, ..self }..=Key { ident: u32::MAX, ..self }
@@ -96,6 +108,18 @@ mod tests {
         assert_eq!(Key::of(&parse(&base58).expect("a CID")), Key::of(&v1));
         assert_eq!(text(&parse(&base58).expect("a CID")), text(&v1));
         assert_eq!(parse(&format!("/ipfs/{}", text(&v1))).expect("a path"), v1);
+    }
+
+    #[test]
+    fn a_key_gives_its_cid_back_unless_the_hash_is_foreign() {
+        for text in [
+            "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG",
+            "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e",
+        ] {
+            let cid = parse(text).expect("a CID");
+            assert_eq!(Key::of(&cid).cid(), Some(cid));
+        }
+        assert_eq!(Key::of(&parse("bafkqac3imvwgy3zao5xxe3de").expect("identity")).cid(), None);
     }
 
     #[test]

@@ -244,7 +244,14 @@ pub(crate) enum Index {
         /// Return when a listing that began after this call has been applied
         #[arg(long)]
         wait: bool,
+        /// Compare names too, which is slow above some ten thousand pins
+        #[arg(long)]
+        names: bool,
     },
+    /// Begin no refresh unless somebody asks for one, until `resume` or the daemon's next start
+    Pause,
+    /// Refresh at once, and go on by itself
+    Resume,
 }
 
 #[derive(Subcommand, Debug)]

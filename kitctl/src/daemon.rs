@@ -1,4 +1,4 @@
-//! `status`, `metrics`, `index refresh`, `wait`, `config show`, `shutdown`: one question each, and its answer as
+//! `status`, `metrics`, `wait`, `config show`, `shutdown`: one question each, and its answer as
 //! text for people. What machines read is the reply itself (`Out::answer`).
 
 use crate::args::Format;
@@ -7,8 +7,7 @@ use crate::exit::{self, Failure};
 use crate::kubo;
 use crate::output::{Out, Table, ago, size, span};
 use proto_msgs::daemon::{
-    Condition, ConfigShow, Count, IndexRefresh, IndexReport, Metrics, MetricsReport, Shutdown, Status, StatusReport,
-    Wait,
+    Condition, ConfigShow, Count, IndexReport, Metrics, MetricsReport, Shutdown, Status, StatusReport, Wait,
 };
 use proto_msgs::kubo::{KuboMode, KuboState};
 use proto_msgs::lock::LockFile;
@@ -140,7 +139,12 @@ fn age(index: &IndexReport) -> String {
         Source::Index => ", from the index alone",
         Source::Snapshot => ", from a snapshot",
     };
-    format!("{age}, {complete}{source}, refreshed every {}", span(index.interval_s))
+    let pace = if index.paused {
+        "refreshes are paused (`ipfs-kitctl index resume` goes on)".to_owned()
+    } else {
+        format!("refreshed every {}", span(index.interval_s))
+    };
+    format!("{age}, {complete}{source}, {pace}")
 }
 
 fn verdict(lock: &LockFile) -> String {
@@ -153,19 +157,6 @@ fn verdict(lock: &LockFile) -> String {
         (None, _) => String::new(),
     };
     format!("{} {}{holder}", lock.path, lock.verdict.name())
-}
-
-pub(crate) fn index_refresh(ask: &mut Ask, out: &mut Out, wait: bool) -> Result<u8, Failure> {
-    let refreshed = ask.call(IndexRefresh { wait })?;
-    match out.format {
-        Format::Table if !refreshed.done => out.line("a refresh was asked for")?,
-        Format::Table => out.line(format!(
-            "refreshed: {} added, {} removed, {} changed; generation {}",
-            refreshed.added, refreshed.removed, refreshed.changed, refreshed.generation
-        ))?,
-        _ => out.answer(&refreshed)?,
-    }
-    Ok(exit::OK)
 }
 
 pub(crate) fn metrics(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {

@@ -7,6 +7,7 @@ mod daemon;
 mod doctor;
 mod event;
 mod exit;
+mod index;
 mod kubo;
 mod lock;
 mod output;
@@ -54,7 +55,7 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         Command::Pin(verb) => pin::run(&mut ask, out, verb),
         Command::Kubo(verb) => kubo::run(&mut ask, out, verb),
         Command::Lock(verb) => lock::run(&mut ask, out, verb),
-        Command::Index(args::Index::Refresh { wait }) => daemon::index_refresh(&mut ask, out, wait),
+        Command::Index(what) => index::run(&mut ask, out, what),
         Command::Events { since, follow } => event::events(&mut ask, out, since, follow),
         Command::Doctor => doctor::doctor(&mut ask, out),
         Command::Metrics => daemon::metrics(&mut ask, out),

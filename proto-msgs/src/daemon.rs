@@ -98,7 +98,7 @@ pub struct IndexReport {
     pub peer_id: Option<String>,
     /// Seconds from the start of one refresh to the start of the next, as the present pace has it.
     pub interval_s: f64,
-    /// How long the last whole refresh took, in seconds.
+    /// How long the last whole refresh took, in seconds; one that came with names although they are dear counts without them.
     pub last_refresh_s: Option<f64>,
     /// Refreshes that failed since the last good one.
     pub failed_refreshes: u64,
@@ -106,6 +106,29 @@ pub struct IndexReport {
     pub last_error: Option<String>,
     /// What was done about a damaged index file at this start.
     pub recovery: Option<String>,
+    /// RFC 3339 UTC: the newest refresh of this process that compared names began then. Above some ten thousand pins names are
+    /// dear, and are compared less often than pins.
+    pub names_as_of: Option<String>,
+    /// Whether refreshes begin only when somebody asks for one.
+    pub paused: bool,
+}
+
+/// `index pause`: no refresh begins by itself until `index resume`, or the next start of the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IndexPause {}
+
+/// `index resume`: refreshes begin by themselves again, the first one at once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IndexResume {}
+
+/// What holds now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IndexPaused {
+    /// Whether refreshes begin only when somebody asks for one.
+    pub paused: bool,
 }
 
 /// `index refresh`: lists Kubo's pins soon.
@@ -115,6 +138,8 @@ pub struct IndexReport {
 pub struct IndexRefresh {
     /// Answer when a refresh that began after this call is over; otherwise when it is asked for.
     pub wait: bool,
+    /// Compare names too, however dear that is.
+    pub names: bool,
 }
 
 /// The refresh is over (or, without `wait`, asked for).

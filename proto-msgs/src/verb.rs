@@ -3,8 +3,8 @@
 //! `pin ls` on the command line is [`PinLs`] here and `pin_ls` in JSON. Adding a verb is one line in the table below.
 
 use crate::daemon::{
-    Cancel, Cancelled, ConfigReport, ConfigShow, IndexRefresh, IndexRefreshed, Metrics, MetricsReport, Shutdown,
-    ShuttingDown, Status, StatusReport, Wait, Waited,
+    Cancel, Cancelled, ConfigReport, ConfigShow, IndexPause, IndexPaused, IndexRefresh, IndexRefreshed, IndexResume,
+    Metrics, MetricsReport, Shutdown, ShuttingDown, Status, StatusReport, Wait, Waited,
 };
 use crate::doctor::{Doctor, DoctorReport};
 use crate::event::{EventPage, Events};
@@ -86,6 +86,8 @@ verbs! {
     LockClean => LockCleaned, "lock_clean";
     LockWait => LockFree, "lock_wait";
     IndexRefresh => IndexRefreshed, "index_refresh";
+    IndexPause => IndexPaused, "index_pause";
+    IndexResume => IndexPaused, "index_resume";
     Metrics => MetricsReport, "metrics";
     Events => EventPage, "events";
     Doctor => DoctorReport, "doctor";

@@ -7,7 +7,7 @@ use super::error::IndexError;
 use super::query;
 use super::rows::{self, Row};
 use super::schema::{self, Meta};
-use super::set::{Entry, Keyed, NewPin, PinSet, Sums};
+use super::set::{Entry, Keyed, PinSet, Pinned, Sums};
 use crate::board::IndexState;
 use crate::cid::{self, Cid, Key};
 use duckdb::Connection;
@@ -21,17 +21,6 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(pub(super) u64);
 
-/// A pin whose type or name the listing has otherwise.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Which pin.
-    pub key: Key,
-    /// Its type.
-    pub pin_type: PinType,
-    /// Its name.
-    pub name: Option<String>,
-}
-
 /// What a listing that came whole changes.
 #[derive(Clone, Debug)]
 pub struct ListingChanges {
@@ -42,9 +31,9 @@ pub struct ListingChanges {
     /// Whose it is.
     pub peer_id: String,
     /// New pins.
-    pub added: Vec<NewPin>,
-    /// Renamed and retyped ones.
-    pub changed: Vec<Change>,
+    pub added: Vec<Pinned>,
+    /// Renamed and retyped ones, as they are now.
+    pub changed: Vec<Pinned>,
     /// Pins that are gone, confirmed.
     pub removed: Vec<Key>,
     /// Whether the listing leaves nothing open: with it the index holds what Kubo held.
@@ -142,8 +131,8 @@ impl State {
         &self.published.set
     }
 
-    fn entry(&self, key: Key, pin_type: PinType, id: u64, name: Option<&str>) -> Entry {
-        Entry::new(key, pin_type, id, self.keyed.name_hash(name))
+    fn entry(&self, pin: &Pinned, id: u64) -> Entry {
+        Entry::new(pin.key(), pin.pin_type(), id, self.keyed.name_hash(pin.name()))
     }
 
     fn publish(&mut self, set: Arc<PinSet>, meta: &Meta) {
@@ -171,14 +160,13 @@ impl State {
 
     /// What of a listing changes anything: CIDs that were touched meanwhile are left out, and so is what is so already.
     fn edit<'a>(&self, changes: &'a mut ListingChanges) -> Edit<'a> {
-        changes.added.retain(|pin| !self.touched.contains(&Key::of(&pin.cid)));
+        changes.added.retain(|pin| !self.touched.contains(&pin.key()));
         let at = changes.as_of;
-        changes.added.iter_mut().for_each(|pin| pin.name = pin.name.take().filter(|name| !name.is_empty()));
-        let entry = |key| self.set().get(key).filter(|_| !self.touched.contains(key));
-        let altered = changes.changed.iter().filter_map(|change| {
-            let (before, name) = (entry(&change.key)?, change.name.as_deref().filter(|name| !name.is_empty()));
-            let after = self.entry(change.key, change.pin_type, before.id(), name);
-            (before != after).then_some((before.id(), (change.pin_type, name)))
+        let entry = |key: &Key| self.set().get(key).filter(|_| !self.touched.contains(key));
+        let altered = changes.changed.iter().filter_map(|pin| {
+            let before = entry(&pin.key())?;
+            let after = self.entry(pin, before.id());
+            (before != after).then_some((before.id(), (pin.pin_type(), pin.name())))
         });
         let removed = changes.removed.iter().filter_map(|key| Some(entry(key)?.id()));
         Edit {
@@ -194,12 +182,10 @@ impl State {
     fn folded(&self, edit: &Edit<'_>, sums: Sums) -> Result<PinSet, IndexError> {
         let kept = self.set().iter().filter(|entry| !edit.removed.contains(&entry.id()));
         let kept = kept.map(|entry| match edit.altered.get(&entry.id()) {
-            Some((pin_type, name)) => self.entry(entry.key(), *pin_type, entry.id(), *name),
+            Some((pin_type, name)) => Entry::new(entry.key(), *pin_type, entry.id(), self.keyed.name_hash(*name)),
             None => entry,
         });
-        let new = (edit.first_id..)
-            .zip(edit.added)
-            .map(|(id, pin)| self.entry(Key::of(&pin.cid), pin.pin_type, id, pin.name.as_deref()));
+        let new = (edit.first_id..).zip(edit.added).map(|(id, pin)| self.entry(pin, id));
         let mut entries: Vec<Entry> = kept.chain(new).collect();
         // Sorted runs, which the stable sort merges.
         entries.sort_by_key(Entry::key);
@@ -216,7 +202,7 @@ struct Edit<'a> {
     at: Timestamp,
     /// The first new pin's id; the others follow.
     first_id: u64,
-    added: &'a [NewPin],
+    added: &'a [Pinned],
     altered: BTreeMap<u64, (PinType, Option<&'a str>)>,
     removed: BTreeSet<u64>,
 }
@@ -241,7 +227,7 @@ impl Edit<'_> {
             }
         }
         for pin in self.added {
-            sums.add(keyed, &cid::text(&pin.cid), pin.pin_type, pin.name.as_deref());
+            sums.add(keyed, &cid::text(&pin.cid()), pin.pin_type(), pin.name());
         }
         sums
     }
@@ -275,18 +261,17 @@ pub fn listing(connection: &Connection, state: &mut State, mut changes: ListingC
 
 /// Applies one pin that Kubo has confirmed; answers with the generation that has it, and its row.
 pub fn added(connection: &Connection, state: &mut State, pin: ApplyAdded) -> Result<(u64, Pin), IndexError> {
-    let key = Key::of(&pin.cid);
+    let new = [Pinned::new(pin.cid, pin.pin_type, pin.name.as_deref())];
+    let key = new[0].key();
     // A listing that is under way began before this, whether or not anything changes.
     state.touched.insert(key);
-    let name = pin.name.filter(|name| !name.is_empty());
     let before = state.set().get(&key);
     let id = before.map_or(state.next_id, |entry| entry.id());
-    let entry = state.entry(key, pin.pin_type, id, name.as_deref());
+    let entry = state.entry(&new[0], id);
     if before != Some(entry) {
         let mut edit = Edit::at(Timestamp::now(), state.next_id);
-        let new = [NewPin { cid: pin.cid, pin_type: pin.pin_type, name: name.clone() }];
         match before {
-            Some(_) => drop(edit.altered.insert(id, (pin.pin_type, name.as_deref()))),
+            Some(_) => drop(edit.altered.insert(id, (new[0].pin_type(), new[0].name()))),
             None => edit.added = &new,
         }
         let meta = state.meta();

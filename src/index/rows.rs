@@ -1,7 +1,7 @@
 //! The statements of one transaction of the writer. Rows are found by `id`, which the set knows, so that DuckDB reads only the
 //! row groups concerned; there is no index on the CID.
 
-use super::set::NewPin;
+use super::set::Pinned;
 use crate::cid::Cid;
 use duckdb::arrow::array::{
     ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
@@ -110,7 +110,7 @@ pub(super) fn alter(
 pub(super) fn insert(
     connection: &Connection,
     first_id: u64,
-    pins: &[NewPin],
+    pins: &[Pinned],
     seen: Timestamp,
     generation: u64,
 ) -> duckdb::Result<()> {
@@ -123,11 +123,11 @@ pub(super) fn insert(
             &mut appender,
             vec![
                 Arc::new(Int64Array::from_iter_values(first..first + chunk.len() as i64)),
-                Arc::new(BinaryArray::from_iter_values(chunk.iter().map(|pin| pin.cid.to_bytes()))),
-                Arc::new(UInt8Array::from_iter_values(chunk.iter().map(|pin| type_code(pin.pin_type)))),
-                Arc::new(chunk.iter().map(|pin| pin.name.as_deref()).collect::<StringArray>()),
+                Arc::new(BinaryArray::from_iter_values(chunk.iter().map(|pin| pin.cid().to_bytes()))),
+                Arc::new(UInt8Array::from_iter_values(chunk.iter().map(|pin| type_code(pin.pin_type())))),
+                Arc::new(chunk.iter().map(Pinned::name).collect::<StringArray>()),
                 Arc::new(TimestampMicrosecondArray::from_value(seen.as_microsecond(), chunk.len())),
-                Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|pin| pin.cid.codec()))),
+                Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|pin| pin.cid().codec()))),
                 Arc::new(Int64Array::from_value(generation.cast_signed(), chunk.len())),
                 Arc::new(Int64Array::new_null(chunk.len())),
                 Arc::new(UInt8Array::from_value(0, chunk.len())),

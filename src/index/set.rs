@@ -103,9 +103,19 @@ pub struct Sums {
 impl Sums {
     /// Adds a pin by its CID as Kubo prints it.
     pub fn add(&mut self, keyed: &Keyed, cid_text: &str, pin_type: PinType, name: Option<&str>) {
+        self.add_unnamed(keyed, cid_text, pin_type);
+        self.by_name = self.by_name.wrapping_add(keyed.sum(cid_text, 2, name.unwrap_or_default().as_bytes()));
+    }
+
+    /// Adds a pin whose name is not known; such sums are good for [`same_pins`](Self::same_pins) only.
+    pub fn add_unnamed(&mut self, keyed: &Keyed, cid_text: &str, pin_type: PinType) {
         self.pins += 1;
         self.by_cid = self.by_cid.wrapping_add(keyed.sum(cid_text, 1, pin_type.name().as_bytes()));
-        self.by_name = self.by_name.wrapping_add(keyed.sum(cid_text, 2, name.unwrap_or_default().as_bytes()));
+    }
+
+    /// Whether these are the same pins, whatever their names.
+    pub fn same_pins(&self, other: &Sums) -> bool {
+        (self.pins, self.by_cid) == (other.pins, other.by_cid)
     }
 
     /// Takes a pin away that had been added with the same words.
@@ -116,15 +126,54 @@ impl Sums {
     }
 }
 
-/// A pin that a listing has and the index has not.
-#[derive(Clone, Debug)]
-pub struct NewPin {
+/// A pin as Kubo has it: 64 bytes beside its name, since a listing holds millions of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    key: Key,
+    pin_type: PinType,
+    /// The CID, where the key has not all of it.
+    foreign: Option<Box<Cid>>,
+    name: Option<Box<str>>,
+}
+
+const _: () = assert!(size_of::<Pinned>() <= 64);
+
+impl Pinned {
+    /// A pin; an empty name is none.
+    pub fn new(cid: Cid, pin_type: PinType, name: Option<&str>) -> Pinned {
+        let key = Key::of(&cid);
+        let foreign = key.cid().is_none().then(|| Box::new(cid));
+        Pinned { key, pin_type, foreign, name: name.filter(|name| !name.is_empty()).map(Box::from) }
+    }
+
+    /// What it is found by.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
     /// What is pinned.
-    pub cid: Cid,
+    pub fn cid(&self) -> Cid {
+        match &self.foreign {
+            Some(cid) => **cid,
+            None => self.key.cid().unwrap_or_default(),
+        }
+    }
+
     /// How.
-    pub pin_type: PinType,
+    pub fn pin_type(&self) -> PinType {
+        self.pin_type
+    }
+
     /// Its name.
-    pub name: Option<String>,
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The same pin with this name.
+    #[must_use]
+    pub fn named(self, name: Option<&str>) -> Pinned {
+        Pinned { name: name.filter(|name| !name.is_empty()).map(Box::from), ..self }
+    }
 }
 
 /// The current pins.

@@ -16,12 +16,13 @@ use crate::board::{Board, RefreshState};
 use crate::config::Config;
 use crate::index::actor::{Index, dated};
 use crate::supervisor::{Life, Stop};
+use jiff::Timestamp;
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::{DelegatedReply, ReplySender};
-use proto_msgs::daemon::{IndexRefresh, IndexRefreshed};
+use proto_msgs::daemon::{IndexPause, IndexPaused, IndexRefresh, IndexRefreshed, IndexResume};
 use proto_msgs::kubo::{KuboReport, KuboState};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
@@ -34,6 +35,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Pins are compared one by one so often, however equal the sums are.
 const FULL: Duration = Duration::from_secs(3600);
+/// Pins that one unstreamed answer may have.
+const STREAM_ABOVE: u64 = 1_000_000;
 /// Callers that may wait at a time.
 const WAITERS: usize = 1024;
 /// Kubo's end breaks a call a moment before the board says that it is gone; then the refresh did not fail.
@@ -67,8 +70,12 @@ pub struct Indexer {
     waiting: Vec<Waiter>,
     /// Another refresh is to follow at once, though nobody waits for it.
     wanted: bool,
+    /// And the next one is to compare names.
+    names_wanted: bool,
     suspects: Suspects,
     compared: Option<Instant>,
+    /// The last refresh with names: when it began (at first: when this actor did), and how long it took.
+    named: (Instant, Option<Duration>),
     due: Option<AbortOnDropHandle<()>>,
     watching: Option<AbortOnDropHandle<()>>,
     stopped: bool,
@@ -80,6 +87,9 @@ struct Refreshing {
     /// The run of Kubo that is listed.
     run: u64,
     waiters: Vec<Waiter>,
+    /// Names came with it although they are too dear to come always.
+    for_names: bool,
+    at: Timestamp,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -108,8 +118,10 @@ impl Actor for Indexer {
             refreshing: None,
             waiting: Vec::new(),
             wanted: false,
+            names_wanted: false,
             suspects: Suspects::default(),
             compared: None,
+            named: (Instant::now(), None),
             due: None,
             watching: None,
             stopped: false,
@@ -166,10 +178,15 @@ impl Indexer {
         if self.refreshing.is_some() || self.stopped {
             return;
         }
+        let asked_for = self.wanted || !self.waiting.is_empty();
+        if self.args.board.refresh.borrow().paused && !asked_for {
+            return;
+        }
         let Some(rpc) = self.args.board.rpc.borrow().clone() else { return };
         (self.due, self.wanted) = (None, false);
         let waiters = std::mem::take(&mut self.waiting);
-        let plan = Plan { full: self.compared.is_none_or(|at| at.elapsed() >= FULL), confirm: !waiters.is_empty() };
+        let plan = self.plan(!waiters.is_empty());
+        let for_names = plan.names && !self.names_are_cheap();
         let ends = Ends { rpc, index: self.args.index.clone(), state: self.args.board.index.clone() };
         let (me, life, mut suspects) = (self.me.clone(), self.args.life.clone(), self.suspects.clone());
         let mut gone = self.args.board.rpc.subscribe();
@@ -188,8 +205,27 @@ impl Indexer {
             // An actor that takes nothing any more is being replaced, and the next one refreshes anew.
             let _ = me.tell(Finished { round, outcome }).await;
         });
-        let (began, run) = (Instant::now(), self.args.board.kubo.borrow().restarts);
-        self.refreshing = Some(Refreshing { round, began, run, waiters, _task: AbortOnDropHandle::new(task) });
+        let (began, at, run) = (Instant::now(), Timestamp::now(), self.args.board.kubo.borrow().restarts);
+        self.refreshing =
+            Some(Refreshing { round, began, run, waiters, for_names, at, _task: AbortOnDropHandle::new(task) });
+    }
+
+    fn plan(&mut self, confirm: bool) -> Plan {
+        let wanted = std::mem::take(&mut self.names_wanted);
+        let board = &self.args.board;
+        let (pins, complete) = (board.index.borrow().set.len(), board.index.borrow().complete);
+        let (since, interval) = (self.named.0.elapsed(), self.args.config.borrow().interval);
+        Plan {
+            full: self.compared.is_none_or(|at| at.elapsed() >= FULL),
+            confirm,
+            names: wanted || !complete || pace::with_names(pins, self.named.1, since, interval),
+            stream_above: STREAM_ABOVE,
+        }
+    }
+
+    fn names_are_cheap(&self) -> bool {
+        let (pins, interval) = (self.args.board.index.borrow().set.len(), self.args.config.borrow().interval);
+        pace::with_names(pins, self.named.1, Duration::ZERO, interval)
     }
 
     fn finished(&mut self, round: u64, outcome: Result<(Result<Found, Fault>, Suspects), JoinError>) {
@@ -207,7 +243,10 @@ impl Indexer {
             self.compared = Some(done.began);
         }
         let took = done.began.elapsed();
-        let next = self.publish(&found, took, done.run);
+        if found.as_ref().is_ok_and(|found| found.named) {
+            self.named = (done.began, Some(took));
+        }
+        let next = self.publish(&found, &done);
         for waiter in done.waiters {
             waiter.send(found.clone().map(|found| self.answer(&found, true)));
         }
@@ -219,18 +258,23 @@ impl Indexer {
     }
 
     /// Publishes how it went; the time from the start of this refresh to the start of the next.
-    fn publish(&self, found: &Result<Found, Fault>, took: Duration, run: u64) -> Duration {
+    fn publish(&self, found: &Result<Found, Fault>, done: &Refreshing) -> Duration {
         let config = self.args.config.borrow().clone();
         let before = self.args.board.refresh.borrow().clone();
+        let took = done.began.elapsed();
+        // Names on a cycle of their own have a share of their own, and are no reason to look for new pins less often.
+        let cost = before.last.filter(|_| done.for_names).map_or(took, |plain| plain.min(took));
         let after = match found {
             Ok(found) => RefreshState {
-                interval: pace::after_success(config.interval, took, config.busy_share),
-                last: Some(took),
+                interval: pace::after_success(config.interval, cost, config.busy_share),
+                last: Some(cost),
                 failed: 0,
                 last_error: found.left_out.clone(),
                 finished: before.finished + 1,
-                run: Some(run),
+                run: Some(done.run),
                 left_out: found.left_out.is_some(),
+                names_as_of: if found.named { Some(done.at) } else { before.names_as_of },
+                paused: before.paused,
             },
             Err(fault) => {
                 let failed = before.failed + 1;
@@ -249,6 +293,10 @@ impl Indexer {
         let interval = after.interval;
         self.args.board.refresh.send_replace(after);
         interval
+    }
+
+    fn pause(&self, paused: bool) {
+        self.args.board.refresh.send_modify(|refresh| refresh.paused = paused);
     }
 
     fn wait(&mut self, time: Duration) {
@@ -310,6 +358,7 @@ impl Message<IndexRefresh> for Indexer {
         self.args.life.fault_point("message");
         let (delegated, reply) = ctx.reply_sender();
         let Some(reply) = reply else { return delegated };
+        self.names_wanted |= ask.names && self.open().is_ok();
         match self.open() {
             Err(fault) => reply.send(Err(fault)),
             Ok(()) if ask.wait => self.waiting.push(reply),
@@ -322,6 +371,28 @@ impl Message<IndexRefresh> for Indexer {
             self.begin();
         }
         delegated
+    }
+}
+
+impl Message<IndexPause> for Indexer {
+    type Reply = Result<IndexPaused, Fault>;
+
+    /// A refresh under way goes on to its end.
+    async fn handle(&mut self, _: IndexPause, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        self.pause(true);
+        Ok(IndexPaused { paused: true })
+    }
+}
+
+impl Message<IndexResume> for Indexer {
+    type Reply = Result<IndexPaused, Fault>;
+
+    async fn handle(&mut self, _: IndexResume, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        self.pause(false);
+        self.begin();
+        Ok(IndexPaused { paused: false })
     }
 }
 

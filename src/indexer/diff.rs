@@ -1,10 +1,7 @@
 //! What a listing changes, and which absence counts. Pure.
 
-use super::listing::Listed;
 use crate::cid::Key;
-use crate::index::apply::Change;
-use crate::index::set::NewPin;
-use crate::index::set::{Entry, Keyed};
+use crate::index::set::{Entry, Keyed, Pinned};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
@@ -12,35 +9,35 @@ use std::collections::HashSet;
 #[derive(Debug, Default)]
 pub struct Diff {
     /// In the listing alone.
-    pub added: Vec<NewPin>,
-    /// In both, with another type or name.
-    pub changed: Vec<Change>,
+    pub added: Vec<Pinned>,
+    /// In both, with another type or name; as the listing has them.
+    pub changed: Vec<Pinned>,
     /// In the set alone.
     pub missing: Vec<Key>,
     /// Pins in the set.
     pub before: usize,
 }
 
-/// Merges the set with a listing, both sorted by key.
-pub fn diff(set: impl Iterator<Item = Entry>, listed: Vec<Listed>, keyed: &Keyed) -> Diff {
+/// Merges the set with a listing, both sorted by key. A listing without `names` says nothing about them.
+pub fn diff(set: impl Iterator<Item = Entry>, listed: Vec<Pinned>, names: bool, keyed: &Keyed) -> Diff {
     let mut diff = Diff::default();
     let mut set = set.peekable();
     for pin in listed {
-        while let Some(entry) = set.next_if(|entry| entry.key() < pin.key) {
+        while let Some(entry) = set.next_if(|entry| entry.key() < pin.key()) {
             diff.before += 1;
             diff.missing.push(entry.key());
         }
-        match set.peek().map(|entry| entry.key().cmp(&pin.key)) {
+        match set.peek().map(|entry| entry.key().cmp(&pin.key())) {
             Some(Ordering::Equal) => {
                 diff.before += 1;
                 let same = set.next().is_some_and(|entry| {
-                    entry.pin_type() == pin.pin_type && entry.name_hash() == keyed.name_hash(pin.name.as_deref())
+                    entry.pin_type() == pin.pin_type() && (!names || entry.name_hash() == keyed.name_hash(pin.name()))
                 });
                 if !same {
-                    diff.changed.push(Change { key: pin.key, pin_type: pin.pin_type, name: pin.name });
+                    diff.changed.push(pin);
                 }
             }
-            _ => diff.added.push(NewPin { cid: pin.cid, pin_type: pin.pin_type, name: pin.name }),
+            _ => diff.added.push(pin),
         }
     }
     for entry in set {
@@ -103,21 +100,21 @@ mod tests {
     use proto_msgs::pin::PinType;
     use std::collections::BTreeMap;
 
-    fn listed(n: u8, name: u8, direct: bool) -> Listed {
+    fn listed(n: u8, name: u8, direct: bool) -> Pinned {
         let hash = ::cid::multihash::Multihash::<128>::wrap(0x12, &[n; 32]).expect("32 bytes");
         let cid = cid::Cid::new_v1(0x55, hash);
         let pin_type = if direct { PinType::Direct } else { PinType::Recursive };
         let name = (name > 0).then(|| name.to_string());
-        Listed { key: Key::of(&cid), cid, pin_type, name }
+        Pinned::new(cid, pin_type, name.as_deref())
     }
 
-    fn set_of(pins: &[Listed], keyed: &Keyed) -> PinSet {
+    fn set_of(pins: &[Pinned], keyed: &Keyed) -> PinSet {
         let mut sums = Sums::default();
         let mut entries: Vec<_> = pins
             .iter()
             .map(|pin| {
-                sums.add(keyed, &cid::text(&pin.cid), pin.pin_type, pin.name.as_deref());
-                Entry::new(pin.key, pin.pin_type, 1, keyed.name_hash(pin.name.as_deref()))
+                sums.add(keyed, &cid::text(&pin.cid()), pin.pin_type(), pin.name());
+                Entry::new(pin.key(), pin.pin_type(), 1, keyed.name_hash(pin.name()))
             })
             .collect();
         entries.sort_by_key(Entry::key);
@@ -125,7 +122,7 @@ mod tests {
     }
 
     fn keys(range: std::ops::Range<u8>) -> Vec<Key> {
-        range.map(|n| listed(n, 0, false).key).collect()
+        range.map(|n| listed(n, 0, false).key()).collect()
     }
 
     #[test]
@@ -161,9 +158,9 @@ mod tests {
             let mut set: std::collections::BTreeSet<u8> = (0..12).collect();
             let mut last = set.clone();
             for listing in listings {
-                let missing = set.difference(&listing).map(|n| listed(*n, 0, false).key).collect();
+                let missing = set.difference(&listing).map(|n| listed(*n, 0, false).key()).collect();
                 let confirmed = suspects.judge(missing, set.len());
-                let gone: Vec<u8> = set.iter().copied().filter(|n| confirmed.gone.contains(&listed(*n, 0, false).key)).collect();
+                let gone: Vec<u8> = set.iter().copied().filter(|n| confirmed.gone.contains(&listed(*n, 0, false).key())).collect();
                 prop_assert_eq!(gone.len(), confirmed.gone.len());
                 prop_assert!(gone.iter().all(|n| !listing.contains(n) && !last.contains(n)));
                 prop_assert_eq!(confirmed.waiting, set.difference(&listing).count() - gone.len());
@@ -173,9 +170,9 @@ mod tests {
             }
             // The same listing twice more, and once again for a majority that it misses: then the set is that listing.
             for _ in 0..3 {
-                let missing = set.difference(&last).map(|n| listed(*n, 0, false).key).collect();
+                let missing = set.difference(&last).map(|n| listed(*n, 0, false).key()).collect();
                 let gone = suspects.judge(missing, set.len()).gone;
-                set.retain(|n| !gone.contains(&listed(*n, 0, false).key));
+                set.retain(|n| !gone.contains(&listed(*n, 0, false).key()));
             }
             prop_assert_eq!(set, last);
         }
@@ -184,28 +181,35 @@ mod tests {
         fn applying_the_diff_to_the_set_gives_the_listing(
             before in prop::collection::btree_map(any::<u8>(), (0u8..3, any::<bool>()), 0..40),
             after in prop::collection::btree_map(any::<u8>(), (0u8..3, any::<bool>()), 0..40),
+            names: bool,
         ) {
-            let pins = |map: &BTreeMap<u8, (u8, bool)>| -> Vec<Listed> {
+            let pins = |map: &BTreeMap<u8, (u8, bool)>| -> Vec<Pinned> {
                 let mut pins: Vec<_> = map.iter().map(|(n, (name, direct))| listed(*n, *name, *direct)).collect();
-                pins.sort_by_key(|pin| pin.key);
+                pins.sort_by_key(Pinned::key);
                 pins
             };
             let keyed = Keyed::random();
-            let diff = diff(set_of(&pins(&before), &keyed).iter(), pins(&after), &keyed);
+            let diff = diff(set_of(&pins(&before), &keyed).iter(), pins(&after), names, &keyed);
             prop_assert_eq!(diff.before, before.len());
-            let mut model: BTreeMap<Key, (PinType, Option<String>)> =
-                pins(&before).into_iter().map(|pin| (pin.key, (pin.pin_type, pin.name))).collect();
+            let mut model: BTreeMap<Key, Pinned> = pins(&before).into_iter().map(|pin| (pin.key(), pin)).collect();
             for key in diff.missing {
                 prop_assert!(model.remove(&key).is_some());
             }
-            for change in diff.changed {
-                let old = model.insert(change.key, (change.pin_type, change.name.clone()));
-                prop_assert!(old.is_some_and(|old| old != (change.pin_type, change.name)));
+            for pin in diff.changed {
+                let old = model.insert(pin.key(), pin.clone());
+                prop_assert!(old.is_some_and(|old| old != pin && (names || old.pin_type() != pin.pin_type())));
             }
             for pin in diff.added {
-                prop_assert!(model.insert(Key::of(&pin.cid), (pin.pin_type, pin.name)).is_none());
+                prop_assert!(model.insert(pin.key(), pin).is_none());
             }
-            let wanted: BTreeMap<_, _> = pins(&after).into_iter().map(|pin| (pin.key, (pin.pin_type, pin.name))).collect();
+            let mut wanted: BTreeMap<Key, Pinned> = pins(&after).into_iter().map(|pin| (pin.key(), pin)).collect();
+            if !names {
+                for (key, pin) in &mut wanted {
+                    let old = model[key].clone();
+                    prop_assert_eq!(old.pin_type(), pin.pin_type());
+                    *pin = old;
+                }
+            }
             prop_assert_eq!(model, wanted);
         }
     }

@@ -1,36 +1,24 @@
-//! Kubo's unstreamed listing, `{"Keys":{"Qm…":{"Type":"recursive","Name":"x"}}}`, read twice at most: as sums, without looking
-//! into a CID, and only when those differ as pins.
+//! Kubo's listings. The unstreamed one, `{"Keys":{"Qm…":{"Type":"recursive","Name":"x"}}}`, is read twice at most: as sums,
+//! without looking into a CID, and only when those differ as pins. The streamed one, a line `{"Cid":"Qm…","Type":"recursive"}`
+//! a pin, is not kept: it is read once, as both.
 //!
 //! A listing that has anything unforeseen in it is refused whole: another shape, a pin of another type, a CID twice. The one
 //! exception is a CID that cannot be parsed. It is left out and named, since a pin made by a newer or an odd program must not
 //! stop the index from following all the others.
 
-use crate::cid::{Cid, Key};
-use crate::index::set::{Keyed, Sums};
+use crate::cid::Cid;
+use crate::index::set::{Keyed, Pinned, Sums};
 use proto_msgs::pin::PinType;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// One pin of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// What it is found by.
-    pub key: Key,
-    /// What is pinned.
-    pub cid: Cid,
-    /// How.
-    pub pin_type: PinType,
-    /// Its name.
-    pub name: Option<String>,
-}
-
 /// Both listings as pins.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// Sorted by key, no key twice.
-    pub pins: Vec<Listed>,
+    pub pins: Vec<Pinned>,
     /// CIDs that cannot be parsed.
     pub odd: Vec<String>,
 }
@@ -52,27 +40,87 @@ pub enum ListingError {
 }
 
 /// Adds the pins of one listing to the sums, unparsed. A CID that stands twice in it makes the sums differ from any set's.
-pub fn fold(body: &[u8], pin_type: PinType, keyed: &Keyed, sums: &mut Sums) -> Result<(), ListingError> {
-    each(body, pin_type, |cid, name| sums.add(keyed, cid, pin_type, name))
+pub fn fold(body: &[u8], pin_type: PinType, names: bool, keyed: &Keyed, sums: &mut Sums) -> Result<(), ListingError> {
+    each(body, pin_type, |cid, name| {
+        if names { sums.add(keyed, cid, pin_type, name) } else { sums.add_unnamed(keyed, cid, pin_type) }
+    })
 }
 
-/// The pins of both listings. A CID in both is recursive: it was retyped between the two, and of the two types Kubo replaces
-/// only direct by recursive in one step.
+/// The pins of both listings.
 pub fn parse(recursive: &[u8], direct: &[u8]) -> Result<Listing, ListingError> {
-    let Listing { mut pins, mut odd } = Listing::default();
+    let mut listing = Listing::default();
     for (body, pin_type) in [(recursive, PinType::Recursive), (direct, PinType::Direct)] {
-        each(body, pin_type, |text, name| match Cid::try_from(text) {
-            Ok(cid) => pins.push(Listed { key: Key::of(&cid), cid, pin_type, name: name.map(str::to_owned) }),
-            Err(_) => odd.push(text.to_owned()),
-        })?;
+        each(body, pin_type, |cid, name| listing.push(cid, pin_type, name))?;
     }
-    // Of one key, recursive comes first.
-    pins.sort_unstable_by_key(|pin| (pin.key, pin.pin_type));
-    if let Some(twice) = pins.windows(2).find(|two| (two[0].key, two[0].pin_type) == (two[1].key, two[1].pin_type)) {
-        return Err(ListingError::Twice { pin_type: twice[0].pin_type, cid: crate::cid::text(&twice[0].cid) });
+    listing.sorted()
+}
+
+impl Listing {
+    fn push(&mut self, text: &str, pin_type: PinType, name: Option<&str>) {
+        match Cid::try_from(text) {
+            Ok(cid) => self.pins.push(Pinned::new(cid, pin_type, name)),
+            Err(_) => self.odd.push(text.to_owned()),
+        }
     }
-    pins.dedup_by_key(|pin| pin.key);
-    Ok(Listing { pins, odd })
+
+    /// Sorts it by key. A CID in both listings is recursive: it was retyped between the two, and of the two types Kubo replaces
+    /// only direct by recursive in one step.
+    fn sorted(mut self) -> Result<Listing, ListingError> {
+        let Listing { pins, .. } = &mut self;
+        // Of one key, recursive comes first.
+        pins.sort_unstable_by_key(|pin| (pin.key(), pin.pin_type()));
+        let twice = |two: &&[Pinned]| (two[0].key(), two[0].pin_type()) == (two[1].key(), two[1].pin_type());
+        if let Some(two) = pins.windows(2).find(twice) {
+            return Err(ListingError::Twice { pin_type: two[0].pin_type(), cid: crate::cid::text(&two[0].cid()) });
+        }
+        pins.dedup_by_key(|pin| pin.key());
+        Ok(self)
+    }
+}
+
+/// Streamed listings as they come in.
+#[derive(Debug)]
+pub struct Stream {
+    keyed: Keyed,
+    names: bool,
+    listing: Listing,
+    sums: Sums,
+}
+
+impl Stream {
+    /// Nothing yet.
+    pub fn new(keyed: Keyed, names: bool) -> Stream {
+        Stream { keyed, names, listing: Listing::default(), sums: Sums::default() }
+    }
+
+    /// Takes the next line of the listing of this type.
+    pub fn line(&mut self, line: &[u8], pin_type: PinType) -> Result<(), ListingError> {
+        #[derive(Deserialize)]
+        struct Line<'a> {
+            #[serde(rename = "Cid")]
+            cid: &'a str,
+            #[serde(rename = "Type")]
+            pin_type: &'a str,
+            #[serde(rename = "Name", default, borrow)]
+            name: Cow<'a, str>,
+        }
+        let malformed = |error| ListingError::Malformed(pin_type, error);
+        let Line { cid, pin_type: found, name } = serde_json::from_slice(line).map_err(malformed)?;
+        expect(cid, found, pin_type).map_err(malformed)?;
+        let name = Some(&*name).filter(|name| !name.is_empty());
+        if self.names {
+            self.sums.add(&self.keyed, cid, pin_type, name);
+        } else {
+            self.sums.add_unnamed(&self.keyed, cid, pin_type);
+        }
+        self.listing.push(cid, pin_type, name);
+        Ok(())
+    }
+
+    /// The end: sums and pins. Sums of odd CIDs are in the first alone, so that these are never taken for equal to a set's.
+    pub fn end(self) -> Result<(Sums, Listing), ListingError> {
+        Ok((self.sums, self.listing.sorted()?))
+    }
 }
 
 /// Calls `on_pin` with the CID and the name of each pin; what was called before an error is to be forgotten.
@@ -93,11 +141,18 @@ struct Pins<F> {
 
 /// What the listing says of one CID; without `names=true` the name is empty or not there.
 #[derive(Deserialize)]
-struct Pinned<'a> {
+struct Pinning<'a> {
     #[serde(rename = "Type")]
     pin_type: &'a str,
     #[serde(rename = "Name", default, borrow)]
     name: Cow<'a, str>,
+}
+
+fn expect<E: Error>(cid: &str, found: &str, wanted: PinType) -> Result<(), E> {
+    if found == wanted.name() {
+        return Ok(());
+    }
+    Err(E::custom(format!("{cid} is {found:?} among the {} pins", wanted.name())))
 }
 
 impl<'de, F: FnMut(&str, Option<&str>)> DeserializeSeed<'de> for Document<F> {
@@ -144,13 +199,10 @@ impl<'de, F: FnMut(&str, Option<&str>)> Visitor<'de> for Pins<F> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let wanted = self.pin_type.name();
         // A CID needs no escapes, so its text is borrowed from the body.
-        while let Some((cid, pinned)) = map.next_entry::<&str, Pinned<'_>>()? {
-            if pinned.pin_type != wanted {
-                return Err(A::Error::custom(format!("{cid} is {:?} among the {wanted} pins", pinned.pin_type)));
-            }
-            (self.on_pin)(cid, Some(&*pinned.name).filter(|name| !name.is_empty()));
+        while let Some((cid, pinning)) = map.next_entry::<&str, Pinning<'_>>()? {
+            expect(cid, pinning.pin_type, self.pin_type)?;
+            (self.on_pin)(cid, Some(&*pinning.name).filter(|name| !name.is_empty()));
         }
         Ok(())
     }
@@ -176,8 +228,9 @@ mod tests {
     fn pins_are_read_with_their_names_and_sorted() {
         let recursive = body(&[(V0, "recursive", "a \"b\" \n ü"), (V1, "recursive", "")]);
         let listing = parse(&recursive, b"{}\n").expect("a listing");
-        assert!(listing.odd.is_empty() && listing.pins.is_sorted_by_key(|pin| pin.key));
-        let names: Vec<_> = listing.pins.iter().map(|pin| (cid::text(&pin.cid), pin.name.clone())).collect();
+        assert!(listing.odd.is_empty() && listing.pins.is_sorted_by_key(Pinned::key));
+        let names: Vec<_> =
+            listing.pins.iter().map(|pin| (cid::text(&pin.cid()), pin.name().map(str::to_owned))).collect();
         assert!(names.contains(&(V0.to_owned(), Some("a \"b\" \n ü".to_owned()))), "{names:?}");
         assert!(names.contains(&(V1.to_owned(), None)));
     }
@@ -186,7 +239,7 @@ mod tests {
     fn sums_of_a_listing_are_those_of_its_pins() {
         let keyed = Keyed::random();
         let (mut folded, mut added) = (Sums::default(), Sums::default());
-        fold(&body(&[(V0, "recursive", "x"), (V1, "recursive", "")]), PinType::Recursive, &keyed, &mut folded)
+        fold(&body(&[(V0, "recursive", "x"), (V1, "recursive", "")]), PinType::Recursive, true, &keyed, &mut folded)
             .expect("read");
         added.add(&keyed, V1, PinType::Recursive, None);
         added.add(&keyed, V0, PinType::Recursive, Some("x"));
@@ -196,7 +249,7 @@ mod tests {
     #[test]
     fn a_pin_in_both_lists_is_recursive() {
         let listing = parse(&body(&[(V0, "recursive", "")]), &body(&[(V0, "direct", "")])).expect("a listing");
-        let found: Vec<_> = listing.pins.iter().map(|pin| (cid::text(&pin.cid), pin.pin_type)).collect();
+        let found: Vec<_> = listing.pins.iter().map(|pin| (cid::text(&pin.cid()), pin.pin_type())).collect();
         assert_eq!(found, [(V0.to_owned(), PinType::Recursive)]);
     }
 
@@ -221,7 +274,7 @@ mod tests {
         let keyed = Keyed::random();
         let (mut once, mut folded) = (Sums::default(), Sums::default());
         once.add(&keyed, V0, PinType::Direct, None);
-        fold(twice.as_bytes(), PinType::Direct, &keyed, &mut folded).expect("read");
+        fold(twice.as_bytes(), PinType::Direct, true, &keyed, &mut folded).expect("read");
         assert_ne!(folded, once);
     }
 
@@ -244,8 +297,39 @@ mod tests {
         for body in wrong {
             assert!(parse(body.as_bytes(), b"{}").is_err(), "{body}");
             let sums = &mut Sums::default();
-            assert!(fold(body.as_bytes(), PinType::Recursive, &Keyed::random(), sums).is_err(), "{body}");
+            assert!(fold(body.as_bytes(), PinType::Recursive, true, &Keyed::random(), sums).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_stream_says_the_same_as_one_answer() {
+        let keyed = Keyed::random();
+        let pins = [(V0, "recursive", "x \"y\""), (V1, "recursive", ""), ("odd", "recursive", "")];
+        for names in [true, false] {
+            let mut sums = Sums::default();
+            fold(&body(&pins), PinType::Recursive, names, &keyed, &mut sums).expect("read");
+            let mut stream = Stream::new(keyed.clone(), names);
+            for (cid, pin_type, name) in pins.iter().rev() {
+                let line = serde_json::json!({"Cid": cid, "Name": name, "Type": pin_type, "More": [1]}).to_string();
+                stream.line(line.as_bytes(), PinType::Recursive).expect("a line");
+            }
+            let (streamed, listing) = stream.end().expect("a listing");
+            assert_eq!(streamed, sums);
+            let whole = parse(&body(&pins), b"{}").expect("a listing");
+            assert_eq!((listing.pins, listing.odd), (whole.pins, whole.odd));
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_unforeseen_or_a_cid_twice_refuses_the_whole_stream() {
+        let direct = format!(r#"{{"Cid":"{V0}","Type":"direct"}}"#);
+        let mut stream = Stream::new(Keyed::random(), false);
+        for wrong in ["", "{}", "[]", r#"{"Cid":"a"}"#, r#"{"Type":"recursive"}"#, "{} {}", direct.as_str()] {
+            assert!(stream.line(wrong.as_bytes(), PinType::Recursive).is_err(), "{wrong}");
+        }
+        stream.line(direct.as_bytes(), PinType::Direct).expect("a line");
+        stream.line(direct.as_bytes(), PinType::Direct).expect("a line");
+        assert!(matches!(stream.end(), Err(ListingError::Twice { pin_type: PinType::Direct, .. })));
     }
 
     #[test]
@@ -258,6 +342,6 @@ mod tests {
     #[test]
     fn a_field_of_a_pin_that_is_not_known_is_passed_over() {
         let more = format!(r#"{{"Keys":{{"{V0}":{{"Type":"recursive","Since":{{"a":[1]}},"Name":"n"}}}}}}"#);
-        assert_eq!(parse(more.as_bytes(), b"{}").expect("a listing").pins[0].name.as_deref(), Some("n"));
+        assert_eq!(parse(more.as_bytes(), b"{}").expect("a listing").pins[0].name(), Some("n"));
     }
 }

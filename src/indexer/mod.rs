@@ -4,6 +4,7 @@
 //! actor     when, one at a time; who waits for it
 //! cycle     one refresh: list, compare, and only on a difference parse, diff, confirm, apply
 //! listing   Kubo's answer as sums (cheap) or as pins (dear)
+//! names     the names of what a listing without names has found new
 //! diff      what a listing changes, and which absence counts (pure)
 //! pace      when the next one is due (pure)
 //! ```
@@ -12,4 +13,5 @@ pub mod actor;
 pub mod cycle;
 pub mod diff;
 pub mod listing;
+pub mod names;
 pub mod pace;

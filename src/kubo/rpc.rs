@@ -18,6 +18,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto_msgs::pin::{PinType, Progress};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,25 @@ const MOST_ERRORS: usize = 100;
 const PEERS: usize = 16 << 20;
 /// The empty directory, a CID that needs no block.
 const EMPTY: &str = "bafyaabakaieac";
+
+/// `pin/ls` in one answer.
+#[derive(Deserialize)]
+struct Keys {
+    #[serde(rename = "Keys", default)]
+    keys: HashMap<String, Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "Name", default)]
+    name: String,
+}
+
+impl Keys {
+    fn names(self) -> HashMap<String, Option<String>> {
+        self.keys.into_iter().map(|(cid, pin)| (cid, Some(pin.name).filter(|name| !name.is_empty()))).collect()
+    }
+}
 
 #[derive(Deserialize)]
 struct KuboError {
@@ -204,28 +224,40 @@ impl Rpc {
         in_time(deadline, self.call(&call, limit, |_| Ok(()))).await
     }
 
+    /// The same for more pins than fit into one answer: a line a pin, in no order.
+    pub async fn pin_ls_stream(
+        &self,
+        pin_type: PinType,
+        names: bool,
+        deadline: Duration,
+        take: impl FnMut(&[u8]) -> Result<(), RpcError> + Send,
+    ) -> Result<(), RpcError> {
+        let call = format!("pin/ls?type={}&names={names}&stream=true", pin_type.name());
+        in_time(deadline, self.lines(&call, take)).await
+    }
+
+    /// The names of these pins, by CID as Kubo prints it; `None` when one of them is not pinned in this way.
+    pub async fn pin_names(
+        &self,
+        pin_type: PinType,
+        cids: &[String],
+        deadline: Duration,
+    ) -> Result<Option<HashMap<String, Option<String>>>, RpcError> {
+        let args: String = cids.iter().map(|cid| format!("&arg={}", encoded(cid))).collect();
+        let call = format!("pin/ls?type={}&names=true{args}", pin_type.name());
+        match self.short::<Keys>("pin/ls", &call, deadline).await {
+            Ok(found) => Ok(Some(found.names())),
+            Err(RpcError::Refused { message, .. }) if message.contains("is not pinned") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What Kubo holds of exactly this CID now.
     pub async fn pin_of(&self, cid: &str, deadline: Duration) -> Result<Option<(PinType, Option<String>)>, RpcError> {
-        #[derive(Deserialize)]
-        struct Keys {
-            #[serde(rename = "Keys", default)]
-            keys: std::collections::HashMap<String, Pin>,
-        }
-        #[derive(Deserialize)]
-        struct Pin {
-            #[serde(rename = "Name", default)]
-            name: String,
-        }
         // `all` may walk every block of every recursive pin.
         for pin_type in [PinType::Recursive, PinType::Direct] {
-            let call = format!("pin/ls?arg={}&type={}&names=true", encoded(cid), pin_type.name());
-            match self.short::<Keys>("pin/ls", &call, deadline).await {
-                Ok(found) => {
-                    let name = found.keys.into_values().next().map(|pin| pin.name).filter(|name| !name.is_empty());
-                    return Ok(Some((pin_type, name)));
-                }
-                Err(RpcError::Refused { message, .. }) if message.contains("is not pinned") => {}
-                Err(error) => return Err(error),
+            if let Some(names) = self.pin_names(pin_type, &[cid.to_owned()], deadline).await? {
+                return Ok(Some((pin_type, names.into_values().next().flatten())));
             }
         }
         Ok(None)

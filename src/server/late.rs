@@ -32,7 +32,7 @@ impl Late {
             Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => {
                 Late::Change(name)
             }
-            Call::KuboGc(_) | Call::LockClean(_) | Call::Shutdown(_) | Call::Cancel(_) => Late::Change(name),
+            Call::KuboGc(_) | Call::IndexPause(_) | Call::IndexResume(_) | Call::LockClean(_) | Call::Shutdown(_) | Call::Cancel(_) => Late::Change(name),
             Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => {
                 Late::Read(name)
             }

@@ -87,7 +87,7 @@ impl Changes {
             let given_up = |fault: &Fault| matches!(fault.kind, FaultKind::Cancelled | FaultKind::Timeout);
             if settled.is_err() || changed.as_ref().is_err_and(given_up) {
                 // The index may lack what Kubo did, or still does; the refresh mends that, or is seen to fail.
-                drop(ask(&indexer, IndexRefresh { wait: false }).await);
+                drop(ask(&indexer, IndexRefresh { wait: false, names: false }).await);
             }
             changed.and(settled.map_err(behind))
         });

@@ -127,6 +127,8 @@ impl Routes {
             }
             Call::LockWait(_) => until_free(&self.janitor, &self.board).await.map(LockWait::done),
             Call::IndexRefresh(verb) => ask(&self.indexer, verb).await,
+            Call::IndexPause(verb) => ask(&self.indexer, verb).await,
+            Call::IndexResume(verb) => ask(&self.indexer, verb).await,
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::Wait(verb) => wait::until(self, verb).await,
             Call::Shutdown(_) => {

@@ -46,6 +46,8 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
         failed_refreshes: refresh.failed,
         last_error: refresh.last_error.clone(),
         recovery: index.recovery.clone(),
+        names_as_of: refresh.names_as_of.map(crate::time::text),
+        paused: refresh.paused,
     };
     StatusReport {
         daemon: DaemonReport {

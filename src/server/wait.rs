@@ -31,7 +31,7 @@ pub(super) async fn until(routes: &Routes, verb: Wait) -> Result<Done, Fault> {
 async fn fresh(routes: &Routes) -> Result<(), Fault> {
     loop {
         let _ = routes.board.rpc.subscribe().wait_for(Option::is_some).await;
-        match ask(&routes.indexer, IndexRefresh { wait: true }).await {
+        match ask(&routes.indexer, IndexRefresh { wait: true, names: false }).await {
             Ok(_) => return Ok(()),
             // Kubo went down meanwhile, or the listing was cut: the wait goes on, with the next refresh that can succeed.
             Err(fault) if may_pass(fault.kind) => {

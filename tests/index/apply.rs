@@ -20,7 +20,7 @@ async fn a_listing_is_applied_and_survives_a_restart() {
     assert_eq!((applied.await.generation, place.state().complete), (1, true));
     let applied = place.list(minute(1), |l| {
         l.added = vec![pin(raw(4), RECURSIVE, "")];
-        l.changed = vec![change(raw(1), DIRECT, "uno"), change(raw(2), DIRECT, ""), change(raw(9), DIRECT, "absent")];
+        l.changed = vec![pin(raw(1), DIRECT, "uno"), pin(raw(2), DIRECT, ""), pin(raw(9), DIRECT, "absent")];
         l.removed = vec![Key::of(&raw(3)), Key::of(&raw(9))];
     });
     let applied = applied.await;
@@ -56,7 +56,7 @@ async fn a_listing_never_overrides_what_was_touched_since_it_began() {
 
     let mut stale = listing(token, minute(1));
     stale.added = vec![pin(raw(2), RECURSIVE, "b"), pin(raw(4), RECURSIVE, "")];
-    stale.changed = vec![change(raw(1), RECURSIVE, "a")];
+    stale.changed = vec![pin(raw(1), RECURSIVE, "a")];
     stale.removed = vec![Key::of(&raw(3))];
     let applied = place.apply(stale).await.expect("applied");
     assert_eq!((applied.generation, applied.added, applied.changed, applied.removed), (generation, 0, 0, 0));
@@ -102,7 +102,7 @@ async fn a_listing_that_fails_changes_nothing_at_all() {
     let before = place.state();
     let mut twice = listing(place.begin().await.0, minute(1));
     twice.added = vec![pin(raw(3), RECURSIVE, ""), pin(raw(3), DIRECT, "")];
-    twice.changed = vec![change(raw(1), DIRECT, "b")];
+    twice.changed = vec![pin(raw(1), DIRECT, "b")];
     twice.removed = vec![Key::of(&raw(2))];
     assert!(matches!(place.apply(twice).await, Err(IndexError::Twice)));
     let mut known = listing(place.begin().await.0, minute(1));
@@ -154,7 +154,7 @@ async fn what_was_measured_comes_back_with_the_pin() {
 async fn what_a_pin_was_called_before_is_kept_with_the_generation_that_changed_it() {
     let place = Place::new();
     place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, "a"), pin(raw(2), DIRECT, "")]).await;
-    place.list(minute(1), |l| l.changed = vec![change(raw(1), DIRECT, ""), change(raw(2), DIRECT, "")]).await;
+    place.list(minute(1), |l| l.changed = vec![pin(raw(1), DIRECT, ""), pin(raw(2), DIRECT, "")]).await;
     place.add(raw(1), RECURSIVE, "b").await;
     assert_eq!(place.number("SELECT count(*) FROM changes").await, 2, "a change that changes nothing is none");
     let first = "SELECT count(*) FROM changes WHERE generation = 2 AND type_before = 0 AND name_before = 'a'
@@ -171,7 +171,7 @@ async fn a_listing_that_changes_nothing_moves_the_age_alone() {
     let before = place.state();
     place.unchanged(place.begin().await.0, minute(1)).await.expect("noted");
     let mut same = listing(place.begin().await.0, minute(2));
-    same.changed = vec![change(raw(1), RECURSIVE, "")];
+    same.changed = vec![pin(raw(1), RECURSIVE, "")];
     assert_eq!(place.apply(same).await.expect("applied").generation, 1);
     let after = place.state();
     assert_eq!((after.generation, after.as_of), (1, Some(minute(2))));
@@ -256,7 +256,7 @@ async fn walk(steps: Vec<Step>) {
                             match model.get(n) {
                                 None => l.added.push(pin(raw(*n), pin_type, text)),
                                 Some(old) if *old != (*direct, *name) => {
-                                    l.changed.push(change(raw(*n), pin_type, text));
+                                    l.changed.push(pin(raw(*n), pin_type, text));
                                 }
                                 Some(_) => {}
                             }

@@ -2,11 +2,11 @@
 
 use ipfs_kitd::board::IndexState;
 use ipfs_kitd::cid::Cid;
-use ipfs_kitd::cid::{Key, text};
-use ipfs_kitd::index::apply::{self, Applied, ApplyAdded, ApplyRemoved, Change, ListingChanges, Token, Unchanged};
+use ipfs_kitd::cid::text;
+use ipfs_kitd::index::apply::{self, Applied, ApplyAdded, ApplyRemoved, ListingChanges, Token, Unchanged};
 use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::query;
-use ipfs_kitd::index::set::{Keyed, NewPin};
+use ipfs_kitd::index::set::{Keyed, Pinned};
 use ipfs_kitd::index::store::Store;
 use jiff::Timestamp;
 use proto_msgs::pin::{Pin, PinLs, PinType};
@@ -34,12 +34,8 @@ pub(crate) fn sha(n: u64) -> cid::multihash::Multihash<128> {
     cid::multihash::Multihash::wrap(0x12, &digest).expect("32 bytes")
 }
 
-pub(crate) fn pin(cid: Cid, pin_type: PinType, name: &str) -> NewPin {
-    NewPin { cid, pin_type, name: (!name.is_empty()).then(|| name.to_owned()) }
-}
-
-pub(crate) fn change(cid: Cid, pin_type: PinType, name: &str) -> Change {
-    Change { key: Key::of(&cid), pin_type, name: (!name.is_empty()).then(|| name.to_owned()) }
+pub(crate) fn pin(cid: Cid, pin_type: PinType, name: &str) -> Pinned {
+    Pinned::new(cid, pin_type, Some(name))
 }
 
 /// The n-th minute of the tests.

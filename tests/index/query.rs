@@ -144,7 +144,7 @@ async fn a_hundred_thousand_pins_load_and_list_in_seconds() {
     place
         .list(minute(1), |l| {
             l.added = (100_000..100_500).map(|n| pin(raw(n), DIRECT, "")).collect();
-            l.changed = (0..500).map(|n| change(raw(n), DIRECT, "x")).collect();
+            l.changed = (0..500).map(|n| pin(raw(n), DIRECT, "x")).collect();
             l.removed = (500..1000).map(|n| ipfs_kitd::cid::Key::of(&raw(n))).collect();
         })
         .await;

@@ -45,7 +45,7 @@ fn survives(actor: &str) {
     let loads = [
         load(&kit, PinLs::default(), &run, &faults),
         load(&kit, Metrics {}, &run, &faults),
-        load(&kit, IndexRefresh { wait: true }, &run, &faults),
+        load(&kit, IndexRefresh { wait: true, names: false }, &run, &faults),
         load(&kit, LockCheck {}, &run, &faults),
         load(&kit, KuboStart {}, &run, &faults),
         load(&kit, Status {}, &run, &faults),
@@ -199,7 +199,7 @@ fn s22_whichever_actor_fails_too_often_the_stop_is_in_order() {
                 "index" => client.call_with(PinLs::default(), one, |_| Ok(())).map(drop),
                 "janitor" => client.call_with(LockCheck {}, one, |_| Ok(())).map(drop),
                 "kubo" => client.call_with(KuboStart {}, one, |_| Ok(())).map(drop),
-                "indexer" => client.call_with(IndexRefresh { wait: true }, one, |_| Ok(())).map(drop),
+                "indexer" => client.call_with(IndexRefresh { wait: true, names: false }, one, |_| Ok(())).map(drop),
                 "analytics" => client.call_with(Metrics {}, one, |_| Ok(())).map(drop),
                 _ => Client::connect(&kit.socket(), "bait").map(drop),
             };

@@ -63,7 +63,7 @@ fn somebody_elses_kubo_is_followed_asked_and_never_stopped() {
     let cid = identity_cid("theirs");
     kit.call(PinAdd { cid: cid.clone(), name: None, direct: false });
     assert!(ipfs(&kit, &["pin", "ls", "--type=recursive", "-q"], b"").contains(&cid));
-    assert_eq!(kit.call(IndexRefresh { wait: true }).source, Source::Live);
+    assert_eq!(kit.call(IndexRefresh { wait: true, names: false }).source, Source::Live);
     for fault in [kit.fault(KuboStart {}), kit.fault(KuboStop {}), kit.fault(KuboRestart {})] {
         assert_eq!(fault.kind, FaultKind::NotOurs);
         assert!(fault.hint.is_some_and(|hint| hint.contains("systemctl")));

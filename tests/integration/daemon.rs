@@ -236,7 +236,7 @@ fn s29_a_stop_during_a_refresh_is_in_order_and_a_second_signal_changes_nothing()
     kit.call(PinAdd { cid: identity_cid("kept"), name: None, direct: false });
     let gate = std::os::unix::net::UnixListener::bind(kit.path("gate")).expect("bound");
     kit.script(&serde_json::json!({"hold": kit.path("gate")}));
-    kit.call(IndexRefresh { wait: false });
+    kit.call(IndexRefresh { wait: false, names: false });
     let (held, _) = gate.accept().expect("a listing");
     kit.signal(Signal::SIGTERM);
     kit.signal(Signal::SIGTERM);

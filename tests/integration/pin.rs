@@ -76,14 +76,14 @@ fn a_listing_that_began_before_a_change_through_the_daemon_does_not_override_it(
     kit.start_whole();
     let (kept, gone) = (identity_cid("kept"), identity_cid("gone"));
     kit.call(add(&gone));
-    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true, names: false });
 
     let gate = Gate::open(&kit, "listing");
     let refreshing = {
         let socket = kit.socket();
         thread::spawn(move || {
             let mut client = Client::connect(&socket, "test").expect("connected");
-            client.call_with(IndexRefresh { wait: true }, Some(DEADLINE), |_| Ok(()))
+            client.call_with(IndexRefresh { wait: true, names: false }, Some(DEADLINE), |_| Ok(()))
         })
     };
     // The first listing has been answered as of now, before the changes; so will be the second, since its pins are read when
@@ -99,7 +99,7 @@ fn a_listing_that_began_before_a_change_through_the_daemon_does_not_override_it(
     release(direct);
     refreshing.join().expect("joined").expect("refreshed");
     assert_eq!(kit.pins(), std::slice::from_ref(&kept), "after the stale listing was applied");
-    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true, names: false });
     assert_eq!(kit.pins(), [kept]);
 }
 
@@ -227,18 +227,22 @@ fn pins_changed_behind_the_daemons_back_are_in_the_index_after_a_refresh() {
     kit.start_whole();
     let [a, b, c] = ["a", "b", "c"].map(identity_cid);
     kit.set_fake_pins(&[(&a, "recursive", "x"), (&b, "direct", ""), (&c, "recursive", "")]);
-    let refreshed = kit.call(IndexRefresh { wait: true });
+    let refreshed = kit.call(IndexRefresh { wait: true, names: false });
     assert_eq!((refreshed.added, refreshed.removed, refreshed.changed), (3, 0, 0));
     kit.set_fake_pins(&[(&a, "recursive", "y"), (&b, "recursive", ""), (&c, "recursive", "")]);
-    assert_eq!(kit.call(IndexRefresh { wait: true }).changed, 2);
+    assert_eq!(kit.call(IndexRefresh { wait: true, names: false }).changed, 2);
     let pin = kit.call(PinInfo { cid: a.clone() }).pins.remove(0);
     assert_eq!(pin.name.as_deref(), Some("y"));
     kit.set_fake_pins(&[(&a, "recursive", "y"), (&b, "recursive", "")]);
-    assert_eq!(kit.call(IndexRefresh { wait: true }).removed, 1, "a second listing at once has confirmed it");
+    assert_eq!(
+        kit.call(IndexRefresh { wait: true, names: false }).removed,
+        1,
+        "a second listing at once has confirmed it"
+    );
     let metrics = kit.call(Metrics {});
     assert_eq!((metrics.pins, metrics.named), (2, 1));
     kit.set_fake_pins(&[]);
-    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true, names: false });
     assert_eq!(kit.pins(), Vec::<String>::new(), "an empty set, confirmed, is data");
 }
 
@@ -248,12 +252,12 @@ fn d15_a_listing_that_is_cut_or_fails_late_or_is_another_nodes_changes_nothing()
     kit.start_whole();
     let cid = identity_cid("kept");
     kit.call(add(&cid));
-    let before = kit.call(IndexRefresh { wait: true });
+    let before = kit.call(IndexRefresh { wait: true, names: false });
     for script in
         [json!({"cut_listing": true}), json!({"stream_error": "disk on fire"}), json!({"peer_id": "12D3KooWOther"})]
     {
         kit.script(&script);
-        let fault = kit.fault(IndexRefresh { wait: true });
+        let fault = kit.fault(IndexRefresh { wait: true, names: false });
         assert!(matches!(fault.kind, FaultKind::Kubo | FaultKind::Conflict), "{script}: {fault:?}");
         let status = kit.status();
         assert_eq!(
@@ -266,7 +270,7 @@ fn d15_a_listing_that_is_cut_or_fails_late_or_is_another_nodes_changes_nothing()
         assert_eq!(kit.pins(), std::slice::from_ref(&cid));
     }
     kit.script(&json!({}));
-    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true, names: false });
     let index = kit.status().index;
     assert_eq!((index.failed_refreshes, index.source), (0, Source::Live));
 }
@@ -335,7 +339,7 @@ fn nothing_is_pinned_on_another_node_that_answers_at_the_address() {
     }
     assert_eq!(kit.recorded("rm"), 0, "{:?}", kit.record());
     kit.script(&json!({}));
-    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true, names: false });
     assert_eq!(kit.pins(), Vec::<String>::new());
     kit.call(add(&cid));
 }

@@ -231,6 +231,8 @@ pub(crate) fn status(state: KuboState) -> StatusReport {
             failed_refreshes: 0,
             last_error: None,
             recovery: None,
+            names_as_of: Some("2026-01-02T03:04:05.678Z".to_owned()),
+            paused: false,
         },
         lock: None,
         last_error: None,

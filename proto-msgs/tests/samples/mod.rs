@@ -111,7 +111,9 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         LockCheck {}.into(),
         LockClean { dry_run: s.flag, force: s.flag }.into(),
         LockWait {}.into(),
-        IndexRefresh { wait: s.flag }.into(),
+        IndexRefresh { wait: s.flag, names: s.flag }.into(),
+        IndexPause {}.into(),
+        IndexResume {}.into(),
         Metrics {}.into(),
         Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
         Doctor {}.into(),
@@ -171,6 +173,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             changed: s.number,
             missing: s.number,
         }),
+        IndexPause::done(IndexPaused { paused: s.flag }),
+        IndexResume::done(IndexPaused { paused: s.flag }),
         Metrics::done(MetricsReport {
             as_of: s.m(),
             age_s: s.reals(),
@@ -396,5 +400,7 @@ fn index(s: &Seed) -> IndexReport {
         failed_refreshes: s.number,
         last_error: s.m(),
         recovery: s.m(),
+        names_as_of: s.m(),
+        paused: s.flag,
     }
 }

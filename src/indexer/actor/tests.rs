@@ -68,6 +68,63 @@ async fn added_renamed_and_retyped_pins_are_found_by_one_listing() {
     assert_eq!(rig.kubo.listings(), 2);
 }
 
+/// As the actor has it for many pins between two cycles of names.
+const UNNAMED: Plan = Plan { full: false, confirm: true, names: false, stream_above: 1000 };
+
+#[tokio::test]
+async fn without_names_pins_are_compared_and_only_new_ones_asked_for_theirs() {
+    let rig = Rig::filled().await;
+    let quiet = rig.cycle(UNNAMED).await.expect("a refresh");
+    assert_eq!((quiet, rig.kubo.looked_up()), (Found::default(), 0), "the sums are equal");
+    rig.kubo.pin(1, "renamed");
+    rig.kubo.pin(6, "six");
+    rig.kubo.unpin(2);
+    rig.kubo.change(|a| drop(a.direct.remove(&cid::text(&cid_of(5)))));
+    rig.kubo.pin(5, "five");
+    let found = rig.cycle(UNNAMED).await.expect("a refresh");
+    assert_eq!((found.added, found.changed, found.removed, found.named), (1, 1, 1, false));
+    assert_eq!((rig.pinned(), rig.kubo.looked_up()), (vec![1, 3, 4, 5, 6], 2));
+    assert_eq!((rig.name(6).await.as_deref(), rig.name(5).await.as_deref()), (Some("six"), Some("five")));
+    assert_eq!(rig.name(1).await.as_deref(), Some("one"), "an old name is the next cycle's affair");
+    let found = rig.cycle(Plan { names: true, ..UNNAMED }).await.expect("a refresh");
+    assert_eq!((found.added, found.changed, found.named), (0, 1, true));
+    assert_eq!(rig.name(1).await.as_deref(), Some("renamed"));
+}
+
+#[tokio::test]
+async fn d15_a_streamed_listing_finds_what_an_unstreamed_one_finds() {
+    let streamed = Plan { stream_above: 0, ..UNNAMED };
+    let rig = Rig::filled().await;
+    assert_eq!(rig.cycle(streamed).await.expect("a refresh"), Found::default());
+    rig.kubo.pin(1, "eins");
+    rig.kubo.pin(6, "six");
+    rig.kubo.unpin(2);
+    let found = rig.cycle(Plan { names: true, ..streamed }).await.expect("a refresh");
+    assert_eq!((found.added, found.changed, found.removed), (1, 1, 1));
+    assert_eq!((rig.pinned(), rig.name(1).await.as_deref()), (vec![1, 3, 4, 5, 6], Some("eins")));
+
+    rig.kubo.change(|a| (a.cut, a.recursive) = (true, BTreeMap::new()));
+    assert_eq!(rig.cycle(streamed).await.expect_err("cut").kind, FaultKind::Kubo);
+    assert_eq!(rig.pinned(), [1, 3, 4, 5, 6], "what is cut changes nothing");
+}
+
+#[tokio::test]
+async fn a_pause_lasts_until_somebody_resumes_and_a_request_is_answered_all_the_same() {
+    let rig = Rig::filled().await;
+    soon(fault::ask(&rig.indexer, IndexPause {})).await.expect("paused");
+    rig.kubo.pin(6, "");
+    rig.down();
+    rig.up();
+    soon(rig.indexer.ask(Due).into_future()).await.expect("alive");
+    assert_eq!((rig.board.refresh.borrow().paused, rig.board.refresh.borrow().finished), (true, 1));
+    assert_eq!(rig.refresh().await.expect("a refresh").added, 1);
+    assert!(rig.board.refresh.borrow().paused, "one request is no resumption");
+    rig.kubo.pin(7, "");
+    soon(fault::ask(&rig.indexer, IndexResume {})).await.expect("resumed");
+    rig.finished(3).await;
+    assert_eq!(rig.pinned(), [1, 2, 3, 4, 5, 6, 7]);
+}
+
 #[tokio::test]
 async fn a_request_is_answered_by_a_refresh_that_began_after_it() {
     let mut rig = Rig::filled().await;

@@ -8,6 +8,7 @@ use crate::index::store::Store;
 use crate::kubo::rpc::Rpc;
 use crate::supervisor::Supervisor;
 use kameo::actor::Spawn;
+use proto_msgs::pin::PinInfo;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +36,34 @@ pub(super) struct Answers {
     pub(super) cut: bool,
     /// Listings of recursive pins so far.
     listings: u64,
+    /// CIDs whose pins were asked for singly.
+    looked_up: u64,
+}
+
+impl Answers {
+    /// In one of the forms that the indexer asks for; a stream is an array of its lines.
+    fn pin_ls(&mut self, request: &str) -> serde_json::Value {
+        let query = request.split(' ').nth(1).and_then(|path| path.strip_prefix("/api/v0/pin/ls?")).expect("pin/ls");
+        let words: Vec<&str> = query.split('&').collect();
+        let pin_type = words[0].strip_prefix("type=").expect("a type");
+        let mut pins = if pin_type == "direct" { self.direct.clone() } else { self.recursive.clone() };
+        let args: Vec<&str> = words.iter().filter_map(|word| word.strip_prefix("arg=")).collect();
+        if args.is_empty() {
+            self.listings += u64::from(pin_type == "recursive");
+        } else {
+            pins.retain(|cid, _| args.contains(&cid.as_str()));
+            self.looked_up += args.len() as u64;
+        }
+        if !words.contains(&"names=true") {
+            pins.values_mut().for_each(String::clear);
+        }
+        if words.contains(&"stream=true") {
+            let line =
+                |(cid, name): (&String, &String)| serde_json::json!({"Cid": cid, "Name": name, "Type": pin_type});
+            return pins.iter().map(line).collect();
+        }
+        keys(pin_type, &pins)
+    }
 }
 
 /// Kubo, as far as the indexer sees it.
@@ -63,6 +92,10 @@ impl FakeKubo {
         self.answers.lock().expect("not poisoned").listings
     }
 
+    pub(super) fn looked_up(&self) -> u64 {
+        self.answers.lock().expect("not poisoned").looked_up
+    }
+
     async fn answer(self: Arc<Self>, mut stream: UnixStream) -> std::io::Result<()> {
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
@@ -74,17 +107,16 @@ impl FakeKubo {
             let body = if request.starts_with("POST /api/v0/id ") {
                 let peer = if answers.peers.len() > 1 { answers.peers.remove(0) } else { answers.peers[0] };
                 serde_json::json!({"ID": peer, "AgentVersion": "fake"})
-            } else if request.starts_with("POST /api/v0/pin/ls?type=recursive&names=true ") {
-                answers.listings += 1;
-                keys("recursive", &answers.recursive)
-            } else if request.starts_with("POST /api/v0/pin/ls?type=direct&names=true ") {
-                keys("direct", &answers.direct)
             } else {
-                panic!("an unforeseen request: {request}");
+                answers.pin_ls(&request)
             };
-            (body.to_string(), answers.cut)
+            let body = match body {
+                serde_json::Value::Array(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),
+                body => body.to_string(),
+            };
+            (body, answers.cut)
         };
-        if request.contains("type=recursive") {
+        if request.contains("type=recursive") && !request.contains("arg=") {
             let _ = self.asked.send(());
             let _ = self.open.subscribe().wait_for(|open| *open).await;
         }
@@ -216,18 +248,19 @@ impl Rig {
 
     /// As `index refresh`, without `--wait`.
     pub(super) async fn refresh_soon(&self) {
-        let done = soon(fault::ask(&self.indexer, IndexRefresh { wait: false })).await.expect("asked for");
+        let done =
+            soon(fault::ask(&self.indexer, IndexRefresh { wait: false, names: false })).await.expect("asked for");
         assert!(!done.done);
     }
 
     pub(super) async fn refresh(&self) -> Result<IndexRefreshed, Fault> {
-        soon(fault::ask(&self.indexer, IndexRefresh { wait: true })).await
+        soon(fault::ask(&self.indexer, IndexRefresh { wait: true, names: false })).await
     }
 
     /// As `index refresh --wait`, while the test goes on.
     pub(super) fn waiter(&self) -> Waiting {
         let indexer = self.indexer.clone();
-        tokio::spawn(async move { fault::ask(&indexer, IndexRefresh { wait: true }).await })
+        tokio::spawn(async move { fault::ask(&indexer, IndexRefresh { wait: true, names: false }).await })
     }
 
     /// The same behind a refresh that is under way: returns when it waits.
@@ -237,6 +270,18 @@ impl Rig {
             tokio::task::yield_now().await;
         }
         waiter
+    }
+
+    /// One refresh, without the actor.
+    pub(super) async fn cycle(&self, plan: Plan) -> Result<Found, Fault> {
+        let ends = Ends { rpc: self.rpc.clone(), index: self.index.clone(), state: self.board.index.clone() };
+        soon(cycle::run(&ends, plan, &mut Suspects::default())).await
+    }
+
+    /// The name of a pin in the index.
+    pub(super) async fn name(&self, n: u8) -> Option<String> {
+        let info = PinInfo { cid: cid::text(&cid_of(n)) };
+        soon(fault::ask(&self.index, info)).await.expect("pinned").pins[0].name.clone()
     }
 
     pub(super) fn pinned(&self) -> Vec<u8> {
