@@ -159,6 +159,8 @@ mod tests {
             failed_refreshes: 0,
             last_error: None,
             recovery: None,
+            names_as_of: None,
+            paused: false,
         };
         StatusReport { daemon, kubo, index, lock: None, last_error: None }
     }
