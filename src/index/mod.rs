@@ -6,6 +6,8 @@
 //! open      how the file is opened, and what happens to a damaged one
 //! apply     what the writer does: listings and single changes, one transaction each
 //! rows      the statements of such a transaction
+//! mark      what a mark is (pure)
+//! journal   the file that keeps marks for ever; record has its form (pure)
 //! query     what the readers do
 //! error     why something is not done
 //! schema    tables and settings
@@ -16,8 +18,11 @@
 pub mod actor;
 pub mod apply;
 pub mod error;
+pub mod journal;
+pub mod mark;
 pub mod open;
 pub mod query;
+pub mod record;
 mod rows;
 pub mod schema;
 pub mod set;

@@ -5,11 +5,32 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+const PREFIX: &str = ".new-";
+const SUFFIX: &str = ".tmp";
+
+/// Removes what a process that was killed in the middle has left in this directory. Only for who alone writes there.
+pub fn sweep(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if ours && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Puts `bytes` at `path`; on return they are on disk. The file is readable by its owner alone.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, |file| file.write_all(bytes))
+}
+
+/// Puts at `path` what `fill` writes; otherwise as [`replace`].
+pub fn replace_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut file = tempfile::Builder::new().prefix(".new-").suffix(".tmp").tempfile_in(dir)?;
-    file.write_all(bytes)?;
+    let mut file = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
+    fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     File::open(dir)?.sync_all()

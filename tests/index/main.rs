@@ -3,6 +3,8 @@
 
 mod actor;
 mod apply;
+mod journal;
+mod other;
 mod place;
 mod query;
 mod store;
