@@ -155,6 +155,39 @@ pub(crate) enum Pin {
         #[arg(required = true, value_name = "CID")]
         cids: Vec<String>,
     },
+    /// Tag a CID, pinned or not: +TAG adds, -TAG removes, the CID alone shows
+    #[command(
+        override_usage = "ipfs-kitctl pin tag [OPTIONS] <CID> [+TAG|-TAG]...",
+        after_help = "\
+Options stand before the CID; `-` for the CID reads CIDs from standard input. A tag has at most 64 bytes, a CID at most 64 tags.
+Tags stay when a CID is unpinned, and come back with it. v0 and v1 of a CID have tags of their own.
+
+Examples:
+  ipfs-kitctl pin tag bafy… +holidays -draft
+  ipfs-kitctl pin ls --tag draft -o cid | ipfs-kitctl pin tag - +old"
+    )]
+    Tag {
+        /// A CID, then +TAG or -TAG
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CID [+TAG|-TAG]...")]
+        words: Vec<String>,
+    },
+    /// Put a note on a CID, pinned or not; the CID alone shows it
+    Note {
+        /// A CID; `-` reads CIDs from standard input
+        cid: String,
+        /// One line of at most 4096 bytes; '' takes the note away
+        text: Option<String>,
+    },
+    /// Say in which storage tier a CID should be, pinned or not; the CID alone shows it
+    Tier {
+        /// A CID; `-` reads CIDs from standard input
+        cid: String,
+        /// At most 32 letters a-z, digits, _ and -; `-` takes the tier away
+        tier: Option<String>,
+        /// Take the tier away
+        #[arg(long, conflicts_with = "tier")]
+        clear: bool,
+    },
 }
 
 #[derive(clap::Args, Debug)]

@@ -10,6 +10,7 @@ mod exit;
 mod index;
 mod kubo;
 mod lock;
+mod mark;
 mod output;
 mod pin;
 mod socket;

@@ -1,16 +1,17 @@
-//! `pin ls`, `info`, `add`, `rm`: rows of pins in every format. A listing is written as its parts arrive and is never held
+//! `pin ls`, `info`, `add`, `rm`, and the words of all verbs of pins: rows of pins in every format. A listing is written as its parts arrive and is never held
 //! whole; several CIDs are several calls on one connection.
 
 use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
+use crate::mark;
 use crate::output::{Bar, Out, Table, ago, size};
 use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinInfo, PinLs, PinRm, SizeKind};
 use proto_msgs::verb::Part;
 use proto_msgs::{ClientError, SCHEMA_VERSION};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "cid",
     "name",
     "type",
@@ -25,6 +26,7 @@ const COLUMNS: [&str; 14] = [
     "pattern",
     "tier",
     "tags",
+    "note",
 ];
 const TABLE: [&str; 6] = ["cid", "type", "codec", "size", "first_seen", "name"];
 
@@ -77,14 +79,17 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, F
                 }
             }
         }),
+        args::Pin::Tag { words } => mark::tag(ask, out, words),
+        args::Pin::Note { cid, text } => mark::note(ask, out, cid, text),
+        args::Pin::Tier { cid, tier, clear } => mark::tier(ask, out, cid, tier, clear),
     }
 }
 
 /// Rows of one command, in its format.
-struct State {
+pub(crate) struct State {
     table: Option<Table>,
     columns: Vec<String>,
-    header: bool,
+    pub(crate) header: bool,
 }
 
 impl State {
@@ -188,7 +193,7 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
 }
 
 /// Does it for each CID, as it comes. All are tried, every failure is named, and the highest of their codes is the exit code.
-fn each(
+pub(crate) fn each(
     ask: &mut Ask,
     out: &mut Out,
     cids: &[String],
@@ -258,6 +263,7 @@ fn plain(pin: &Pin, column: &str) -> String {
         "pattern" => text(&pin.pattern),
         "tier" => text(&pin.tier),
         "tags" => pin.tags.join(";"),
+        "note" => text(&pin.note),
         _ => String::new(),
     }
 }

@@ -97,6 +97,8 @@ pub struct Pin {
     pub tier: Option<String>,
     /// What people tagged it with.
     pub tags: Vec<String>,
+    /// What people noted of it.
+    pub note: Option<String>,
 }
 
 /// `pin ls`: the pins, as parts of at most [`PinRows::MAX`] rows, then a [`PinPage`].
@@ -253,4 +255,59 @@ pub struct PinRemoved {
     pub generation: u64,
     /// The CID as Kubo prints it.
     pub cid: String,
+}
+
+/// `pin tag CID +a -b`: tags of a CID, pinned or not; with nothing to add or remove it only tells them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinTag {
+    /// In any form; what is said of v0 is not said of v1.
+    pub cid: String,
+    /// Tags that come: 1 to 64 bytes each, without control characters and semicolons, not beginning with `+` or `-`, at most 64
+    /// of one CID.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// Tags that go.
+    #[serde(default)]
+    pub remove: Vec<String>,
+}
+
+/// `pin note CID TEXT`: a note on a CID, pinned or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinNote {
+    /// As in [`PinTag`].
+    pub cid: String,
+    /// One line of at most 4096 bytes; empty takes the note away, `null` only tells it.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// `pin tier CID TIER`: the storage tier that people want for a CID, pinned or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinTier {
+    /// As in [`PinTag`].
+    pub cid: String,
+    /// At most 32 letters a-z, digits, `_` and `-`; empty takes the tier away, `null` only tells it.
+    #[serde(default)]
+    pub tier: Option<String>,
+}
+
+/// All that people said of a CID. What is new of it is on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinMarked {
+    /// The CID as Kubo prints it.
+    pub cid: String,
+    /// Sorted.
+    pub tags: Vec<String>,
+    /// The note.
+    pub note: Option<String>,
+    /// The tier.
+    pub tier: Option<String>,
+    /// Rises with each change of any mark; `null` when there is no mark.
+    pub seq: Option<u64>,
+    /// Whether listings show it; otherwise they do with the next change of the index.
+    pub shown: bool,
 }

@@ -13,7 +13,10 @@ use crate::kubo::{
     KuboGc, KuboGcDone, KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop,
 };
 use crate::lock::{LockCheck, LockClean, LockCleaned, LockFree, LockReport, LockWait};
-use crate::pin::{PinAdd, PinAdded, PinInfo, PinInfoReply, PinLs, PinPage, PinRemoved, PinRm, PinRows, Progress};
+use crate::pin::{
+    PinAdd, PinAdded, PinInfo, PinInfoReply, PinLs, PinMarked, PinNote, PinPage, PinRemoved, PinRm, PinRows, PinTag,
+    PinTier, Progress,
+};
 use serde::{Deserialize, Serialize};
 
 /// A question with exactly one type of answer.
@@ -76,6 +79,9 @@ verbs! {
     PinInfo => PinInfoReply, "pin_info";
     PinAdd => PinAdded, "pin_add";
     PinRm => PinRemoved, "pin_rm";
+    PinTag => PinMarked, "pin_tag";
+    PinNote => PinMarked, "pin_note";
+    PinTier => PinMarked, "pin_tier";
     KuboStatus => KuboReport, "kubo_status";
     KuboStart => KuboReport, "kubo_start";
     KuboStop => KuboReport, "kubo_stop";

@@ -317,6 +317,11 @@ impl Config {
         self.data_dir.join("index")
     }
 
+    /// The directory of the journal of marks.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.data_dir.join("journal")
+    }
+
     /// PeerID and repo path of the node that this data dir belongs to.
     pub fn node_file(&self) -> PathBuf {
         self.data_dir.join("node.json")

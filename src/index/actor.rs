@@ -3,6 +3,8 @@
 
 use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, ListingChanges, State, Token, Unchanged};
 use super::error::IndexError;
+use super::journal::JournalError;
+use super::marks::{self, Say};
 use super::query::{self, Totals};
 use super::set::Keyed;
 use super::store::Store;
@@ -17,7 +19,7 @@ use kameo::message::{BoxReply, Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::kubo::KuboState;
-use proto_msgs::pin::{Pin, PinInfo, PinInfoReply, PinLs, PinPage, PinRows, Source};
+use proto_msgs::pin::{Pin, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, PinRows, Source};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -123,6 +125,19 @@ fn fault(args: &IndexArgs, action: &str, error: &IndexError) -> Fault {
         IndexError::OtherNode { .. } => {
             (FaultKind::Conflict, "one data dir belongs to one node; give the other repo a data dir of its own")
         }
+        IndexError::Mark(_) => (FaultKind::Invalid, "take something away first"),
+        IndexError::Journal(error) if error.wants_room() => (
+            FaultKind::Conflict,
+            "nothing was recorded; free space on the disk of the daemon's data dir, then say it again",
+        ),
+        IndexError::Journal(JournalError::Write { .. }) => (
+            FaultKind::Conflict,
+            "nothing was recorded; look after the disk of the daemon's data dir, then say it again",
+        ),
+        IndexError::Journal(JournalError::Closed { .. } | JournalError::Whole(_)) => (
+            FaultKind::Conflict,
+            "look after the disk of the daemon's data dir, restart the daemon, then see what is recorded",
+        ),
         IndexError::Fatal(why) => {
             args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
             (FaultKind::Interrupted, "the daemon ends so that a new process opens the index; ask again then")
@@ -132,7 +147,7 @@ fn fault(args: &IndexArgs, action: &str, error: &IndexError) -> Fault {
         }
     };
     let detail = format!("cannot {action}: {error}");
-    if matches!(kind, FaultKind::Internal | FaultKind::Interrupted) {
+    if matches!(kind, FaultKind::Internal | FaultKind::Interrupted) || matches!(error, IndexError::Journal(_)) {
         args.life.error(detail.clone());
     }
     Fault::new(kind, detail).hint(hint)
@@ -197,6 +212,7 @@ written!(Unchanged => (), "note that nothing changed", apply::unchanged);
 written!(ListingChanges => Applied, "apply a listing", apply::listing);
 written!(ApplyAdded => (u64, Pin), "add a pin to the index", apply::added);
 written!(ApplyRemoved => u64, "remove a pin from the index", apply::removed);
+written!(Say => PinMarked, "record what is said of a CID", marks::say);
 
 impl Message<PinLs> for Index {
     type Reply = DelegatedReply<Result<(PinPage, Rows), Fault>>;

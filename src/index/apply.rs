@@ -4,6 +4,7 @@
 //! A listing never overrides a CID that was changed singly since the listing began: such CIDs are [`State::touched`].
 
 use super::error::IndexError;
+use super::marks::Marks;
 use super::query;
 use super::rows::{self, Row};
 use super::schema::{self, Meta};
@@ -94,11 +95,12 @@ pub struct State {
     next_id: u64,
     token: u64,
     touched: HashSet<Key>,
+    pub(super) marks: Marks,
 }
 
 impl State {
     /// The state of an index as it was read from the file.
-    pub(super) fn new(keyed: Keyed, set: PinSet, meta: &Meta, recovery: Option<String>) -> State {
+    pub(super) fn new(keyed: Keyed, set: PinSet, meta: &Meta, marks: Marks, recovery: Option<String>) -> State {
         let published = IndexState {
             set: Arc::new(set),
             as_of: meta.as_of_us.and_then(|us| Timestamp::from_microsecond(us).ok()),
@@ -108,7 +110,7 @@ impl State {
             recovery,
         };
         let publish = watch::Sender::new(published.clone());
-        State { keyed, published, publish, next_id: meta.next_id, token: 0, touched: HashSet::new() }
+        State { keyed, published, publish, next_id: meta.next_id, token: 0, touched: HashSet::new(), marks }
     }
 
     /// Where it is published.
@@ -124,6 +126,7 @@ impl State {
             as_of_us: self.published.as_of.map(Timestamp::as_microsecond),
             complete: self.published.complete,
             next_id: self.next_id,
+            journal_seq: self.marks.applied(),
         }
     }
 
@@ -349,7 +352,7 @@ fn commit(
 
 /// All or nothing. To the COMMIT of a transaction that has failed DuckDB answers `Ok` and stores nothing; so no COMMIT is tried
 /// after an error, and `meta` is written last, which a transaction that has failed refuses.
-fn transaction<R>(
+pub(super) fn transaction<R>(
     connection: &Connection,
     meta: &Meta,
     work: impl FnOnce() -> Result<R, IndexError>,

@@ -1,5 +1,7 @@
 //! Why the index does not do something.
 
+use super::journal::JournalError;
+use std::io;
 use std::time::Duration;
 
 /// For one read. A listing is many reads.
@@ -29,6 +31,12 @@ pub enum IndexError {
     /// A defect: a listing that has a CID twice.
     #[error("the listing has a CID twice")]
     Twice,
+    /// What is to be said of a CID is more than may be.
+    #[error("{0}")]
+    Mark(String),
+    /// What people say cannot be put on disk.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A listing that began before another one.
     #[error("the listing is out of date: a newer one has begun")]
     StaleListing,
@@ -40,4 +48,11 @@ pub enum IndexError {
         /// Whose index it is.
         owner: String,
     },
+}
+
+/// The journal's file is the only one that the index reads and writes itself.
+impl From<io::Error> for IndexError {
+    fn from(error: io::Error) -> IndexError {
+        IndexError::Journal(JournalError::Whole(error))
+    }
 }

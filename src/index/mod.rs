@@ -6,6 +6,7 @@
 //! open      how the file is opened, and what happens to a damaged one
 //! apply     what the writer does: listings and single changes, one transaction each
 //! rows      the statements of such a transaction
+//! marks     what people say of CIDs: journal first, then the file
 //! mark      what a mark is (pure)
 //! journal   the file that keeps marks for ever; record has its form (pure)
 //! query     what the readers do
@@ -20,6 +21,7 @@ pub mod apply;
 pub mod error;
 pub mod journal;
 pub mod mark;
+pub mod marks;
 pub mod open;
 pub mod query;
 pub mod record;

@@ -3,6 +3,8 @@
 //! left as it is.
 
 use super::apply::State;
+use super::journal::{self, Journal};
+use super::marks::Marks;
 use super::rows::{cid, pin_type};
 use super::schema;
 use super::set::{Entry, Keyed, PinSet, Sums};
@@ -73,10 +75,10 @@ impl OpenError {
 }
 
 /// An open index, and the claim that is to be held until the last connection is closed.
-pub(super) fn open(dir: &Path) -> Result<(Connection, State, Claim), OpenError> {
+pub(super) fn open(dir: &Path, journal: &Path) -> Result<(Connection, State, Claim), OpenError> {
     let claim = instance::claim(dir)?;
     let path = dir.join(FILE);
-    match open_file(&path, None) {
+    match open_file(&path, journal, None) {
         Err(OpenError::Damaged { detail, .. }) => {
             let aside = move_aside(dir)?;
             let text = format!(
@@ -85,21 +87,22 @@ pub(super) fn open(dir: &Path) -> Result<(Connection, State, Claim), OpenError> 
                 aside.display()
             );
             tracing::error!("{text}");
-            open_file(&path, Some(text))
+            open_file(&path, journal, Some(text))
         }
         opened => opened,
     }
     .map(|(connection, state)| (connection, state, claim))
 }
 
-fn open_file(path: &Path, recovery: Option<String>) -> Result<(Connection, State), OpenError> {
+fn open_file(path: &Path, journal: &Path, recovery: Option<String>) -> Result<(Connection, State), OpenError> {
     let named = |error: duckdb::Error| classify(path, &error.to_string());
     let damaged = |detail| OpenError::Damaged { path: path.to_owned(), detail };
     if path.is_dir() {
         return Err(damaged("it is a directory".to_owned()));
     }
     let connection = schema::open(path, &path.with_file_name("tmp")).map_err(named)?;
-    match schema::version(&connection).map_err(named)? {
+    let version = schema::version(&connection).map_err(named)?;
+    match version {
         None => schema::create(&connection).map_err(named)?,
         Some(schema::VERSION) => {}
         Some(version) if version > schema::VERSION => {
@@ -113,10 +116,14 @@ fn open_file(path: &Path, recovery: Option<String>) -> Result<(Connection, State
             tracing::info!(from = version, to = schema::VERSION, "the index has new tables");
         }
     }
-    let meta = schema::read_meta(&connection).map_err(named)?;
+    let mut meta = schema::read_meta(&connection).map_err(named)?;
     let keyed = Keyed::random();
     let set = load(&connection, &keyed).map_err(named)?.map_err(damaged)?;
-    Ok((connection, State::new(keyed, set, &meta, recovery)))
+    // Not before: what a newer version has made is left as it is, the journal too.
+    let journal = Journal::open(journal, journal::FLOOR);
+    let (marks, told) = Marks::recover(&connection, journal, &mut meta, version.is_none()).map_err(named)?;
+    let recovery = [recovery, told].into_iter().flatten().reduce(|all, text| format!("{all}; {text}"));
+    Ok((connection, State::new(keyed, set, &meta, marks, recovery)))
 }
 
 /// Tells the kinds of refusal apart by DuckDB's own words, which is all that it gives. What it says nothing special about is

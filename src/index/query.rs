@@ -84,7 +84,7 @@ pub fn rows(connection: &Connection, ids: &[u64]) -> Result<Vec<Pin>, IndexError
     let list: Vec<String> = ids.iter().map(u64::to_string).collect();
     // Numbers of our own making: nothing to escape. The range lets DuckDB skip row groups.
     let sql = format!(
-        "SELECT id, cid, type, name, epoch_us(first_seen), size, size_kind, kind, array_to_string(tags, chr(10)), tier
+        "SELECT id, cid, type, name, epoch_us(first_seen), size, size_kind, kind, array_to_string(tags, chr(10)), tier, note
          FROM pins LEFT JOIN marks USING (cid)
          WHERE id BETWEEN {least} AND {most} AND id IN ({})",
         list.join(",")
@@ -133,6 +133,7 @@ fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
         tags: tags
             .filter(|tags| !tags.is_empty())
             .map_or_else(Vec::new, |tags| tags.lines().map(str::to_owned).collect()),
+        note: row.get(10)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The statements of one transaction of the writer. Rows are found by `id`, which the set knows, so that DuckDB reads only the
 //! row groups concerned; there is no index on the CID.
 
+use super::mark::Mark;
 use super::set::Pinned;
 use crate::cid::Cid;
 use duckdb::arrow::array::{
@@ -153,6 +154,70 @@ pub(super) fn insert(
         params![first_id.cast_signed()],
     )?;
     Ok(())
+}
+
+/// Puts marks in the place of what was said of these CIDs before; blank ones leave none.
+pub(super) fn mark(connection: &Connection, marks: &BTreeMap<u64, &Mark>) -> duckdb::Result<()> {
+    connection.execute_batch(
+        "CREATE OR REPLACE TEMP TABLE marked(cid BLOB NOT NULL, tags VARCHAR NOT NULL, note VARCHAR, tier VARCHAR,
+           marked_at TIMESTAMP NOT NULL, seq BIGINT NOT NULL)",
+    )?;
+    let mut appender = connection.appender("marked")?;
+    // A list cannot be appended; no tag has a control character.
+    let tags = |mark: &Mark| mark.tags.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+    append(
+        &mut appender,
+        vec![
+            Arc::new(BinaryArray::from_iter_values(marks.values().map(|mark| mark.cid.to_bytes()))),
+            Arc::new(StringArray::from_iter_values(marks.values().map(|mark| tags(mark)))),
+            Arc::new(marks.values().map(|mark| mark.note.as_deref()).collect::<StringArray>()),
+            Arc::new(marks.values().map(|mark| mark.tier.as_deref()).collect::<StringArray>()),
+            Arc::new(TimestampMicrosecondArray::from_iter_values(marks.values().map(|mark| mark.at.as_microsecond()))),
+            Arc::new(Int64Array::from_iter_values(marks.keys().map(|seq| seq.cast_signed()))),
+        ],
+    )?;
+    appender.flush()?;
+    drop(appender);
+    connection.execute_batch(
+        "DELETE FROM marks USING marked WHERE marks.cid = marked.cid;
+         INSERT INTO marks
+           SELECT cid, CASE WHEN tags = '' THEN [] ELSE string_split(tags, chr(10)) END, note, tier, marked_at, seq
+           FROM marked WHERE tags <> '' OR note IS NOT NULL OR tier IS NOT NULL",
+    )
+}
+
+const MARKS: &str = "SELECT cid, array_to_string(tags, chr(10)), note, tier, epoch_us(marked_at), seq FROM marks";
+
+/// What was said of a CID, and the sequence of the record that said it.
+pub(super) fn marked(connection: &Connection, of: &Cid) -> duckdb::Result<Option<(u64, Mark)>> {
+    let mut statement = connection.prepare(&format!("{MARKS} WHERE cid = ?"))?;
+    let mut rows = statement.query([of.to_bytes()])?;
+    rows.next()?.map(read_mark).transpose()
+}
+
+/// Gives every mark.
+pub(super) fn all_marks<E: From<duckdb::Error>>(
+    connection: &Connection,
+    mut take: impl FnMut(Mark) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut statement = connection.prepare(MARKS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        take(read_mark(row)?.1)?;
+    }
+    Ok(())
+}
+
+fn read_mark(row: &duckdb::Row<'_>) -> duckdb::Result<(u64, Mark)> {
+    let tags: String = row.get(1)?;
+    let mark = Mark {
+        cid: cid(row, 0)?,
+        tags: tags.lines().map(str::to_owned).collect(),
+        note: row.get(2)?,
+        tier: row.get(3)?,
+        at: Timestamp::from_microsecond(row.get(4)?).unwrap_or(Timestamp::UNIX_EPOCH),
+    };
+    Ok((row.get::<_, i64>(5)?.cast_unsigned(), mark))
 }
 
 /// Pins in the table.

@@ -40,7 +40,8 @@ CREATE TABLE marks(              -- what people said of a CID, pinned or not
 );
 CREATE TABLE meta(
   schema_version BIGINT NOT NULL, peer_id VARCHAR, generation BIGINT NOT NULL,
-  as_of_us BIGINT, complete BOOLEAN NOT NULL, next_id BIGINT NOT NULL
+  as_of_us BIGINT, complete BOOLEAN NOT NULL, next_id BIGINT NOT NULL,
+  journal_seq BIGINT NOT NULL    -- the newest record of the journal that `marks` has
 );
 ";
 
@@ -52,7 +53,7 @@ ALTER TABLE meta RENAME TO meta_1;
 {TABLES}
 INSERT INTO pins SELECT id, cid, type, name, first_seen, codec, 0, NULL, 0, NULL FROM pins_1 ORDER BY id;
 INSERT INTO gone SELECT id, cid, type, name, first_seen, 0, 0, NULL, 0, NULL, gone_at, generation FROM gone_1 ORDER BY id;
-INSERT INTO meta SELECT {VERSION}, peer_id, generation, as_of_us, complete, next_id FROM meta_1;
+INSERT INTO meta SELECT {VERSION}, peer_id, generation, as_of_us, complete, next_id, 0 FROM meta_1;
 DROP TABLE pins_1; DROP TABLE gone_1; DROP TABLE meta_1;
 ";
 
@@ -69,6 +70,8 @@ pub struct Meta {
     pub complete: bool,
     /// The next pin's id.
     pub next_id: u64,
+    /// The newest record of the journal that `marks` has.
+    pub journal_seq: u64,
 }
 
 /// Opens the file with the daemon's settings; DuckDB itself may reach nothing else.
@@ -102,7 +105,7 @@ pub fn version(connection: &Connection) -> duckdb::Result<Option<i64>> {
 /// Makes the tables of a new file.
 pub fn create(connection: &Connection) -> duckdb::Result<()> {
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1); COMMIT;"
+        "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1, 0); COMMIT;"
     ))
 }
 
@@ -118,26 +121,29 @@ pub fn migrate(connection: &Connection, from: i64) -> duckdb::Result<bool> {
 
 /// Reads `meta`.
 pub fn read_meta(connection: &Connection) -> duckdb::Result<Meta> {
-    connection.query_row("SELECT peer_id, generation, as_of_us, complete, next_id FROM meta", [], |row| {
+    let sql = "SELECT peer_id, generation, as_of_us, complete, next_id, journal_seq FROM meta";
+    connection.query_row(sql, [], |row| {
         Ok(Meta {
             peer_id: row.get(0)?,
             generation: row.get::<_, i64>(1)?.cast_unsigned(),
             as_of_us: row.get(2)?,
             complete: row.get(3)?,
             next_id: row.get::<_, i64>(4)?.cast_unsigned(),
+            journal_seq: row.get::<_, i64>(5)?.cast_unsigned(),
         })
     })
 }
 
 /// Writes `meta`, within the transaction that it describes.
 pub fn write_meta(connection: &Connection, meta: &Meta) -> duckdb::Result<()> {
-    let sql = "UPDATE meta SET peer_id = ?, generation = ?, as_of_us = ?, complete = ?, next_id = ?";
+    let sql = "UPDATE meta SET peer_id = ?, generation = ?, as_of_us = ?, complete = ?, next_id = ?, journal_seq = ?";
     let values = duckdb::params![
         meta.peer_id,
         meta.generation.cast_signed(),
         meta.as_of_us,
         meta.complete,
-        meta.next_id.cast_signed()
+        meta.next_id.cast_signed(),
+        meta.journal_seq.cast_signed()
     ];
     connection.execute(sql, values).map(drop)
 }

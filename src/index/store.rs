@@ -6,6 +6,7 @@
 
 use super::apply::State;
 use super::error::{IndexError, READ_DEADLINE};
+use super::marks;
 use super::open::{self, OpenError};
 use super::schema;
 use crate::board::IndexState;
@@ -41,9 +42,10 @@ pub struct Store {
 
 impl Store {
     /// Opens the index in this directory, or makes it; a damaged one is moved aside, never deleted, and a new one made. While
-    /// any thread of the store lives, the directory is claimed and cannot be opened again.
-    pub fn open(dir: &Path) -> Result<Store, OpenError> {
-        let (connection, state, claim) = open::open(dir)?;
+    /// any thread of the store lives, the directory is claimed and cannot be opened again. `journal` is the directory of the
+    /// journal of marks, which no other store may use.
+    pub fn open(dir: &Path, journal: &Path) -> Result<Store, OpenError> {
+        let (connection, state, claim) = open::open(dir, journal)?;
         let published = state.published();
         let claim = Arc::new(claim);
         let thread = |source| OpenError::Io { action: "start a thread of the index", source };
@@ -248,7 +250,12 @@ fn read_loop(claim: Arc<Claim>, connection: Connection, jobs: &Mutex<mpsc::Recei
 fn write_loop(claim: Arc<Claim>, connection: Connection, mut state: State, jobs: &mpsc::Receiver<Order<WriteJob>>) {
     while let Ok(order) = jobs.recv() {
         match order {
-            Order::Run(job) => job(&connection, &mut state),
+            Order::Run(job) => {
+                // Logged when it was met first; whoever marks next is told.
+                let _ = marks::settle(&connection, &mut state);
+                job(&connection, &mut state);
+                marks::tidy(&connection, &mut state);
+            }
             Order::Close(told) => {
                 let closed = schema::write_meta(&connection, &state.meta())
                     .and_then(|()| connection.execute_batch("CHECKPOINT"))

@@ -169,7 +169,7 @@ fn hook(failed: Option<&HookFailure>, argv: &[String]) -> Option<Finding> {
 fn index(index: &IndexReport) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(recovery) = &index.recovery {
-        let hint = "nothing is to be done: what Kubo knows is listed anew; the damaged file was kept";
+        let hint = "nothing is to be done: what Kubo knows is listed anew, and marks come from their journal; a damaged file is kept";
         found.push(finding(Severity::Warning, "index_recovered", recovery.clone(), hint, None));
     }
     if index.failed_refreshes > 0 {

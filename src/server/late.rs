@@ -29,10 +29,10 @@ impl Late {
         match call {
             Call::Wait(wait) => Late::Condition(wait.condition),
             Call::LockWait(_) => Late::FreeRepo,
-            Call::PinAdd(_) | Call::PinRm(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) => {
-                Late::Change(name)
-            }
-            Call::KuboGc(_) | Call::IndexPause(_) | Call::IndexResume(_) | Call::LockClean(_) | Call::Shutdown(_) | Call::Cancel(_) => Late::Change(name),
+            Call::PinAdd(_) | Call::PinRm(_) | Call::PinTag(_) | Call::PinNote(_) | Call::PinTier(_) => Late::Change(name),
+            Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => Late::Change(name),
+            Call::IndexPause(_) | Call::IndexResume(_) | Call::LockClean(_) => Late::Change(name),
+            Call::Shutdown(_) | Call::Cancel(_) => Late::Change(name),
             Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => {
                 Late::Read(name)
             }

@@ -19,6 +19,7 @@ mod doctor;
 mod follow;
 mod kubo;
 mod late;
+mod mark;
 mod out;
 mod pin;
 mod places;

@@ -3,7 +3,7 @@
 use super::late::Late;
 use super::out::Parts;
 use super::pin::Changes;
-use super::{doctor, follow, kubo, pin, status, wait};
+use super::{doctor, follow, kubo, mark, pin, status, wait};
 use crate::analytics::actor::Analytics;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
@@ -117,6 +117,9 @@ impl Routes {
             Call::PinInfo(verb) => ask(&self.index, verb).await,
             Call::PinAdd(verb) => pin::add(self, verb, parts).await,
             Call::PinRm(verb) => pin::rm(self, verb).await,
+            Call::PinTag(verb) => mark::tag(&self.index, verb).await,
+            Call::PinNote(verb) => mark::note(&self.index, verb).await,
+            Call::PinTier(verb) => mark::tier(&self.index, verb).await,
             Call::KuboStart(verb) => self.kubo(uid, verb).await,
             Call::KuboStop(verb) => self.kubo(uid, verb).await,
             Call::KuboRestart(verb) => self.kubo(uid, verb).await,

@@ -4,6 +4,7 @@
 mod actor;
 mod apply;
 mod journal;
+mod mark;
 mod other;
 mod place;
 mod query;

@@ -5,6 +5,7 @@ use ipfs_kitd::cid::Cid;
 use ipfs_kitd::cid::text;
 use ipfs_kitd::index::apply::{self, Applied, ApplyAdded, ApplyRemoved, ListingChanges, Token, Unchanged};
 use ipfs_kitd::index::error::IndexError;
+use ipfs_kitd::index::open::OpenError;
 use ipfs_kitd::index::query;
 use ipfs_kitd::index::set::{Keyed, Pinned};
 use ipfs_kitd::index::store::Store;
@@ -49,6 +50,11 @@ pub(crate) fn listing(token: Token, at: Timestamp) -> ListingChanges {
     ListingChanges { token, as_of: at, peer_id, added: vec![], changed: vec![], removed: vec![], whole: true }
 }
 
+/// The index of this directory, its journal in it.
+pub(crate) fn open(dir: &Path) -> Result<Store, OpenError> {
+    Store::open(dir, &dir.join("journal"))
+}
+
 pub(crate) struct Place {
     dir: TempDir,
     pub(crate) store: Store,
@@ -60,7 +66,7 @@ impl Place {
     }
 
     pub(crate) fn of(dir: TempDir) -> Place {
-        let store = Store::open(dir.path()).expect("an index");
+        let store = open(dir.path()).expect("an index");
         Place::at(dir, store)
     }
 

@@ -1,44 +1,26 @@
 //! Who may open the file, what becomes of it, and the threads that work on it.
 
+use crate::other::{self, ready, role};
 use crate::place::*;
 use duckdb::Connection;
 use ipfs_kitd::cid;
 use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::open::OpenError;
-use ipfs_kitd::index::store::Store;
 use ipfs_kitd::instance::InstanceError;
 use proto_msgs::pin::PinLs;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Child;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-
-/// Names the directory to a test that runs once more as another process.
-const ROLE: &str = "IPFS_KITD_INDEX_TEST_DIR";
-
-fn role() -> Option<PathBuf> {
-    std::env::var_os(ROLE).map(PathBuf::from)
-}
-
-/// Says to the parent that the other process has come so far, and waits to be killed.
-fn ready() -> ! {
-    writeln!(std::io::stdout(), "ready").expect("a parent that listens");
-    loop {
-        std::thread::park();
-    }
-}
 
 struct Other(Child);
 
 impl Other {
     /// Runs this test as another process until it is ready.
     fn start(test: &str, dir: &Path) -> Other {
-        let program = std::env::current_exe().expect("this program");
-        let mut command = Command::new(program);
-        command.args(["--exact", test, "--nocapture"]).env(ROLE, dir).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child = command.spawn().expect("the same program again");
+        let mut child = other::command(test, dir).spawn().expect("the same program again");
         let out = child.stdout.take().expect("piped");
         let ready = BufReader::new(out).lines().map_while(Result::ok).any(|line| line.contains("ready"));
         let other = Other(child);
@@ -62,7 +44,7 @@ fn block_on<R>(work: impl Future<Output = R>) -> R {
 #[test]
 fn what_was_answered_survives_a_kill() {
     if let Some(dir) = role() {
-        let store = Store::open(&dir).expect("an index");
+        let store = open(&dir).expect("an index");
         let place = Place::at(TempDir::new_in(&dir).expect("a temp dir"), store);
         block_on(async {
             place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, "a"), pin(raw(2), RECURSIVE, "b")]).await;
@@ -97,7 +79,7 @@ fn a_file_that_another_process_has_open_is_refused_and_the_process_named() {
     });
     let other =
         Other::start("store::a_file_that_another_process_has_open_is_refused_and_the_process_named", dir.path());
-    match Store::open(dir.path()) {
+    match open(dir.path()) {
         Err(OpenError::Locked { detail, .. }) => {
             assert!(detail.contains(&format!("PID {}", other.0.id())), "{detail}");
         }
@@ -111,7 +93,7 @@ fn a_file_that_another_process_has_open_is_refused_and_the_process_named() {
 async fn one_process_opens_it_once() {
     let place = Place::new();
     for _ in 0..2 {
-        match Store::open(place.path()) {
+        match open(place.path()) {
             Err(OpenError::Claim(InstanceError::Owned { pid, .. })) => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{:?}", other.map(drop)),
         }
@@ -214,7 +196,7 @@ fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
     let newer = "ALTER TABLE meta ADD COLUMN mood VARCHAR; UPDATE meta SET schema_version = 3";
     Connection::open(&path).and_then(|connection| connection.execute_batch(newer)).expect("changed");
     let before = fs::read(&path).expect("bytes");
-    match Store::open(dir.path()) {
+    match open(dir.path()) {
         Err(error @ OpenError::Newer { .. }) => assert!(error.needs_newer_version(), "{error}"),
         other => panic!("{:?}", other.map(drop)),
     }

@@ -11,6 +11,7 @@ mod held;
 mod kit;
 mod kubo;
 mod lock;
+mod mark;
 mod namespace;
 mod pin;
 mod protocol;

@@ -164,6 +164,7 @@ pub(crate) fn pin(cid: &str) -> Pin {
         pattern: None,
         tier: None,
         tags: Vec::new(),
+        note: None,
     }
 }
 

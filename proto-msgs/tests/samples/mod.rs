@@ -102,6 +102,9 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         PinInfo { cid: s.t() }.into(),
         PinAdd { cid: s.t(), name: s.m(), direct: s.flag }.into(),
         PinRm { cid: s.t() }.into(),
+        PinTag { cid: s.t(), add: s.list(s.t()), remove: s.list(s.t()) }.into(),
+        PinNote { cid: s.t(), note: s.m() }.into(),
+        PinTier { cid: s.t(), tier: s.m() }.into(),
         KuboStatus {}.into(),
         KuboStart {}.into(),
         KuboStop {}.into(),
@@ -152,6 +155,9 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         }),
         PinAdd::done(PinAdded { generation: s.number, pin: pin(s) }),
         PinRm::done(PinRemoved { generation: s.number, cid: s.t() }),
+        PinTag::done(marked(s)),
+        PinNote::done(marked(s)),
+        PinTier::done(marked(s)),
         KuboStatus::done(kubo(s)),
         KuboStart::done(kubo(s)),
         KuboStop::done(kubo(s)),
@@ -261,7 +267,12 @@ pub(crate) fn pin(s: &Seed) -> Pin {
         pattern: s.m(),
         tier: s.m(),
         tags: s.list(s.t()),
+        note: s.m(),
     }
+}
+
+fn marked(s: &Seed) -> PinMarked {
+    PinMarked { cid: s.t(), tags: s.list(s.t()), note: s.m(), tier: s.m(), seq: s.n(), shown: s.flag }
 }
 
 fn state(s: &Seed) -> KuboState {

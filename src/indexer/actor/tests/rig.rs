@@ -183,7 +183,7 @@ impl Rig {
             hook: Vec::new(),
             settings: Vec::new(),
         }));
-        let store = Store::open(dir.path()).expect("an index");
+        let store = Store::open(dir.path(), &dir.path().join("journal")).expect("an index");
         let report = crate::kubo::memory::before_start(&config.borrow());
         let board = Arc::new(Board::new(report, store.state()));
         let index =

@@ -1,0 +1,209 @@
+//! Marks as the writer keeps them: first in the journal, then in DuckDB, then the reply. DuckDB knows how far it has followed
+//! the journal (`meta.journal_seq`), in the transaction that follows it; so whatever becomes of the file, the journal tells the rest.
+
+use super::apply::{State, transaction};
+use super::error::IndexError;
+use super::journal::Journal;
+use super::mark::{Mark, What};
+use super::schema::{self, Meta};
+use super::{record, rows};
+use crate::cid::{self, Cid};
+use duckdb::Connection;
+use jiff::Timestamp;
+use proto_msgs::pin::PinMarked;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+/// Marks that go to DuckDB at a time when many are brought back, and their bytes.
+const BATCH: usize = 20_000;
+const BATCH_BYTES: usize = 16 << 20;
+
+/// What the writer has to do with marks.
+pub(super) struct Marks {
+    journal: Journal,
+    /// The newest record that DuckDB has.
+    applied: u64,
+    /// The one that it does not have yet. There is never a second: before it is there, none is taken.
+    pending: Option<(u64, Mark)>,
+}
+
+/// Somebody says something of a CID, pinned or not.
+#[derive(Clone, Debug)]
+pub struct Say {
+    /// Of which.
+    pub cid: Cid,
+    /// What.
+    pub what: What,
+}
+
+impl Marks {
+    /// The newest record that DuckDB has.
+    pub(super) fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Makes file and journal of one mind at the start. `fresh` says that the file is new. Answers what is to be told.
+    pub(super) fn recover(
+        connection: &Connection,
+        mut journal: Journal,
+        meta: &mut Meta,
+        fresh: bool,
+    ) -> duckdb::Result<(Marks, Option<String>)> {
+        let mut told: Vec<String> = journal.take_report().into_iter().collect();
+        if journal.is_open() && journal.last() < meta.journal_seq {
+            match from_file(connection, &mut journal, meta.journal_seq) {
+                Ok(marks) => {
+                    meta.journal_seq = journal.last();
+                    schema::write_meta(connection, meta)?;
+                    told.push(format!(
+                        "the journal lacked marks that the index has; it was written anew with all {marks}"
+                    ));
+                }
+                Err(IndexError::Duckdb(error)) => return Err(error),
+                Err(error) => {
+                    told.push(format!("the journal lacks marks that the index has, and cannot be written: {error}"))
+                }
+            }
+        }
+        match follow(connection, &journal, meta) {
+            Ok(0) => {}
+            Ok(marks) if fresh => {
+                let s = if marks == 1 { "" } else { "s" };
+                told.push(format!("the index file was new; {marks} mark{s} were brought back from the journal"));
+            }
+            Ok(marks) => tracing::info!(marks, "the index took marks from the journal that it had not got to"),
+            Err(IndexError::Duckdb(error)) => return Err(error),
+            Err(error) => told.push(format!("marks could not be brought back from the journal: {error}")),
+        }
+        told.iter().for_each(|text| tracing::warn!("{text}"));
+        let marks = Marks { journal, applied: meta.journal_seq, pending: None };
+        Ok((marks, (!told.is_empty()).then(|| told.join("; "))))
+    }
+}
+
+/// Writes the journal anew from the marks that DuckDB has.
+fn from_file(connection: &Connection, journal: &mut Journal, after: u64) -> Result<u64, IndexError> {
+    let marks: i64 = connection.query_row("SELECT count(*) FROM marks", [], |row| row.get(0))?;
+    let mut failed = None;
+    let renewed = journal.renew(after, marks.cast_unsigned(), |put| {
+        let put = |mark| Ok(put(&record::mark(&mark))?);
+        rows::all_marks(connection, put).map_err(|error| {
+            failed = Some(error);
+            io::Error::other("the marks in the index cannot be read")
+        })
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(renewed.map(|()| marks.cast_unsigned())?),
+    }
+}
+
+/// Has DuckDB take every record that it lacks; answers of how many CIDs. A crash in the middle leaves a part that is whole.
+fn follow(connection: &Connection, journal: &Journal, meta: &mut Meta) -> Result<u64, IndexError> {
+    let mut batch = Batch::default();
+    let mut cids = 0;
+    journal.replay(meta.journal_seq, |seq, mark| {
+        batch.add(seq, mark);
+        if batch.is_full() {
+            cids += batch.apply(connection, meta)?;
+        }
+        Ok::<_, IndexError>(())
+    })?;
+    cids += batch.apply(connection, meta)?;
+    // Records that say nothing of a mark, such as the first of a compacted journal.
+    meta.journal_seq = meta.journal_seq.max(journal.last());
+    Ok(cids)
+}
+
+/// The newest of what was said of some CIDs.
+#[derive(Default)]
+struct Batch {
+    newest: HashMap<Cid, (u64, Mark)>,
+    bytes: usize,
+    last: u64,
+}
+
+impl Batch {
+    fn add(&mut self, seq: u64, mark: Mark) {
+        self.bytes += mark.tags.iter().chain(&mark.note).map(String::len).sum::<usize>();
+        self.last = seq;
+        self.newest.insert(mark.cid, (seq, mark));
+    }
+
+    fn is_full(&self) -> bool {
+        self.newest.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+
+    fn apply(&mut self, connection: &Connection, meta: &mut Meta) -> Result<u64, IndexError> {
+        let Batch { newest, last, .. } = std::mem::take(self);
+        if !newest.is_empty() {
+            let after = Meta { journal_seq: last, ..meta.clone() };
+            store(connection, &after, newest.values().map(|(seq, mark)| (*seq, mark)).collect())?;
+            *meta = after;
+        }
+        Ok(newest.values().filter(|(_, mark)| !mark.is_blank()).count() as u64)
+    }
+}
+
+/// One transaction: these marks, and `meta` that says so. After an error nothing is left open.
+fn store(connection: &Connection, meta: &Meta, marks: BTreeMap<u64, &Mark>) -> Result<(), IndexError> {
+    let stored = transaction(connection, meta, || Ok(rows::mark(connection, &marks)?));
+    stored.inspect_err(|_| drop(connection.execute_batch("ROLLBACK")))
+}
+
+/// Has DuckDB take what the journal has and it has not.
+pub(super) fn settle(connection: &Connection, state: &mut State) -> Result<(), IndexError> {
+    if let Some((seq, mark)) = &state.marks.pending {
+        let meta = Meta { journal_seq: *seq, ..state.meta() };
+        store(connection, &meta, BTreeMap::from([(*seq, mark)]))?;
+        state.marks.applied = *seq;
+        state.marks.pending = None;
+    }
+    Ok(())
+}
+
+/// Records what is said; when this returns it is on disk. Nothing new said is answered with what holds.
+pub fn say(connection: &Connection, state: &mut State, Say { cid, what }: Say) -> Result<PinMarked, IndexError> {
+    if what != What::Nothing {
+        settle(connection, state)?;
+    }
+    let pending = state.marks.pending.clone().filter(|(_, mark)| mark.cid == cid);
+    let shown = pending.is_none();
+    let before = match pending {
+        Some(pending) => Some(pending),
+        None => rows::marked(connection, &cid)?,
+    };
+    let (seq, before) = before.map_or_else(|| (None, Mark::none(cid)), |(seq, mark)| (Some(seq), mark));
+    let Some(after) = before.with(what, Timestamp::now()).map_err(IndexError::Mark)? else {
+        return Ok(reply(before, seq, shown));
+    };
+    let seq = state.marks.journal.append(&after)?;
+    state.marks.pending = Some((seq, after.clone()));
+    let settled = settle(connection, state);
+    if let Err(error) = &settled {
+        tracing::warn!(%error, seq, "a mark is in the journal and not yet in the index");
+    }
+    Ok(reply(after, Some(seq), settled.is_ok()))
+}
+
+fn reply(mark: Mark, seq: Option<u64>, shown: bool) -> PinMarked {
+    let cid = cid::text(&mark.cid);
+    PinMarked { cid, tags: mark.tags.into_iter().collect(), note: mark.note, tier: mark.tier, seq, shown }
+}
+
+/// Writes a journal anew that has grown too long; nobody waits for it.
+pub(super) fn tidy(connection: &Connection, state: &mut State) {
+    if !state.marks.journal.is_large() || state.marks.pending.is_some() {
+        return;
+    }
+    match state.marks.journal.compact() {
+        Ok(()) => {
+            // The same marks under new numbers: DuckDB has them. Otherwise the next start takes them once more, which does no harm.
+            state.marks.applied = state.marks.journal.last();
+            if let Err(error) = schema::write_meta(connection, &state.meta()) {
+                tracing::warn!(%error, "the index does not know the new numbers of the journal");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the journal could not be written anew, and grows on"),
+    }
+}
