@@ -52,7 +52,7 @@ fn d1_marks_outlive_unpinning_a_kill_of_the_daemon_and_the_loss_of_its_index() {
     assert_eq!(kit.ctl(&["pin", "ls", "-o", "cid", "--tag", "draft"]).out, "");
 
     kit.call(PinRm { cid: cid.clone() });
-    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true, names: false });
     assert_eq!(kit.call(tag(&cid, &[])).tags, ["holidays"], "while it is not pinned");
     kit.call(add());
     marked(&row(&kit));
@@ -136,7 +136,7 @@ fn d4_a_full_disk_refuses_marks_in_words_and_takes_them_when_there_is_room() {
     let status = kit.status();
     assert!(status.last_error.is_some_and(|error| error.detail.contains("journal")), "status tells it, too");
     kit.wait(Condition::KuboRunning);
-    kit.call(IndexRefresh { wait: true });
+    kit.call(IndexRefresh { wait: true, names: false });
 
     let inside = |name: &str| std::path::PathBuf::from(format!("/proc/{}/root{}/{name}", kit.pid(), journal.display()));
     std::fs::remove_file(inside("other")).expect("space is freed");
