@@ -11,6 +11,7 @@ use crate::index::actor::{Index, IndexArgs};
 use crate::index::open::OpenError;
 use crate::index::store::Store;
 use crate::indexer::actor::{Indexer, IndexerArgs};
+use crate::indexer::enrich::actor::{Enricher, EnricherArgs};
 use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
@@ -129,6 +130,7 @@ struct Actors {
     janitor: ActorRef<Janitor>,
     kubo: ActorRef<Kubo>,
     indexer: ActorRef<Indexer>,
+    enricher: ActorRef<Enricher>,
     analytics: ActorRef<Analytics>,
 }
 
@@ -278,6 +280,9 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
     let args =
         IndexerArgs { life: life("indexer"), board: board.clone(), config: config.clone(), index: index.clone() };
     let indexer = child::<Indexer>(supervisor, args).await;
+    let args =
+        EnricherArgs { life: life("enricher"), board: board.clone(), config: config.clone(), index: index.clone() };
+    let enricher = child::<Enricher>(supervisor, args).await;
     let args = AnalyticsArgs { life: life("analytics"), board: board.clone(), index: index.clone() };
     let analytics = child::<Analytics>(supervisor, args).await;
     let routes = Arc::new(Routes {
@@ -295,7 +300,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         turns: Turns::default(),
     });
     child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
-    Actors { index, janitor, kubo, indexer, analytics }
+    Actors { index, janitor, kubo, indexer, enricher, analytics }
 }
 
 async fn child<A>(supervisor: &ActorRef<Supervisor>, args: A::Args) -> ActorRef<A>
@@ -324,6 +329,7 @@ async fn stop(
         tracing::warn!("Kubo does not say how changes of pins have ended; the next listing does");
     }
     end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
+    end(board, &actors.enricher, "enricher", STOP_DEADLINE).await;
     end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;
     end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE).await;
     // For the case that the actor is gone.

@@ -3,6 +3,7 @@
 
 use crate::events::EventLog;
 use crate::index::set::PinSet;
+use crate::index::sizes::Known;
 use crate::kubo::rpc::Rpc;
 use jiff::Timestamp;
 use proto_msgs::daemon::{ActorReport, LastError};
@@ -85,6 +86,37 @@ pub struct HookFailure {
     pub why: String,
 }
 
+/// How far the sizes of pins are measured.
+#[derive(Clone, Debug, Default)]
+pub struct SizesState {
+    /// As of the last count.
+    pub known: Option<Known>,
+    /// How often sizes were written, in this process.
+    pub written: u64,
+    /// Looks at the roots that failed, and at the whole.
+    pub missed: [Missed; 2],
+}
+
+/// Looks that failed and are tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// How many.
+    pub pins: u64,
+    /// When the next of them is due.
+    pub next: Option<Timestamp>,
+    /// Why the last one failed, and when.
+    pub last: Option<(Timestamp, String)>,
+}
+
+/// A refresh is under way for as long as this is there.
+pub struct Refreshing(Arc<Board>);
+
+impl Drop for Refreshing {
+    fn drop(&mut self) {
+        self.0.refreshing.send_modify(|refreshes| *refreshes -= 1);
+    }
+}
+
 /// Everything published. Each field is written by one actor.
 pub struct Board {
     /// By kubo.
@@ -95,6 +127,10 @@ pub struct Board {
     pub index: watch::Sender<IndexState>,
     /// By indexer.
     pub refresh: watch::Sender<RefreshState>,
+    /// By indexer: how many refreshes are under way; two for the moment in which one ends that is given up.
+    pub refreshing: watch::Sender<u32>,
+    /// By enricher.
+    pub sizes: watch::Sender<SizesState>,
     /// By janitor: `repo.lock`.
     pub lock: watch::Sender<Option<LockFile>>,
     /// By the hook: until it next goes well.
@@ -119,6 +155,8 @@ impl Board {
             rpc: watch::Sender::new(None),
             index,
             refresh: watch::Sender::new(RefreshState::default()),
+            refreshing: watch::Sender::new(0),
+            sizes: watch::Sender::new(SizesState::default()),
             lock: watch::Sender::new(None),
             hook: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),
@@ -127,6 +165,18 @@ impl Board {
             told: Mutex::default(),
             stopping: watch::Sender::new(None),
         }
+    }
+
+    /// Says that a refresh is under way.
+    pub fn refreshing(self: &Arc<Board>) -> Refreshing {
+        self.refreshing.send_modify(|refreshes| *refreshes += 1);
+        Refreshing(self.clone())
+    }
+
+    /// Returns when no refresh is under way.
+    pub async fn quiet(&self) {
+        // The board is as old as the process, so the sender can't be gone.
+        let _ = self.refreshing.subscribe().wait_for(|refreshes| *refreshes == 0).await;
     }
 
     /// Begins the stop of the daemon; the first reason stays.

@@ -90,7 +90,7 @@ pub(crate) enum Command {
     /// The pin index
     #[command(subcommand)]
     Index(Index),
-    /// Totals by type, codec and age
+    /// Totals by type, codec, size and age
     Metrics,
     /// What has happened: changes of Kubo's state with their causes, errors
     Events {
@@ -188,6 +188,41 @@ Examples:
         #[arg(long, conflicts_with = "tier")]
         clear: bool,
     },
+    /// What has happened to the pins, newest first: added, renamed, retyped, removed
+    History {
+        /// Only of this CID, in any form, pinned or not
+        #[arg(value_name = "CID")]
+        cid: Option<String>,
+        #[command(flatten)]
+        rows: Rows,
+    },
+    /// In which pins two generations differ
+    Diff {
+        /// What counts as before; `pin history` shows the generations
+        #[arg(value_name = "GEN1")]
+        from: u64,
+        /// What counts as after; it may be the older one
+        #[arg(value_name = "GEN2")]
+        to: u64,
+        #[command(flatten)]
+        rows: Rows,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Rows {
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Leave out so many first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: u64,
+    /// Columns of table and csv, such as event,cid,name
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Leave out the header of table and csv
+    #[arg(long)]
+    pub(crate) no_header: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -285,6 +320,8 @@ pub(crate) enum Index {
     Pause,
     /// Refresh at once, and go on by itself
     Resume,
+    /// Rows, age, pace, file and how far the sizes are measured
+    Info,
 }
 
 #[derive(Subcommand, Debug)]
@@ -386,7 +423,7 @@ mod tests {
     fn every_command_in_the_documents_is_understood() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut commands = 0;
-        for page in ["README.md", "docs/OPERATIONS.md"] {
+        for page in ["README.md", "docs/OPERATIONS.md", "docs/DATA.md"] {
             let text = std::fs::read_to_string(root.join(page)).expect("readable");
             for line in
                 text.lines().filter_map(|line| line.strip_prefix("$ ").unwrap_or(line).strip_prefix("ipfs-kitctl "))

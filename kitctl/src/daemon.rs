@@ -7,7 +7,8 @@ use crate::exit::{self, Failure};
 use crate::kubo;
 use crate::output::{Out, Table, ago, size, span};
 use proto_msgs::daemon::{
-    Condition, ConfigShow, Count, IndexReport, Metrics, MetricsReport, Shutdown, Status, StatusReport, Wait,
+    Condition, ConfigShow, Count, IndexReport, Metrics, MetricsReport, Shutdown, SizesReport, Status, StatusReport,
+    Wait,
 };
 use proto_msgs::kubo::{KuboMode, KuboState};
 use proto_msgs::lock::LockFile;
@@ -101,13 +102,11 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         ),
     )?;
     row(out, "", age(index))?;
+    if let Some(sizes) = &index.sizes {
+        row(out, "", format!("sizes: {}", measured(sizes)))?;
+    }
     if let Some(error) = &index.last_error {
-        let failed = match index.failed_refreshes {
-            0 => String::new(),
-            1 => "1 refresh failed, the last one: ".to_owned(),
-            n => format!("{n} refreshes failed, the last one: "),
-        };
-        row(out, "", format!("{failed}{error}"))?;
+        row(out, "", trouble(index.failed_refreshes, error))?;
     }
     if let Some(recovery) = &index.recovery {
         row(out, "", recovery.clone())?;
@@ -127,7 +126,7 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
 }
 
 /// `1 restart`, `2 restarts`.
-fn counted(number: u64, what: &str) -> String {
+pub(crate) fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -145,6 +144,24 @@ fn age(index: &IndexReport) -> String {
         format!("refreshed every {}", span(index.interval_s))
     };
     format!("{age}, {complete}{source}, {pace}")
+}
+
+/// Why refreshes failed, or what the last one had to leave out.
+pub(crate) fn trouble(failed: u64, error: &str) -> String {
+    match failed {
+        0 => error.to_owned(),
+        1 => format!("1 refresh failed, the last one: {error}"),
+        n => format!("{n} refreshes failed, the last one: {error}"),
+    }
+}
+
+/// How far the sizes are measured.
+pub(crate) fn measured(sizes: &SizesReport) -> String {
+    let failed = match sizes.failed {
+        0 => String::new(),
+        n => format!("; {} failed and will be tried again", counted(n, "look")),
+    };
+    format!("{} exact, {} estimated, {} unknown{failed}", sizes.exact, sizes.estimated, sizes.unknown)
 }
 
 fn verdict(lock: &LockFile) -> String {
@@ -177,15 +194,21 @@ pub(crate) fn metrics(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-fn groups(report: &MetricsReport) -> [(&'static str, &[Count]); 3] {
-    [("type", &report.by_type), ("codec", &report.by_codec), ("age", &report.by_age)]
+fn groups(report: &MetricsReport) -> [(&'static str, &[Count]); 5] {
+    [
+        ("type", &report.by_type),
+        ("codec", &report.by_codec),
+        ("age", &report.by_age),
+        ("size", &report.by_size),
+        ("sizes", &report.by_size_kind),
+    ]
 }
 
 fn metrics_table(out: &mut Out, report: &MetricsReport) -> Result<(), Failure> {
     let mut table = Table::new(None);
     table.row(out, vec!["pins".to_owned(), report.pins.to_string()])?;
     table.row(out, vec!["named".to_owned(), report.named.to_string()])?;
-    table.row(out, vec!["size".to_owned(), size(report.bytes)])?;
+    table.row(out, vec!["size".to_owned(), total(report)])?;
     for (group, counts) in groups(report) {
         for count in counts {
             table.row(out, vec![format!("{group} {}", count.key), count.pins.to_string()])?;
@@ -194,6 +217,19 @@ fn metrics_table(out: &mut Out, report: &MetricsReport) -> Result<(), Failure> {
     let age = report.age_s.map_or_else(|| "never".to_owned(), |age| format!("{} ago", span(age)));
     table.row(out, vec!["as of".to_owned(), age])?;
     table.finish(out)
+}
+
+/// Bytes, and how far that can be believed.
+fn total(report: &MetricsReport) -> String {
+    let of = |key: &str| report.by_size_kind.iter().find(|count| count.key == key).map_or(0, |count| count.pins);
+    match (of("estimated"), of("unknown")) {
+        (0, 0) => size(report.bytes),
+        (estimated, 0) => format!("{}, {estimated} of them estimated", size(report.bytes)),
+        (0, unknown) => format!("{}, without {unknown} of unknown size", size(report.bytes)),
+        (estimated, unknown) => {
+            format!("{}, {estimated} of them estimated, without {unknown} of unknown size", size(report.bytes))
+        }
+    }
 }
 
 pub(crate) fn wait(ask: &mut Ask, out: &mut Out, condition: Condition) -> Result<u8, Failure> {

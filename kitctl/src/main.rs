@@ -7,6 +7,7 @@ mod daemon;
 mod doctor;
 mod event;
 mod exit;
+mod history;
 mod index;
 mod kubo;
 mod lock;

@@ -75,6 +75,35 @@ impl Out {
     }
 }
 
+/// One JSON document whose rows are written as they come. It is opened with the first row or its end and not before: a call that
+/// fails leaves stdout empty.
+pub(crate) struct Document {
+    before: String,
+    rows: bool,
+}
+
+impl Document {
+    /// With its rows under this name.
+    pub(crate) fn new(rows: &str) -> Document {
+        Document { before: format!("{{\"schema_version\":{SCHEMA_VERSION},\"{rows}\":["), rows: false }
+    }
+
+    /// One row.
+    pub(crate) fn row<T: Serialize>(&mut self, out: &mut Out, row: &T) -> Result<(), Failure> {
+        let row = serde_json::to_string(row).unwrap_or_default();
+        let before = if std::mem::replace(&mut self.rows, true) { "," } else { &self.before };
+        out.raw(&format!("{before}\n{row}"))
+    }
+
+    /// Its end: the fields of what came last.
+    pub(crate) fn end<T: Serialize>(self, out: &mut Out, page: &T) -> Result<(), Failure> {
+        let page = serde_json::to_string(page).unwrap_or_default();
+        let before = if self.rows { "" } else { &self.before };
+        // Without the brace that opens them.
+        out.raw(&format!("{before}],{}\n", page.trim_start_matches('{')))
+    }
+}
+
 /// One line on stderr that says how far a long call has come, on a terminal only.
 pub(crate) struct Bar {
     shown: bool,

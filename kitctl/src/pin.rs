@@ -4,11 +4,12 @@
 use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
+use crate::history;
 use crate::mark;
-use crate::output::{Bar, Out, Table, ago, size};
-use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinInfo, PinLs, PinRm, SizeKind};
+use crate::output::{Bar, Document, Out, Table, ago, size};
+use proto_msgs::ClientError;
+use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinHistory, PinInfo, PinLs, PinRm, SizeKind};
 use proto_msgs::verb::Part;
-use proto_msgs::{ClientError, SCHEMA_VERSION};
 use std::io::{self, Write};
 
 const COLUMNS: [&str; 15] = [
@@ -33,6 +34,14 @@ const TABLE: [&str; 6] = ["cid", "type", "codec", "size", "first_seen", "name"];
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, Failure> {
     match verb {
         args::Pin::Ls(options) => ls(ask, out, options),
+        args::Pin::History { cid, rows } => {
+            let verb = PinHistory { cid, limit: rows.limit, offset: rows.offset };
+            history::changes(ask, out, verb, &history::HISTORY, rows)
+        }
+        args::Pin::Diff { from, to, rows } => {
+            let verb = PinDiff { from, to, limit: rows.limit, offset: rows.offset };
+            history::changes(ask, out, verb, &history::DIFF, rows)
+        }
         args::Pin::Info { cids } => {
             ask.check_age()?;
             each(ask, out, &cids, |ask, out, cid, state| {
@@ -156,15 +165,12 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
         sort,
         descending,
     };
-    // Opens the document with the first part and not before: a call that fails leaves stdout empty.
-    let mut before = format!("{{\"schema_version\":{SCHEMA_VERSION},\"pins\":[");
+    let mut document = Document::new("pins");
     let page = ask.call_with(verb, |part| {
         let Part::PinLs(rows) = part else { return Ok(()) };
         for pin in &rows.pins {
             if out.format == Format::Json {
-                out.raw(&format!("{before}\n"))?;
-                out.raw(&serde_json::to_string(pin).unwrap_or_default())?;
-                ",".clone_into(&mut before);
+                document.row(out, pin)?;
             } else {
                 show(out, &mut state, pin)?;
             }
@@ -172,10 +178,7 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
         out.finish()
     })?;
     if out.format == Format::Json {
-        // The page's own fields, without the brace that opens them.
-        let page = serde_json::to_string(&page).unwrap_or_default();
-        let opening = if before == "," { "" } else { &before };
-        out.raw(&format!("{opening}],{}\n", page.trim_start_matches('{')))?;
+        document.end(out, &page)?;
     } else if out.format == Format::Csv && std::mem::take(&mut state.header) {
         out.csv(&state.columns)?;
     }

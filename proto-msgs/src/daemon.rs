@@ -64,7 +64,7 @@ pub struct DaemonReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ActorReport {
-    /// `supervisor`, `index`, `kubo`, `janitor`, `indexer`, `analytics`, `server`.
+    /// `supervisor`, `index`, `kubo`, `janitor`, `indexer`, `enricher`, `analytics`, `server`.
     pub name: String,
     /// Whether it takes work now.
     pub running: bool,
@@ -111,6 +111,8 @@ pub struct IndexReport {
     pub names_as_of: Option<String>,
     /// Whether refreshes begin only when somebody asks for one.
     pub paused: bool,
+    /// How far the sizes are measured; `null` before the first count.
+    pub sizes: Option<SizesReport>,
 }
 
 /// `index pause`: no refresh begins by itself until `index resume`, or the next start of the daemon.
@@ -129,6 +131,77 @@ pub struct IndexResume {}
 pub struct IndexPaused {
     /// Whether refreshes begin only when somebody asks for one.
     pub paused: bool,
+}
+
+/// How far the sizes of pins are measured. A pin's size is that of all that its CID stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SizesReport {
+    /// Pins whose every block was counted once.
+    pub exact: u64,
+    /// Pins whose size is what the root block says of it.
+    pub estimated: u64,
+    /// Pins without a size.
+    pub unknown: u64,
+    /// Looks that failed and are tried again, since the daemon began.
+    pub failed: u64,
+    /// RFC 3339 UTC: when the next of them is due.
+    pub next_retry: Option<String>,
+    /// Why the last one failed.
+    pub last_failure: Option<String>,
+}
+
+/// `index info`: everything about the index as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IndexInfo {}
+
+/// The answer to `index info`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IndexInfoReport {
+    /// As in [`IndexReport`].
+    pub as_of: Option<String>,
+    /// As in [`IndexReport`].
+    pub age_s: Option<f64>,
+    /// As in [`IndexReport`].
+    pub generation: u64,
+    /// As in [`IndexReport`].
+    pub complete: bool,
+    /// As in [`IndexReport`].
+    pub source: Source,
+    /// As in [`IndexReport`].
+    pub peer_id: Option<String>,
+    /// Pins.
+    pub pins: u64,
+    /// Recursive ones among them.
+    pub recursive: u64,
+    /// Direct ones among them.
+    pub direct: u64,
+    /// Tombstones of pins that are gone.
+    pub gone: u64,
+    /// Renamed and retyped pins in the history.
+    pub changes: u64,
+    /// The oldest generation that `pin diff` takes.
+    pub oldest_generation: u64,
+    /// Bytes of the index file and its log.
+    pub file_bytes: Option<u64>,
+    /// Seconds from the start of one refresh to the start of the next, as configured.
+    pub wanted_interval_s: f64,
+    /// The same, as the present pace has it.
+    pub interval_s: f64,
+    /// As in [`IndexReport`].
+    pub last_refresh_s: Option<f64>,
+    /// Seconds by which the index is older than the present pace has it; 0 when it is on time.
+    pub lag_s: Option<f64>,
+    /// As in [`IndexReport`].
+    pub failed_refreshes: u64,
+    /// As in [`IndexReport`].
+    pub last_error: Option<String>,
+    /// As in [`IndexReport`].
+    pub recovery: Option<String>,
+    /// How far the sizes are measured.
+    pub sizes: SizesReport,
 }
 
 /// `index refresh`: lists Kubo's pins soon.
@@ -177,7 +250,7 @@ pub struct Metrics {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Count {
-    /// A type, a codec, an age class.
+    /// A type, a codec, a class of age or size.
     pub key: String,
     /// Pins.
     pub pins: u64,
@@ -207,7 +280,11 @@ pub struct MetricsReport {
     pub by_codec: Vec<Count>,
     /// By time since the first sight: `<1h`, `1h-1d`, `1d-7d`, `7d-30d`, `>=30d`.
     pub by_age: Vec<Count>,
-    /// Bytes of all pins; `null` while no size is known.
+    /// By how well the size is known: `exact`, `estimated`, `unknown`.
+    pub by_size_kind: Vec<Count>,
+    /// By size: `<1KiB`, `1KiB-1MiB`, `1MiB-1GiB`, `1GiB-1TiB`, `>=1TiB`; pins of unknown size are in none.
+    pub by_size: Vec<Count>,
+    /// Bytes of the pins whose size is known; what several pins share counts for each. `null` while no size is known.
     pub bytes: Option<u64>,
 }
 

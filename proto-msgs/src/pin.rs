@@ -175,8 +175,96 @@ pub struct PinPage {
     pub complete: bool,
     /// Where the rows come from.
     pub source: Source,
-    /// Pins that the filter lets through, before `limit` and `offset`.
+    /// Rows that the filter lets through, before `limit` and `offset`.
     pub total: u64,
+}
+
+/// `pin history [CID]`: what has happened to the pins, newest first, as parts of at most [`PinRows::MAX`] rows, then a
+/// [`PinPage`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct PinHistory {
+    /// Only of this CID, in any form, pinned or not.
+    pub cid: Option<String>,
+    /// At most so many rows.
+    pub limit: Option<u64>,
+    /// Leave out so many rows first.
+    pub offset: u64,
+}
+
+/// `pin diff FROM TO`: in which pins two generations differ, as parts of at most [`PinRows::MAX`] rows, then a [`PinPage`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinDiff {
+    /// What counts as before.
+    pub from: u64,
+    /// What counts as after; it may be the older one.
+    pub to: u64,
+    /// At most so many rows.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// Leave out so many rows first.
+    #[serde(default)]
+    pub offset: u64,
+}
+
+/// What happened to a pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PinEvent {
+    /// Kubo holds it.
+    Added,
+    /// It has another name.
+    Renamed,
+    /// It has another type, and perhaps another name.
+    Retyped,
+    /// Kubo no longer holds it.
+    Removed,
+}
+
+impl PinEvent {
+    /// The name as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            PinEvent::Added => "added",
+            PinEvent::Renamed => "renamed",
+            PinEvent::Retyped => "retyped",
+            PinEvent::Removed => "removed",
+        }
+    }
+}
+
+/// One line of `pin history` and `pin diff`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinChange {
+    /// What happened.
+    pub event: PinEvent,
+    /// The generation that has it; `null` from before generations were kept, and in `pin diff`.
+    pub generation: Option<u64>,
+    /// RFC 3339 UTC: when the daemon saw it; `null` in `pin diff`.
+    pub at: Option<String>,
+    /// As Kubo prints it.
+    pub cid: String,
+    /// Type then; of a removed pin, its last one.
+    #[serde(rename = "type")]
+    pub pin_type: PinType,
+    /// Name then; of a removed pin, its last one.
+    pub name: Option<String>,
+    /// Type before, of a pin that was renamed or retyped.
+    pub type_before: Option<PinType>,
+    /// Name before, of a pin that was renamed or retyped.
+    pub name_before: Option<String>,
+}
+
+/// Some rows of `pin history` and `pin diff`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinChanges {
+    /// In order.
+    pub changes: Vec<PinChange>,
 }
 
 /// `pin info CID`: one pin, found by any form of its CID.

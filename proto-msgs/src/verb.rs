@@ -3,8 +3,8 @@
 //! `pin ls` on the command line is [`PinLs`] here and `pin_ls` in JSON. Adding a verb is one line in the table below.
 
 use crate::daemon::{
-    Cancel, Cancelled, ConfigReport, ConfigShow, IndexPause, IndexPaused, IndexRefresh, IndexRefreshed, IndexResume,
-    Metrics, MetricsReport, Shutdown, ShuttingDown, Status, StatusReport, Wait, Waited,
+    Cancel, Cancelled, ConfigReport, ConfigShow, IndexInfo, IndexInfoReport, IndexPause, IndexPaused, IndexRefresh,
+    IndexRefreshed, IndexResume, Metrics, MetricsReport, Shutdown, ShuttingDown, Status, StatusReport, Wait, Waited,
 };
 use crate::doctor::{Doctor, DoctorReport};
 use crate::event::{EventPage, Events};
@@ -14,8 +14,8 @@ use crate::kubo::{
 };
 use crate::lock::{LockCheck, LockClean, LockCleaned, LockFree, LockReport, LockWait};
 use crate::pin::{
-    PinAdd, PinAdded, PinInfo, PinInfoReply, PinLs, PinMarked, PinNote, PinPage, PinRemoved, PinRm, PinRows, PinTag,
-    PinTier, Progress,
+    PinAdd, PinAdded, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinNote, PinPage,
+    PinRemoved, PinRm, PinRows, PinTag, PinTier, Progress,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,8 @@ verbs! {
     PinTag => PinMarked, "pin_tag";
     PinNote => PinMarked, "pin_note";
     PinTier => PinMarked, "pin_tier";
+    PinHistory => PinPage, "pin_history";
+    PinDiff => PinPage, "pin_diff";
     KuboStatus => KuboReport, "kubo_status";
     KuboStart => KuboReport, "kubo_start";
     KuboStop => KuboReport, "kubo_stop";
@@ -94,6 +96,7 @@ verbs! {
     IndexRefresh => IndexRefreshed, "index_refresh";
     IndexPause => IndexPaused, "index_pause";
     IndexResume => IndexPaused, "index_resume";
+    IndexInfo => IndexInfoReport, "index_info";
     Metrics => MetricsReport, "metrics";
     Events => EventPage, "events";
     Doctor => DoctorReport, "doctor";
@@ -110,6 +113,8 @@ verbs! {
 pub enum Part {
     /// Rows of `pin_ls`, in order.
     PinLs(PinRows),
+    /// Rows of `pin_history` and `pin_diff`, in order.
+    PinChanges(PinChanges),
     /// How far a long call has come.
     Progress(Progress),
     /// Lines of `kubo_logs`, in order.

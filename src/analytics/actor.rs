@@ -1,4 +1,5 @@
-//! The analytics actor: totals by type, codec and age, counted once for each generation of the pin set (ages once a minute).
+//! The analytics actor: totals by type, codec, size and age, counted once for each generation of the pin set and each time that
+//! sizes were measured (ages once a minute).
 
 use crate::board::Board;
 use crate::fault::ask;
@@ -31,8 +32,8 @@ pub struct AnalyticsArgs {
     pub index: ActorRef<Index>,
 }
 
-/// Totals and when they were counted.
-type Counted = Option<(Totals, Instant)>;
+/// Totals, when they were counted, and how often sizes had been written by then.
+type Counted = Option<(Totals, Instant, u64)>;
 
 /// The actor.
 pub struct Analytics {
@@ -64,11 +65,14 @@ impl Actor for Analytics {
 async fn totals(args: &AnalyticsArgs, counted: &Mutex<Counted>) -> Result<Totals, Fault> {
     let mut counted = counted.lock().await;
     let generation = args.board.index.borrow().generation;
+    let sizes = args.board.sizes.borrow().written;
     match &*counted {
-        Some((totals, at)) if totals.generation == generation && at.elapsed() < FRESH => Ok(totals.clone()),
+        Some((totals, at, of)) if totals.generation == generation && *of == sizes && at.elapsed() < FRESH => {
+            Ok(totals.clone())
+        }
         _ => {
             let totals = ask(&args.index, AskTotals).await?;
-            *counted = Some((totals.clone(), Instant::now()));
+            *counted = Some((totals.clone(), Instant::now(), sizes));
             Ok(totals)
         }
     }
@@ -95,7 +99,9 @@ impl Message<Metrics> for Analytics {
                 by_type: totals.by_type,
                 by_codec: totals.by_codec,
                 by_age: totals.by_age,
-                bytes: None,
+                by_size_kind: totals.by_size_kind,
+                by_size: totals.by_size,
+                bytes: totals.bytes,
             })
         })
     }

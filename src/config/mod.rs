@@ -35,6 +35,8 @@ pub struct Config {
     pub interval: Duration,
     /// The largest share of wall time that refreshes may take.
     pub busy_share: f64,
+    /// The largest share of wall time that each of the two looks for sizes may take; zero: sizes are not looked for.
+    pub size_share: f64,
     /// How long Kubo may take to stop before it is killed.
     pub stop_grace: Duration,
     /// How long Kubo may take to become ready.
@@ -52,7 +54,7 @@ pub struct Config {
 }
 
 /// Settings that a reload applies.
-const LIVE: [&str; 6] = ["interval", "busy_share", "stop_grace", "start_timeout", "hang_limit", "hook"];
+const LIVE: [&str; 7] = ["interval", "busy_share", "size_share", "stop_grace", "start_timeout", "hang_limit", "hook"];
 
 /// Settings without a default, and what each may be.
 const EXAMPLES: [(&str, &str); 2] = [("attach", "/ip4/127.0.0.1/tcp/5001"), ("api_auth_file", "/etc/ipfs-kitd/secret")];
@@ -107,6 +109,7 @@ struct File {
     init_profiles: Option<Vec<String>>,
     interval: Option<String>,
     busy_share: Option<f64>,
+    size_share: Option<f64>,
     stop_grace: Option<String>,
     start_timeout: Option<String>,
     hang_limit: Option<String>,
@@ -227,15 +230,25 @@ impl Config {
                 wanted: "a program with an absolute path",
             });
         }
-        let busy_share = layers
-            .pick("busy_share", None, &["IPFS_KITD_BUSY_SHARE"], |t| t.parse().unwrap_or(f64::NAN), file.busy_share)
-            .unwrap_or_else(|| Sourced::from_default(0.2));
+        let share = |key, variable, file| layers.pick(key, None, &[variable], |t| t.parse().unwrap_or(f64::NAN), file);
+        let busy_share =
+            share("busy_share", "IPFS_KITD_BUSY_SHARE", file.busy_share).unwrap_or_else(|| Sourced::from_default(0.2));
         if !(busy_share.value > 0.0 && busy_share.value <= 1.0) {
             return Err(ConfigError::Value {
                 key: "busy_share",
                 value: busy_share.value.to_string(),
                 source_text: busy_share.source,
                 wanted: "a share of wall time above 0 and at most 1",
+            });
+        }
+        let size_share =
+            share("size_share", "IPFS_KITD_SIZE_SHARE", file.size_share).unwrap_or_else(|| Sourced::from_default(0.1));
+        if !(0.0..=1.0).contains(&size_share.value) {
+            return Err(ConfigError::Value {
+                key: "size_share",
+                value: size_share.value.to_string(),
+                source_text: size_share.source,
+                wanted: "a share of wall time from 0 (sizes are not looked for) to 1",
             });
         }
 
@@ -251,6 +264,7 @@ impl Config {
             setting("init_profiles", &init_profiles, list),
             setting("interval", &interval, span),
             setting("busy_share", &busy_share, f64::to_string),
+            setting("size_share", &size_share, f64::to_string),
             setting("stop_grace", &stop_grace, span),
             setting("start_timeout", &start_timeout, span),
             setting("hang_limit", &hang_limit, span),
@@ -272,6 +286,7 @@ impl Config {
             init_profiles: init_profiles.value,
             interval: interval.value,
             busy_share: busy_share.value,
+            size_share: size_share.value,
             stop_grace: stop_grace.value,
             start_timeout: start_timeout.value,
             hang_limit: hang_limit.value,
@@ -333,6 +348,7 @@ impl Config {
         let mut config = self.clone();
         config.interval = new.interval;
         config.busy_share = new.busy_share;
+        config.size_share = new.size_share;
         config.stop_grace = new.stop_grace;
         config.start_timeout = new.start_timeout;
         config.hang_limit = new.hang_limit;

@@ -3,10 +3,13 @@
 
 use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, ListingChanges, State, Token, Unchanged};
 use super::error::IndexError;
+use super::history;
+use super::info::{self, AskInfo, Info};
 use super::journal::JournalError;
 use super::marks::{self, Say};
 use super::query::{self, Totals};
 use super::set::Keyed;
+use super::sizes::{self, ApplySizes, AskLacking, AskSizes, Known, Lacking};
 use super::store::Store;
 use crate::board::{Board, StopReason};
 use crate::cid::{self, Key};
@@ -19,7 +22,9 @@ use kameo::message::{BoxReply, Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::kubo::KuboState;
-use proto_msgs::pin::{Pin, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, PinRows, Source};
+use proto_msgs::pin::{
+    Pin, PinChange, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, PinRows, Source,
+};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -93,7 +98,7 @@ pub struct AskTotals;
 pub struct Probe;
 
 /// The rows of a listing as they are read.
-pub type Rows = mpsc::Receiver<Result<PinRows, Fault>>;
+pub type Rows<P = PinRows> = mpsc::Receiver<Result<P, Fault>>;
 
 impl Actor for Index {
     type Args = IndexArgs;
@@ -213,6 +218,7 @@ written!(ListingChanges => Applied, "apply a listing", apply::listing);
 written!(ApplyAdded => (u64, Pin), "add a pin to the index", apply::added);
 written!(ApplyRemoved => u64, "remove a pin from the index", apply::removed);
 written!(Say => PinMarked, "record what is said of a CID", marks::say);
+written!(ApplySizes => (), "write sizes", apply::sizes);
 
 impl Message<PinLs> for Index {
     type Reply = DelegatedReply<Result<(PinPage, Rows), Fault>>;
@@ -226,33 +232,109 @@ impl Message<PinLs> for Index {
             let since = ask.since.as_deref().map(crate::time::parse).transpose()?;
             let chosen = args.store.read(move |connection| query::choose(connection, &ask, since)).await;
             let chosen = chosen.map_err(|error| fault(&args, "list pins", &error))?;
-            let page = PinPage {
-                as_of: dated.as_of,
-                age_s: dated.age_s,
-                generation: chosen.generation,
-                complete: dated.complete,
-                source: dated.source,
-                total: chosen.total,
-            };
-            let (send, rows) = mpsc::channel(AHEAD);
-            // It ends with its reader, and a listing that has begun need not fail with this incarnation.
-            tokio::spawn(read_pages(args, chosen.ids, send));
-            Ok((page, rows))
+            let page = page(dated, chosen.generation, chosen.total);
+            Ok((page, read_pages(args, chosen.ids, query::rows, |pins| PinRows { pins })))
         })
     }
 }
 
-/// Reads the rows page by page until all are sent or nobody wants them any more.
-async fn read_pages(args: IndexArgs, ids: Vec<u64>, send: mpsc::Sender<Result<PinRows, Fault>>) {
-    for page in ids.chunks(PAGE) {
-        let page = page.to_vec();
+impl Message<PinHistory> for Index {
+    type Reply = DelegatedReply<Result<(PinPage, Rows<PinChanges>), Fault>>;
+
+    async fn handle(&mut self, ask: PinHistory, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        answer(ctx, async move {
+            let dated = dated(&args.board);
+            let of = ask.cid.as_deref().map(cid::parse).transpose()?;
+            let choose = move |connection: &Connection| history::choose(connection, of.as_ref(), ask.limit, ask.offset);
+            let chosen = args.store.read(choose).await.map_err(|error| fault(&args, "read the history", &error))?;
+            if let Some(cid) = of.filter(|_| chosen.total == 0) {
+                let detail = format!("{} was never pinned, as far as the index goes back", cid::text(&cid));
+                return Err(Fault::new(FaultKind::NotFound, detail));
+            }
+            let page = page(dated, chosen.generation, chosen.total);
+            Ok((page, read_pages(args, chosen.keys, history::rows, changes)))
+        })
+    }
+}
+
+impl Message<PinDiff> for Index {
+    type Reply = DelegatedReply<Result<(PinPage, Rows<PinChanges>), Fault>>;
+
+    async fn handle(&mut self, ask: PinDiff, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        answer(ctx, async move {
+            let dated = dated(&args.board);
+            let asked = ask.clone();
+            let chosen = args.store.read(move |connection| history::choose_differing(connection, &asked)).await;
+            let chosen = chosen.map_err(|error| fault(&args, "compare generations", &error))?;
+            let chosen = chosen.map_err(|(oldest, newest)| {
+                let detail = if ask.from.max(ask.to) > newest {
+                    format!("there is no generation {} yet; the newest is {newest}", ask.from.max(ask.to))
+                } else {
+                    format!("generation {} was not kept; the oldest is {oldest}", ask.from.min(ask.to))
+                };
+                Fault::new(FaultKind::NotFound, detail)
+                    .hint("`ipfs-kitctl pin history` shows when which generation began")
+            })?;
+            let page = page(dated, chosen.generation, chosen.total);
+            let read = move |connection: &Connection, keys: &[_]| history::differing(connection, &ask, keys);
+            Ok((page, read_pages(args, chosen.keys, read, changes)))
+        })
+    }
+}
+
+fn changes(changes: Vec<PinChange>) -> PinChanges {
+    PinChanges { changes }
+}
+
+fn page(dated: Dated, generation: u64, total: u64) -> PinPage {
+    PinPage {
+        as_of: dated.as_of,
+        age_s: dated.age_s,
+        generation,
+        complete: dated.complete,
+        source: dated.source,
+        total,
+    }
+}
+
+/// Reads rows page by page until all are sent or nobody wants them any more. It ends with its reader, and a listing that has begun
+/// need not fail with this incarnation.
+fn read_pages<K, T, P, R>(args: IndexArgs, keys: Vec<K>, read: R, part: fn(Vec<T>) -> P) -> Rows<P>
+where
+    K: Clone + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    P: Send + 'static,
+    R: Fn(&Connection, &[K]) -> Result<Vec<T>, IndexError> + Clone + Send + Sync + 'static,
+{
+    let (send, rows) = mpsc::channel(AHEAD);
+    tokio::spawn(send_pages(args, keys, read, part, send));
+    rows
+}
+
+async fn send_pages<K, T, P, R>(
+    args: IndexArgs,
+    keys: Vec<K>,
+    read: R,
+    part: fn(Vec<T>) -> P,
+    send: mpsc::Sender<Result<P, Fault>>,
+) where
+    K: Clone + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    R: Fn(&Connection, &[K]) -> Result<Vec<T>, IndexError> + Clone + Send + Sync + 'static,
+{
+    for page in keys.chunks(PAGE) {
+        let (page, reads) = (page.to_vec(), read.clone());
         let read = tokio::select! {
-            read = args.store.read(move |connection| query::rows(connection, &page)) => read,
+            read = args.store.read(move |connection| reads(connection, &page)) => read,
             () = send.closed() => return,
         };
         let failed = read.is_err();
         let parts: Vec<_> = match read {
-            Ok(pins) => pins.chunks(PinRows::MAX).map(|pins| Ok(PinRows { pins: pins.to_vec() })).collect(),
+            Ok(rows) => rows.chunks(PinRows::MAX).map(|rows| Ok(part(rows.to_vec()))).collect(),
             Err(error) => vec![Err(fault(&args, "read the rows of a listing", &error))],
         };
         for part in parts {
@@ -305,18 +387,28 @@ fn not_pinned(cid: &cid::Cid, dated: &Dated) -> Fault {
     Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl index refresh --wait` looks again")
 }
 
-impl Message<AskTotals> for Index {
-    type Reply = DelegatedReply<Result<Totals, Fault>>;
+/// A message that a reader answers.
+macro_rules! read {
+    ($message:ty => $reply:ty, $action:literal, $work:expr) => {
+        impl Message<$message> for Index {
+            type Reply = DelegatedReply<Result<$reply, Fault>>;
 
-    async fn handle(&mut self, _: AskTotals, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        self.args.life.fault_point("message");
-        let args = self.args.clone();
-        answer(ctx, async move {
-            let totals = args.store.read(|connection| query::totals(connection, Timestamp::now())).await;
-            totals.map_err(|error| fault(&args, "count pins", &error))
-        })
-    }
+            async fn handle(&mut self, message: $message, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+                self.args.life.fault_point("message");
+                let args = self.args.clone();
+                answer(ctx, async move {
+                    let read = args.store.read(move |connection| $work(connection, message)).await;
+                    read.map_err(|error| fault(&args, $action, &error))
+                })
+            }
+        }
+    };
 }
+
+read!(AskTotals => Totals, "count pins", |connection, _| query::totals(connection, Timestamp::now()));
+read!(AskLacking => Lacking, "look for pins without a size", |connection, ask| sizes::lacking(connection, &ask));
+read!(AskSizes => Known, "count sizes", |connection, _| sizes::known(connection));
+read!(AskInfo => Info, "look at the index", |connection, _| info::info(connection));
 
 impl Message<Stop> for Index {
     type Reply = DelegatedReply<()>;

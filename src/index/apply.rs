@@ -9,6 +9,7 @@ use super::query;
 use super::rows::{self, Row};
 use super::schema::{self, Meta};
 use super::set::{Entry, Keyed, PinSet, Pinned, Sums};
+use super::sizes::{self, ApplySizes};
 use crate::board::IndexState;
 use crate::cid::{self, Cid, Key};
 use duckdb::Connection;
@@ -297,6 +298,11 @@ pub fn removed(connection: &Connection, state: &mut State, pin: ApplyRemoved) ->
     Ok(state.published.generation)
 }
 
+/// Writes what was measured of pins. It is no change of the pin set, so the generation stays.
+pub fn sizes(connection: &Connection, state: &mut State, measured: ApplySizes) -> Result<(), IndexError> {
+    transaction(connection, &state.meta(), || Ok(sizes::write(connection, &measured.0)?))
+}
+
 /// `meta` after a listing.
 fn listed(state: &State, as_of: Timestamp, peer_id: &str, whole: bool) -> Meta {
     let mut meta = state.meta();
@@ -334,6 +340,7 @@ fn commit(
         let removed = rows::bury(connection, &edit.removed, edit.at, meta.generation)?;
         let altered = rows::alter(connection, &edit.altered, edit.at, meta.generation)?;
         rows::insert(connection, edit.first_id, edit.added, edit.at, meta.generation)?;
+        rows::begin(connection, meta.generation, edit.at)?;
         let set = set(state, edit.sums(state.set().sums(), &state.keyed, &removed, &altered))?;
         let rows = rows::count(connection)?;
         if rows != set.len() {

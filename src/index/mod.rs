@@ -10,6 +10,9 @@
 //! mark      what a mark is (pure)
 //! journal   the file that keeps marks for ever; record has its form (pure)
 //! query     what the readers do
+//! history   what they do about the past
+//! info      what they say of the file
+//! sizes     which pins lack a size, and what was measured
 //! error     why something is not done
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
@@ -19,6 +22,8 @@
 pub mod actor;
 pub mod apply;
 pub mod error;
+pub mod history;
+pub mod info;
 pub mod journal;
 pub mod mark;
 pub mod marks;
@@ -28,4 +33,5 @@ pub mod record;
 mod rows;
 pub mod schema;
 pub mod set;
+pub mod sizes;
 pub mod store;

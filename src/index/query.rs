@@ -152,21 +152,37 @@ pub struct Totals {
     pub by_codec: Vec<Count>,
     /// By time since the first sight, youngest first.
     pub by_age: Vec<Count>,
+    /// By how well the size is known.
+    pub by_size_kind: Vec<Count>,
+    /// By size, smallest first.
+    pub by_size: Vec<Count>,
+    /// Bytes of those whose size is known; `None` when none is.
+    pub bytes: Option<u64>,
 }
 
 const TYPES: [&str; 2] = ["recursive", "direct"];
 const AGES: [&str; 5] = ["<1h", "1h-1d", "1d-7d", "7d-30d", ">=30d"];
+const SIZE_KINDS: [&str; 3] = ["exact", "estimated", "unknown"];
+const SIZES: [&str; 5] = ["<1KiB", "1KiB-1MiB", "1MiB-1GiB", "1GiB-1TiB", ">=1TiB"];
+/// The largest number that every reader of JSON gets back exactly.
+const EXACT: u64 = (1 << 53) - 1;
 
-/// Counts by type, codec and age as of `now`.
+/// Counts by type, codec, size, and age as of `now`.
 pub fn totals(connection: &Connection, now: Timestamp) -> Result<Totals, IndexError> {
     let before = |hours: i64| now.as_microsecond() - hours * 3_600_000_000;
     let sql = "SELECT count(*), count(name), count(*) FILTER (type = 0), count(*) FILTER (type = 1),
             count(*) FILTER (seen > $1), count(*) FILTER (seen > $2 AND seen <= $1), count(*) FILTER (seen > $3 AND seen <= $2),
-            count(*) FILTER (seen > $4 AND seen <= $3), count(*) FILTER (seen <= $4)
-        FROM (SELECT name, type, epoch_us(first_seen) AS seen FROM pins)";
-    let edges = params![before(1), before(24), before(24 * 7), before(24 * 30)];
-    let counted = connection.query_row(sql, edges, |row| {
-        (0..9).map(|column| row.get::<_, i64>(column).map(i64::cast_unsigned)).collect::<duckdb::Result<Vec<u64>>>()
+            count(*) FILTER (seen > $4 AND seen <= $3), count(*) FILTER (seen <= $4),
+            count(*) FILTER (size_kind = 2), count(*) FILTER (size_kind = 1), count(*) FILTER (size_kind = 0),
+            count(*) FILTER (size < 1024), count(*) FILTER (size >= 1024 AND size < 1048576),
+            count(*) FILTER (size >= 1048576 AND size < 1073741824),
+            count(*) FILTER (size >= 1073741824 AND size < 1099511627776), count(*) FILTER (size >= 1099511627776),
+            CASE WHEN sum(size) > $5 THEN $5 ELSE sum(size) END::BIGINT
+        FROM (SELECT name, type, epoch_us(first_seen) AS seen, size, size_kind FROM pins)";
+    let values = params![before(1), before(24), before(24 * 7), before(24 * 30), EXACT.cast_signed()];
+    let (counted, bytes) = connection.query_row(sql, values, |row| {
+        let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+        Ok(((0..17).map(count).collect::<duckdb::Result<Vec<u64>>>()?, row.get::<_, Option<i64>>(17)?))
     })?;
     let counts = |keys: &[&str], first: usize| -> Vec<Count> {
         keys.iter().zip(&counted[first..]).map(|(key, pins)| Count { key: (*key).to_owned(), pins: *pins }).collect()
@@ -182,5 +198,8 @@ pub fn totals(connection: &Connection, now: Timestamp) -> Result<Totals, IndexEr
         by_type: counts(&TYPES, 2),
         by_codec: by_codec.collect::<duckdb::Result<_>>()?,
         by_age: counts(&AGES, 4),
+        by_size_kind: counts(&SIZE_KINDS, 9),
+        by_size: counts(&SIZES, 12),
+        bytes: bytes.map(i64::cast_unsigned),
     })
 }

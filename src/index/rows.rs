@@ -220,6 +220,12 @@ fn read_mark(row: &duckdb::Row<'_>) -> duckdb::Result<(u64, Mark)> {
     Ok((row.get::<_, i64>(5)?.cast_unsigned(), mark))
 }
 
+/// Says when a generation began.
+pub(super) fn begin(connection: &Connection, generation: u64, at: Timestamp) -> duckdb::Result<()> {
+    let values = params![generation.cast_signed(), at.as_microsecond()];
+    connection.execute("INSERT INTO generations VALUES (?, make_timestamp(?))", values).map(drop)
+}
+
 /// Pins in the table.
 pub(super) fn count(connection: &Connection) -> duckdb::Result<u64> {
     connection.query_row("SELECT count(*) FROM pins", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
@@ -247,7 +253,7 @@ fn pick(connection: &Connection, ids: impl ExactSizeIterator<Item = u64>) -> duc
 }
 
 /// Appends columns by position; an appender does not look at names.
-fn append(appender: &mut Appender<'_>, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
+pub(super) fn append(appender: &mut Appender<'_>, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
     let columns = columns.into_iter().map(|column| ("", column, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns)
         .map_err(|error| duckdb::Error::ArrowTypeToDuckdbType(error.to_string(), DataType::Null))?;

@@ -4,13 +4,14 @@
 //! set in memory finds a row's `id` in a microsecond. The diff keeps CIDs unique; opening checks it.
 
 use duckdb::{Config, Connection};
+use jiff::Timestamp;
 use std::path::Path;
 
 /// Version of the tables. A file with a higher one is refused and left as it is.
 pub const VERSION: i64 = 2;
 
 /// `pins`, `gone` and `changes` together are the whole history: what was pinned at a generation is what was added at or before
-/// it and not yet gone, and `changes` says what it was called then.
+/// it and not yet gone, and `changes` says what it was called then. `generations` dates it.
 const TABLES: &str = "
 CREATE TABLE pins(
   id BIGINT NOT NULL,            -- given by the daemon, rising, never used again
@@ -34,6 +35,9 @@ CREATE TABLE changes(            -- renamed and retyped pins
   generation BIGINT NOT NULL, changed_at TIMESTAMP NOT NULL, id BIGINT NOT NULL, cid BLOB NOT NULL,
   type_before UTINYINT NOT NULL, name_before VARCHAR, type UTINYINT NOT NULL, name VARCHAR
 );
+CREATE TABLE generations(        -- when each began; the first row is the oldest of which the pins are known
+  generation BIGINT NOT NULL, began TIMESTAMP NOT NULL
+);
 CREATE TABLE marks(              -- what people said of a CID, pinned or not
   cid BLOB NOT NULL, tags VARCHAR[] NOT NULL, note VARCHAR, tier VARCHAR,
   marked_at TIMESTAMP NOT NULL, seq BIGINT NOT NULL
@@ -54,6 +58,7 @@ ALTER TABLE meta RENAME TO meta_1;
 INSERT INTO pins SELECT id, cid, type, name, first_seen, codec, 0, NULL, 0, NULL FROM pins_1 ORDER BY id;
 INSERT INTO gone SELECT id, cid, type, name, first_seen, 0, 0, NULL, 0, NULL, gone_at, generation FROM gone_1 ORDER BY id;
 INSERT INTO meta SELECT {VERSION}, peer_id, generation, as_of_us, complete, next_id, 0 FROM meta_1;
+INSERT INTO generations SELECT generation, make_timestamp({NOW}) FROM meta;
 DROP TABLE pins_1; DROP TABLE gone_1; DROP TABLE meta_1;
 ";
 
@@ -105,7 +110,9 @@ pub fn version(connection: &Connection) -> duckdb::Result<Option<i64>> {
 /// Makes the tables of a new file.
 pub fn create(connection: &Connection) -> duckdb::Result<()> {
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1, 0); COMMIT;"
+        "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1, 0);
+         INSERT INTO generations VALUES (0, make_timestamp({})); COMMIT;",
+        Timestamp::now().as_microsecond()
     ))
 }
 
@@ -114,7 +121,8 @@ pub fn migrate(connection: &Connection, from: i64) -> duckdb::Result<bool> {
     if from != 1 {
         return Ok(false);
     }
-    let steps = FROM_1.replace("{TABLES}", TABLES).replace("{VERSION}", &VERSION.to_string());
+    let now = Timestamp::now().as_microsecond().to_string();
+    let steps = FROM_1.replace("{TABLES}", TABLES).replace("{VERSION}", &VERSION.to_string()).replace("{NOW}", &now);
     connection.execute_batch(&format!("BEGIN; {steps} COMMIT;"))?;
     Ok(true)
 }

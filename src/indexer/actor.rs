@@ -189,8 +189,10 @@ impl Indexer {
         let for_names = plan.names && !self.names_are_cheap();
         let ends = Ends { rpc, index: self.args.index.clone(), state: self.args.board.index.clone() };
         let (me, life, mut suspects) = (self.me.clone(), self.args.life.clone(), self.suspects.clone());
+        let refreshing = self.args.board.refreshing();
         let mut gone = self.args.board.rpc.subscribe();
         let refresh = AbortOnDropHandle::new(tokio::spawn(async move {
+            let _refreshing = refreshing;
             life.fault_point("cycle");
             let found = cycle::run(&ends, plan, &mut suspects).await;
             if found.is_err() {

@@ -7,11 +7,13 @@
 //! names     the names of what a listing without names has found new
 //! diff      what a listing changes, and which absence counts (pure)
 //! pace      when the next one is due (pure)
+//! enrich    what pins are and how large, in lanes of their own
 //! ```
 
 pub mod actor;
 pub mod cycle;
 pub mod diff;
+pub mod enrich;
 pub mod listing;
 pub mod names;
 pub mod pace;

@@ -301,7 +301,7 @@ impl Rpc {
         self.short::<serde_json::Value>("pin/rm", &format!("pin/rm?arg={}", encoded(cid)), deadline).await.map(drop)
     }
 
-    async fn short<T: DeserializeOwned>(
+    pub(super) async fn short<T: DeserializeOwned>(
         &self,
         name: &'static str,
         call: &str,
@@ -403,7 +403,7 @@ fn parse<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, RpcE
     serde_json::from_slice(body).map_err(|error| RpcError::Malformed { call, detail: error.to_string() })
 }
 
-fn encoded(text: &str) -> impl std::fmt::Display + '_ {
+pub(super) fn encoded(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 

@@ -29,13 +29,16 @@ impl Late {
         match call {
             Call::Wait(wait) => Late::Condition(wait.condition),
             Call::LockWait(_) => Late::FreeRepo,
-            Call::PinAdd(_) | Call::PinRm(_) | Call::PinTag(_) | Call::PinNote(_) | Call::PinTier(_) => Late::Change(name),
+            Call::PinAdd(_) | Call::PinRm(_) | Call::PinTag(_) | Call::PinNote(_) | Call::PinTier(_) => {
+                Late::Change(name)
+            }
             Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => Late::Change(name),
             Call::IndexPause(_) | Call::IndexResume(_) | Call::LockClean(_) => Late::Change(name),
             Call::Shutdown(_) | Call::Cancel(_) => Late::Change(name),
             Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => {
                 Late::Read(name)
             }
+            Call::PinHistory(_) | Call::PinDiff(_) | Call::IndexInfo(_) => Late::Read(name),
             Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => Late::Read(name),
             Call::Events(_) | Call::Doctor(_) => Late::Read(name),
         }
@@ -161,6 +164,7 @@ mod tests {
             recovery: None,
             names_as_of: None,
             paused: false,
+            sizes: None,
         };
         StatusReport { daemon, kubo, index, lock: None, last_error: None }
     }

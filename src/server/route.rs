@@ -8,7 +8,7 @@ use crate::analytics::actor::Analytics;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
 use crate::fault;
-use crate::index::actor::Index;
+use crate::index::actor::{Index, Rows};
 use crate::indexer::actor::Indexer;
 use crate::janitor::actor::Janitor;
 use crate::janitor::wait::until_free;
@@ -19,12 +19,12 @@ use kameo::actor::ActorRef;
 use kameo::message::Message;
 use kameo::prelude::Actor;
 use kameo::reply::Reply;
-use proto_msgs::daemon::{ConfigReport, ConfigShow, Shutdown, ShuttingDown, Status};
+use proto_msgs::daemon::{ConfigReport, ConfigShow, IndexInfo, Shutdown, ShuttingDown, Status};
 use proto_msgs::doctor::Doctor;
 use proto_msgs::event::Events;
 use proto_msgs::kubo::{KuboGc, KuboLogs, KuboReport, KuboStatus};
 use proto_msgs::lock::LockWait;
-use proto_msgs::pin::{PinLs, PinPage};
+use proto_msgs::pin::{PinDiff, PinHistory, PinLs, PinPage};
 use proto_msgs::verb::{Call, Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
@@ -113,7 +113,9 @@ impl Routes {
             Call::ConfigShow(_) => {
                 Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
             }
-            Call::PinLs(verb) => self.pin_ls(verb, parts).await.map(PinLs::done),
+            Call::PinLs(verb) => self.listing(verb, Part::PinLs, parts).await.map(PinLs::done),
+            Call::PinHistory(verb) => self.listing(verb, Part::PinChanges, parts).await.map(PinHistory::done),
+            Call::PinDiff(verb) => self.listing(verb, Part::PinChanges, parts).await.map(PinDiff::done),
             Call::PinInfo(verb) => ask(&self.index, verb).await,
             Call::PinAdd(verb) => pin::add(self, verb, parts).await,
             Call::PinRm(verb) => pin::rm(self, verb).await,
@@ -132,6 +134,7 @@ impl Routes {
             Call::IndexRefresh(verb) => ask(&self.indexer, verb).await,
             Call::IndexPause(verb) => ask(&self.indexer, verb).await,
             Call::IndexResume(verb) => ask(&self.indexer, verb).await,
+            Call::IndexInfo(_) => status::index_info(self).await.map(IndexInfo::done),
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::Wait(verb) => wait::until(self, verb).await,
             Call::Shutdown(_) => {
@@ -153,7 +156,13 @@ impl Routes {
         ask(&self.kubo, verb).await
     }
 
-    async fn pin_ls(&self, verb: PinLs, parts: &Parts) -> Result<PinPage, Fault> {
+    async fn listing<V, P>(&self, verb: V, part: fn(P) -> Part, parts: &Parts) -> Result<PinPage, Fault>
+    where
+        Index: Message<V>,
+        <Index as Message<V>>::Reply: Reply<Ok = (PinPage, Rows<P>), Error = Fault>,
+        V: Send + Sync + 'static,
+        P: Send + 'static,
+    {
         let Ok(_listing) = self.listings.try_acquire() else {
             let detail = format!("{LISTINGS} listings are being read");
             return Err(Fault::new(FaultKind::Busy, detail).hint("ask again when one of them has ended"));
@@ -161,7 +170,7 @@ impl Routes {
         let (page, mut rows) = fault::ask(&self.index, verb).await?;
         while let Some(some) = rows.recv().await {
             let some = some?;
-            if parts.send(Part::PinLs(some)).await.is_err() {
+            if parts.send(part(some)).await.is_err() {
                 return Err(Fault::new(FaultKind::Cancelled, "the client hung up"));
             }
         }

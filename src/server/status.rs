@@ -1,8 +1,12 @@
 //! `status`, from the board alone: it waits for nobody.
 
 use super::route::Routes;
+use crate::board::{Board, Missed};
 use crate::index::actor::dated;
-use proto_msgs::daemon::{DaemonReport, IndexReport, StatusReport};
+use crate::index::info::AskInfo;
+use crate::index::sizes::Known;
+use proto_msgs::Fault;
+use proto_msgs::daemon::{DaemonReport, IndexInfoReport, IndexReport, SizesReport, StatusReport};
 use proto_msgs::kubo::{KuboReport, KuboState};
 
 /// Kubo, with what is measured when somebody asks. `/proc` answers at once, whatever the process does.
@@ -48,6 +52,7 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
         recovery: index.recovery.clone(),
         names_as_of: refresh.names_as_of.map(crate::time::text),
         paused: refresh.paused,
+        sizes: board.sizes.borrow().known.map(|known| sizes(board, known)),
     };
     StatusReport {
         daemon: DaemonReport {
@@ -65,4 +70,49 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
         lock: board.lock.borrow().clone(),
         last_error: board.last_error.borrow().clone(),
     }
+}
+
+fn sizes(board: &Board, known: Known) -> SizesReport {
+    let missed = board.sizes.borrow().missed.clone();
+    let last = missed.iter().filter_map(|missed: &Missed| missed.last.clone()).max();
+    SizesReport {
+        exact: known.exact,
+        estimated: known.estimated,
+        unknown: known.unknown,
+        failed: missed.iter().map(|missed| missed.pins).sum(),
+        next_retry: missed.iter().filter_map(|missed| missed.next).min().map(crate::time::text),
+        last_failure: last.map(|(_, why)| why),
+    }
+}
+
+/// `index info`: the board, and what only the file knows.
+pub(super) async fn index_info(routes: &Routes) -> Result<IndexInfoReport, Fault> {
+    let info = crate::fault::ask(&routes.index, AskInfo).await?;
+    let board = &routes.board;
+    let dated = dated(board);
+    let (index, refresh) = (board.index.borrow(), board.refresh.borrow());
+    let lag = dated.age_s.map(|age| (age - refresh.interval.as_secs_f64()).max(0.0));
+    Ok(IndexInfoReport {
+        as_of: dated.as_of,
+        age_s: dated.age_s,
+        generation: dated.generation,
+        complete: dated.complete,
+        source: dated.source,
+        peer_id: index.peer_id.clone(),
+        pins: index.set.len(),
+        recursive: index.set.recursive(),
+        direct: index.set.direct(),
+        gone: info.gone,
+        changes: info.changes,
+        oldest_generation: info.oldest,
+        file_bytes: info.bytes,
+        wanted_interval_s: routes.config.borrow().interval.as_secs_f64(),
+        interval_s: refresh.interval.as_secs_f64(),
+        last_refresh_s: refresh.last.map(|d| d.as_secs_f64()),
+        lag_s: lag,
+        failed_refreshes: refresh.failed,
+        last_error: refresh.last_error.clone(),
+        recovery: index.recovery.clone(),
+        sizes: sizes(board, info.sizes),
+    })
 }

@@ -3,9 +3,11 @@
 
 mod actor;
 mod apply;
+mod history;
 mod journal;
 mod mark;
 mod other;
 mod place;
 mod query;
+mod sizes;
 mod store;

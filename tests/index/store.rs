@@ -230,6 +230,11 @@ fn a_file_of_version_1_gets_the_new_tables_and_keeps_its_rows() {
         assert_eq!(place.pins().await, [(cid::text(&raw(1)), RECURSIVE, "n".to_owned())]);
         assert_eq!(place.number("SELECT gone_generation FROM gone").await, 5);
         place.list(minute(0), |l| l.added = vec![pin(raw(3), RECURSIVE, "")]).await;
+        assert_eq!(
+            place.number("SELECT min(generation) FROM generations").await,
+            7,
+            "the pins before that are not known"
+        );
         let place = Place::of(place.close().await);
         assert_eq!((place.pins().await.len(), place.number("SELECT schema_version FROM meta").await), (2, 2));
     });

@@ -155,7 +155,7 @@ fn s22_more_panics_than_allowed_end_in_an_ordered_stop_and_exit_1() {
     assert_eq!(kit.pins().len(), 1);
 }
 
-const CHILDREN: [&str; 6] = ["index", "janitor", "kubo", "indexer", "analytics", "server"];
+const CHILDREN: [&str; 7] = ["index", "janitor", "kubo", "indexer", "enricher", "analytics", "server"];
 
 /// The daemon has given up: exit 1, nothing left behind, Kubo asked once if it was there.
 fn gave_up(kit: &mut Kit, actor: &str) {
@@ -188,18 +188,24 @@ fn s22_whichever_actor_fails_too_often_the_stop_is_in_order() {
         let mut kit = Kit::fake();
         kit.start_whole();
         let client = kit.client();
-        kit.panic_at(&format!("{actor}.message.always"));
+        // The enricher works without being asked.
+        let point = if actor == "enricher" { "round" } else { "message" };
+        kit.panic_at(&format!("{actor}.{point}.always"));
         (actor, kit, client)
     });
     for (actor, kit, client) in &mut kits {
         // Until nobody is there any more.
         let one = Some(DEADLINE);
-        loop {
+        for n in 0.. {
             let called = match *actor {
                 "index" => client.call_with(PinLs::default(), one, |_| Ok(())).map(drop),
                 "janitor" => client.call_with(LockCheck {}, one, |_| Ok(())).map(drop),
                 "kubo" => client.call_with(KuboStart {}, one, |_| Ok(())).map(drop),
                 "indexer" => client.call_with(IndexRefresh { wait: true, names: false }, one, |_| Ok(())).map(drop),
+                "enricher" => {
+                    let add = PinAdd { cid: identity_cid(&format!("work {n}")), name: None, direct: false };
+                    client.call_with(add, one, |_| Ok(())).map(drop)
+                }
                 "analytics" => client.call_with(Metrics {}, one, |_| Ok(())).map(drop),
                 _ => Client::connect(&kit.socket(), "bait").map(drop),
             };

@@ -16,5 +16,6 @@ mod namespace;
 mod pin;
 mod protocol;
 mod real_kubo;
+mod sizes;
 mod systemd;
 mod unit;

@@ -170,6 +170,8 @@ fn a_pin_that_kubo_has_made_is_indexed_although_its_caller_is_gone() {
 #[test]
 fn a_pin_that_the_index_could_not_take_is_brought_by_a_refresh_at_once() {
     let mut kit = Kit::fake();
+    // Nobody else is to ask the index meanwhile.
+    kit.env("IPFS_KITD_SIZE_SHARE", "0");
     kit.start_whole();
     let cid = identity_cid("refused");
     kit.panic_at("index.message");

@@ -234,6 +234,7 @@ pub(crate) fn status(state: KuboState) -> StatusReport {
             recovery: None,
             names_as_of: Some("2026-01-02T03:04:05.678Z".to_owned()),
             paused: false,
+            sizes: None,
         },
         lock: None,
         last_error: None,

@@ -105,6 +105,8 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         PinTag { cid: s.t(), add: s.list(s.t()), remove: s.list(s.t()) }.into(),
         PinNote { cid: s.t(), note: s.m() }.into(),
         PinTier { cid: s.t(), tier: s.m() }.into(),
+        PinHistory { cid: s.m(), limit: s.n(), offset: s.number }.into(),
+        PinDiff { from: s.number, to: s.number, limit: s.n(), offset: s.number }.into(),
         KuboStatus {}.into(),
         KuboStart {}.into(),
         KuboStop {}.into(),
@@ -117,6 +119,7 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         IndexRefresh { wait: s.flag, names: s.flag }.into(),
         IndexPause {}.into(),
         IndexResume {}.into(),
+        IndexInfo {}.into(),
         Metrics {}.into(),
         Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
         Doctor {}.into(),
@@ -137,14 +140,7 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             lock: s.flag.then(|| lock(s)),
             last_error: s.flag.then(|| error(s)),
         }),
-        PinLs::done(PinPage {
-            as_of: s.m(),
-            age_s: s.reals(),
-            generation: s.number,
-            complete: s.flag,
-            source: s.source(),
-            total: s.number,
-        }),
+        PinLs::done(page(s)),
         PinInfo::done(PinInfoReply {
             as_of: s.m(),
             age_s: s.reals(),
@@ -158,6 +154,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         PinTag::done(marked(s)),
         PinNote::done(marked(s)),
         PinTier::done(marked(s)),
+        PinHistory::done(page(s)),
+        PinDiff::done(page(s)),
         KuboStatus::done(kubo(s)),
         KuboStart::done(kubo(s)),
         KuboStop::done(kubo(s)),
@@ -181,6 +179,7 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         }),
         IndexPause::done(IndexPaused { paused: s.flag }),
         IndexResume::done(IndexPaused { paused: s.flag }),
+        IndexInfo::done(info(s)),
         Metrics::done(MetricsReport {
             as_of: s.m(),
             age_s: s.reals(),
@@ -192,6 +191,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             by_type: s.list(Count { key: s.t(), pins: s.number }),
             by_codec: s.list(Count { key: s.t(), pins: s.number }),
             by_age: s.list(Count { key: s.t(), pins: s.number }),
+            by_size_kind: s.list(Count { key: s.t(), pins: s.number }),
+            by_size: s.list(Count { key: s.t(), pins: s.number }),
             bytes: s.n(),
         }),
         Events::done(events(s)),
@@ -207,6 +208,7 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
 pub(crate) fn parts(s: &Seed) -> Vec<Part> {
     vec![
         Part::PinLs(PinRows { pins: s.list(pin(s)) }),
+        Part::PinChanges(PinChanges { changes: s.list(change_of_pin(s)) }),
         Part::Progress(Progress { blocks: s.number, bytes: s.n() }),
         Part::KuboLogs(logs(s)),
         Part::Events(events(s)),
@@ -247,6 +249,32 @@ pub(crate) fn responses(s: &Seed) -> Vec<Response> {
     let parts = parts(s).into_iter().map(Body::Part);
     let faults = faults(s).into_iter().map(Body::Fault);
     dones.chain(parts).chain(faults).map(|body| Response { id: s.number, body }).collect()
+}
+
+fn page(s: &Seed) -> PinPage {
+    PinPage {
+        as_of: s.m(),
+        age_s: s.reals(),
+        generation: s.number,
+        complete: s.flag,
+        source: s.source(),
+        total: s.number,
+    }
+}
+
+fn change_of_pin(s: &Seed) -> PinChange {
+    use PinEvent::*;
+    let types = [PinType::Recursive, PinType::Direct];
+    PinChange {
+        event: s.pick(&[Added, Renamed, Retyped, Removed]),
+        generation: s.n(),
+        at: s.m(),
+        cid: s.t(),
+        pin_type: s.pick(&types),
+        name: s.m(),
+        type_before: s.flag.then_some(s.pick(&types)),
+        name_before: s.m(),
+    }
 }
 
 /// One row.
@@ -413,5 +441,43 @@ fn index(s: &Seed) -> IndexReport {
         recovery: s.m(),
         names_as_of: s.m(),
         paused: s.flag,
+        sizes: s.flag.then(|| sizes(s)),
+    }
+}
+
+fn sizes(s: &Seed) -> SizesReport {
+    SizesReport {
+        exact: s.number,
+        estimated: s.number,
+        unknown: s.number,
+        failed: s.number,
+        next_retry: s.m(),
+        last_failure: s.m(),
+    }
+}
+
+fn info(s: &Seed) -> IndexInfoReport {
+    IndexInfoReport {
+        as_of: s.m(),
+        age_s: s.reals(),
+        generation: s.number,
+        complete: s.flag,
+        source: s.source(),
+        peer_id: s.m(),
+        pins: s.number,
+        recursive: s.number,
+        direct: s.number,
+        gone: s.number,
+        changes: s.number,
+        oldest_generation: s.number,
+        file_bytes: s.n(),
+        wanted_interval_s: s.real(),
+        interval_s: s.real(),
+        last_refresh_s: s.reals(),
+        lag_s: s.reals(),
+        failed_refreshes: s.number,
+        last_error: s.m(),
+        recovery: s.m(),
+        sizes: sizes(s),
     }
 }

@@ -88,6 +88,13 @@ fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: 
         }
         "version" => line(json!({"Version": "0.43.1", "Repo": "18"})),
         "pin/ls" => pin_ls(query, raw, pins, script),
+        "files/stat" | "dag/stat" => {
+            script::record(&format!("{call} {raw}"));
+            if call == "dag/stat" {
+                script.hold(Held::Whole, raw);
+            }
+            line(content(call, query, script)?)
+        }
         "pin/add" => {
             let cid = canonical(query.get("arg"))?;
             let recursive = query.get("recursive") != "false";
@@ -125,6 +132,19 @@ fn pin_ls(query: &Query, raw: &str, pins: &Pins, script: &Script) -> Result<Stri
     script::record(&format!("listing {pin_type}"));
     script.hold(Held::Listing, raw);
     Ok(pins::listing(&now, pin_type, names).to_string() + "\n")
+}
+
+fn content(call: &str, query: &Query, script: &Script) -> Result<Value, String> {
+    let cid = canonical(query.get("arg").trim_start_matches("/ipfs/"))?;
+    let missing = || format!("block was not found locally (offline): ipld: could not find {cid}");
+    let of = script.content.get(&cid).ok_or_else(missing)?;
+    if call == "files/stat" {
+        let kind = if of.directory { "directory" } else { "file" };
+        return Ok(json!({"Hash": cid, "Size": 0, "CumulativeSize": of.cumulative, "Blocks": of.links, "Type": kind}));
+    }
+    let whole = of.whole.ok_or_else(|| format!("error traversing DAG: {}", missing()))?;
+    let dag = json!({"Cid": cid, "Size": whole, "NumBlocks": 1});
+    Ok(json!({"UniqueBlocks": 1, "TotalSize": whole, "Ratio": 1, "DagStats": [dag]}))
 }
 
 fn canonical(text: &str) -> Result<String, String> {

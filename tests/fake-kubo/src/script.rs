@@ -1,6 +1,7 @@
 //! How it is to misbehave: `$FAKE_KUBO_SCRIPT`, read anew each time, so that a test changes it while it runs.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -48,6 +49,22 @@ pub(crate) struct Script {
     pub(crate) held: Held,
     /// Answer `id` with this PeerID.
     pub(crate) peer_id: Option<String>,
+    /// What it has of these CIDs; of others it has no block.
+    pub(crate) content: BTreeMap<String, Content>,
+}
+
+/// What `files/stat` and `dag/stat` say of a CID.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Content {
+    /// Cumulative size of its root.
+    pub(crate) cumulative: u64,
+    /// Links of its root.
+    pub(crate) links: u64,
+    /// It is a directory.
+    pub(crate) directory: bool,
+    /// Bytes of all blocks; without it, some are missing.
+    pub(crate) whole: Option<u64>,
 }
 
 #[derive(Clone, Copy, Deserialize, Default, PartialEq, Eq)]
@@ -60,6 +77,8 @@ pub(crate) enum Held {
     Look,
     /// `pin/add`, which has pinned by then.
     Add,
+    /// `dag/stat`.
+    Whole,
 }
 
 impl Script {

@@ -175,6 +175,7 @@ impl Rig {
             init_profiles: Vec::new(),
             interval: Duration::from_secs(3600),
             busy_share: 0.2,
+            size_share: 0.0,
             stop_grace: DEADLINE,
             start_timeout: DEADLINE,
             hang_limit: DEADLINE,

@@ -1,0 +1,45 @@
+//! What the file itself has: rows beside the pins, sizes, bytes.
+
+use super::error::IndexError;
+use super::history;
+use super::sizes::{self, Known};
+use duckdb::Connection;
+use std::path::PathBuf;
+
+/// Asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct AskInfo;
+
+/// What it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// Tombstones.
+    pub gone: u64,
+    /// Renamed and retyped pins.
+    pub changes: u64,
+    /// The oldest generation of which the pins are known.
+    pub oldest: u64,
+    /// Bytes of the file and its log.
+    pub bytes: Option<u64>,
+    /// How many sizes are known.
+    pub sizes: Known,
+}
+
+/// Looks.
+pub fn info(connection: &Connection) -> Result<Info, IndexError> {
+    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
+    let file: Option<String> =
+        connection.query_row("SELECT path FROM duckdb_databases() WHERE NOT internal", [], |row| row.get(0))?;
+    // The file is not opened, which would drop its lock; and this is a reader's thread, which may wait for a slow disk.
+    let bytes = file.and_then(|file| {
+        let log = std::fs::metadata(format!("{file}.wal")).map_or(0, |log| log.len());
+        Some(std::fs::metadata(PathBuf::from(file)).ok()?.len() + log)
+    });
+    Ok(Info {
+        gone: count("SELECT count(*) FROM gone")?,
+        changes: count("SELECT count(*) FROM changes")?,
+        oldest: history::oldest(connection)?,
+        bytes,
+        sizes: sizes::known(connection)?,
+    })
+}

@@ -1,0 +1,52 @@
+//! What Kubo tells of content, from the blocks that it has: `offline=true` in every call, so that nothing is ever fetched.
+
+use super::rpc::{Rpc, RpcError, encoded};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What the root block of a UnixFS file, a directory, or a raw block says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Stat")]
+pub struct RootStat {
+    /// Bytes of all blocks, as its links say; what occurs twice counts twice.
+    pub cumulative: u64,
+    /// How many links it has.
+    pub links: u64,
+    /// Whether it is a directory.
+    pub directory: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Stat {
+    cumulative_size: u64,
+    blocks: u64,
+    #[serde(rename = "Type")]
+    of: String,
+}
+
+impl From<Stat> for RootStat {
+    fn from(stat: Stat) -> RootStat {
+        RootStat { cumulative: stat.cumulative_size, links: stat.blocks, directory: stat.of == "directory" }
+    }
+}
+
+impl Rpc {
+    /// Looks at the root block alone.
+    pub async fn root_stat(&self, cid: &str, deadline: Duration) -> Result<RootStat, RpcError> {
+        let call = format!("files/stat?arg={}&offline=true", encoded(&format!("/ipfs/{cid}")));
+        self.short("files/stat", &call, deadline).await
+    }
+
+    /// Bytes of all blocks of a DAG, each counted once; Kubo reads every one of them.
+    pub async fn whole_size(&self, cid: &str, deadline: Duration) -> Result<u64, RpcError> {
+        #[derive(Deserialize)]
+        struct Stat {
+            #[serde(rename = "TotalSize")]
+            size: u64,
+        }
+        // Its progress would be a line for every block.
+        let call = format!("dag/stat?arg={}&progress=false&offline=true", encoded(cid));
+        Ok(self.short::<Stat>("dag/stat", &call, deadline).await?.size)
+    }
+}
