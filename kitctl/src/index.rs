@@ -5,7 +5,7 @@ use crate::args::Format;
 use crate::ask::Ask;
 use crate::daemon::{counted, measured, trouble};
 use crate::exit::{self, Failure};
-use crate::output::{Out, Table, size, span};
+use crate::output::{Out, Table, ago, size, span};
 use proto_msgs::daemon::{IndexInfo, IndexInfoReport, IndexPause, IndexRefresh, IndexResume};
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, what: args::Index) -> Result<u8, Failure> {
@@ -70,6 +70,14 @@ fn show(out: &mut Out, info: &IndexInfoReport) -> Result<(), Failure> {
     };
     let lag = info.lag_s.filter(|lag| *lag >= 1.0).map(|lag| format!(", {} late", span(lag))).unwrap_or_default();
     row(out, "refreshed", format!("every {}{wanted}{took}{lag}", span(info.interval_s)))?;
+    if info.paused {
+        row(out, "", "paused; `ipfs-kitctl index resume` goes on".to_owned())?;
+    }
+    row(
+        out,
+        "names",
+        info.names_as_of.as_ref().map_or_else(|| "not compared yet".to_owned(), |at| format!("compared {}", ago(at))),
+    )?;
     if let Some(error) = &info.last_error {
         row(out, "", trouble(info.failed_refreshes, error))?;
     }

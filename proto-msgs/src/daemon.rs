@@ -200,6 +200,10 @@ pub struct IndexInfoReport {
     pub last_error: Option<String>,
     /// As in [`IndexReport`].
     pub recovery: Option<String>,
+    /// As in [`IndexReport`].
+    pub names_as_of: Option<String>,
+    /// As in [`IndexReport`].
+    pub paused: bool,
     /// How far the sizes are measured.
     pub sizes: SizesReport,
 }

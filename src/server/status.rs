@@ -113,6 +113,8 @@ pub(super) async fn index_info(routes: &Routes) -> Result<IndexInfoReport, Fault
         failed_refreshes: refresh.failed,
         last_error: refresh.last_error.clone(),
         recovery: index.recovery.clone(),
+        names_as_of: refresh.names_as_of.map(crate::time::text),
+        paused: refresh.paused,
         sizes: sizes(board, info.sizes),
     })
 }

@@ -51,8 +51,8 @@ fn line(change: &PinChange) -> String {
 async fn a_pin_is_shown_as_it_was_called_each_time_newest_first() {
     let place = Place::new();
     place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, "one"), pin(raw(2), DIRECT, "")]).await;
-    place.list(minute(1), |l| l.changed = vec![change(raw(1), RECURSIVE, "uno")]).await;
-    place.list(minute(2), |l| l.changed = vec![change(raw(1), DIRECT, "")]).await;
+    place.list(minute(1), |l| l.changed = vec![pin(raw(1), RECURSIVE, "uno")]).await;
+    place.list(minute(2), |l| l.changed = vec![pin(raw(1), DIRECT, "")]).await;
     place.list(minute(3), |l| l.removed = vec![Key::of(&raw(1))]).await;
     // Within the hour in which it counts as the same pin, whose first sight stays.
     place.list(minute(4), |l| l.added = vec![pin(raw(1), RECURSIVE, "again")]).await;
@@ -123,7 +123,7 @@ async fn take(place: &Place, model: &Pins, step: &Pins) {
                 let (pin_type, name) = words(*direct, *name);
                 match model.get(n) {
                     None => l.added.push(pin(raw(*n), pin_type, name)),
-                    Some(_) => l.changed.push(change(raw(*n), pin_type, name)),
+                    Some(_) => l.changed.push(pin(raw(*n), pin_type, name)),
                 }
             }
             l.removed = model.keys().filter(|n| !step.contains_key(n)).map(|n| Key::of(&raw(*n))).collect();

@@ -86,7 +86,7 @@ async fn marks_outlive_pins_and_no_listing_changes_them() {
             l.added = vec![pin(raw(1), DIRECT, "y"), pin(raw(3), RECURSIVE, ""), pin(raw(4), RECURSIVE, "")]
         })
         .await;
-    place.list(minute(3), |l| l.changed = vec![change(raw(1), RECURSIVE, "z")]).await;
+    place.list(minute(3), |l| l.changed = vec![pin(raw(1), RECURSIVE, "z")]).await;
     assert_eq!(only(&place, by_tag("kept")).await.len(), 2);
     assert_eq!(place.number("SELECT count(*) FROM marks WHERE seq IN (1, 2, 3)").await, 3);
 }

@@ -478,6 +478,8 @@ fn info(s: &Seed) -> IndexInfoReport {
         failed_refreshes: s.number,
         last_error: s.m(),
         recovery: s.m(),
+        names_as_of: s.m(),
+        paused: s.flag,
         sizes: sizes(s),
     }
 }
