@@ -72,6 +72,13 @@ impl Claim {
     }
 }
 
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Not left to the closing: a process that is being started has a copy of the descriptor until it executes.
+        file_lock::give_up(&self.lock);
+    }
+}
+
 /// Makes the directory (0700) where it is missing, checks that it is ours alone, and locks it.
 pub fn claim(dir: &Path) -> Result<Claim, InstanceError> {
     private_dir(dir, true)?;
@@ -169,6 +176,16 @@ mod tests {
         }
         drop(first);
         claim(&place).expect("free again");
+    }
+
+    #[test]
+    fn a_claim_that_is_dropped_is_free_although_a_child_has_a_copy_of_it() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let first = claim(dir.path()).expect("free");
+        // As every child has until it executes.
+        let _copy = first.lock.try_clone().expect("a copy");
+        drop(first);
+        claim(dir.path()).expect("free again");
     }
 
     #[test]
