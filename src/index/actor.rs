@@ -147,7 +147,7 @@ fn fault(args: &IndexArgs, action: &str, error: &IndexError) -> Fault {
             args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
             (FaultKind::Interrupted, "the daemon ends so that a new process opens the index; ask again then")
         }
-        IndexError::Duckdb(_) | IndexError::Panicked | IndexError::Twice => {
+        IndexError::Duckdb(_) | IndexError::Export(_) | IndexError::Panicked | IndexError::Twice => {
             (FaultKind::Internal, "nothing was changed; the daemon's log says more")
         }
     };

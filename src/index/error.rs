@@ -25,6 +25,9 @@ pub enum IndexError {
     /// It was closed, because the daemon is stopping.
     #[error("the index is closed")]
     Closed,
+    /// What the rows of an export went into refused them.
+    #[error("the rows could not be written: {0}")]
+    Export(#[from] std::io::Error),
     /// A defect: the job panicked.
     #[error("a defect of the daemon ended it")]
     Panicked,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! actor     the front: messages in, faults out; a restarted one attaches to the same store
-//! store     the threads that own the one open handle: one writer, two readers
+//! store     the threads that own the one open handle: one writer, two readers, one for exports
 //! open      how the file is opened, and what happens to a damaged one
 //! apply     what the writer does: listings and single changes, one transaction each
 //! rows      the statements of such a transaction
@@ -10,6 +10,7 @@
 //! mark      what a mark is (pure)
 //! journal   the file that keeps marks for ever; record has its form (pure)
 //! query     what the readers do
+//! export    whole tables, streamed
 //! history   what they do about the past
 //! info      what they say of the file
 //! sizes     which pins lack a size, and what was measured
@@ -22,6 +23,7 @@
 pub mod actor;
 pub mod apply;
 pub mod error;
+pub mod export;
 pub mod history;
 pub mod info;
 pub mod journal;

@@ -1,4 +1,4 @@
-//! The threads that own the index file: one writer and two readers on clones of the one handle.
+//! The threads that own the index file: one writer, two readers, and one for what reads all of it, on clones of the one handle.
 //!
 //! They are as old as the process. Jobs are closures; each is answered by a oneshot, a panic in one is an error of that job
 //! alone, and a read whose asker has gone is interrupted. The writer's [`State`] (set, meta, what was touched) changes only
@@ -22,6 +22,8 @@ use tokio::sync::{oneshot, watch};
 const READERS: usize = 2;
 /// Jobs that wait for a thread: as many as the server takes calls, so that a write which Kubo has confirmed is not refused.
 const QUEUE: usize = 4096;
+/// Reads of everything that wait for their thread.
+const LONG_QUEUE: usize = 4;
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(20);
 
 type WriteJob = Box<dyn FnOnce(&Connection, &mut State) + Send>;
@@ -37,6 +39,7 @@ enum Order<J> {
 pub struct Store {
     writer: mpsc::SyncSender<Order<WriteJob>>,
     readers: mpsc::SyncSender<Order<ReadJob>>,
+    long: mpsc::SyncSender<Order<ReadJob>>,
     state: watch::Sender<IndexState>,
 }
 
@@ -49,19 +52,23 @@ impl Store {
         let published = state.published();
         let claim = Arc::new(claim);
         let thread = |source| OpenError::Io { action: "start a thread of the index", source };
-        let (readers, jobs) = mpsc::sync_channel(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for number in 0..READERS {
+        let start_reader = |name: String, jobs: &Arc<Mutex<mpsc::Receiver<Order<ReadJob>>>>| {
             let clone = connection.try_clone();
             let clone = clone.map_err(|e| OpenError::Unreadable { path: dir.to_owned(), detail: e.to_string() })?;
             let (claim, jobs) = (claim.clone(), jobs.clone());
-            let reader = thread::Builder::new().name(format!("index-reader-{number}"));
-            reader.spawn(move || read_loop(claim, clone, &jobs)).map_err(thread)?;
+            thread::Builder::new().name(name).spawn(move || read_loop(claim, clone, &jobs)).map(drop).map_err(thread)
+        };
+        let (readers, jobs) = mpsc::sync_channel(QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for number in 0..READERS {
+            start_reader(format!("index-reader-{number}"), &jobs)?;
         }
+        let (long, jobs) = mpsc::sync_channel(LONG_QUEUE);
+        start_reader("index-long".to_owned(), &Arc::new(Mutex::new(jobs)))?;
         let (writer, jobs) = mpsc::sync_channel(QUEUE);
         let name = thread::Builder::new().name("index-writer".to_owned());
         name.spawn(move || write_loop(claim, connection, state, &jobs)).map_err(thread)?;
-        Ok(Store { writer, readers, state: published })
+        Ok(Store { writer, readers, long, state: published })
     }
 
     /// What the index is, as it changes. The writer publishes here right after each commit.
@@ -94,36 +101,24 @@ impl Store {
         &self,
         job: impl FnOnce(&Connection) -> Result<R, IndexError> + Send + 'static,
     ) -> Result<R, IndexError> {
-        let (reply, answer) = oneshot::channel();
-        let running = Arc::new(Running::default());
-        let _interrupt = InterruptOnDrop(running.clone());
-        let job: ReadJob = Box::new(move |connection| {
-            if !running.begin(connection) {
-                return;
-            }
-            let result = attempt(|| {
-                connection.execute_batch("BEGIN")?;
-                let result = job(connection)?;
-                connection.execute_batch("COMMIT")?;
-                Ok(result)
-            });
-            // From here on nothing is interrupted, so that a rollback takes place.
-            running.end();
-            let _ = reply.send(settled(connection, result));
-        });
-        self.readers.try_send(Order::Run(job)).map_err(refused)?;
-        match tokio::time::timeout(READ_DEADLINE, answer).await {
-            Ok(answer) => answer.unwrap_or(Err(IndexError::Closed)),
-            Err(_) => Err(IndexError::Slow),
-        }
+        let read = read_by(&self.readers, job);
+        tokio::time::timeout(READ_DEADLINE, read).await.unwrap_or(Err(IndexError::Slow))
+    }
+
+    /// The same for what reads whole tables: on a thread of its own, one at a time, for as long as it takes.
+    pub async fn read_long<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<R, IndexError> + Send + 'static,
+    ) -> Result<R, IndexError> {
+        read_by(&self.long, job).await
     }
 
     /// Ends the threads: what is queued is done, the file is checkpointed and closed. Does nothing the second time.
     pub async fn close(&self, deadline: Duration) {
         let close = async {
             // Readers first: DuckDB writes no checkpoint beside an open transaction, and a half of the time is enough for them.
-            let readers: Vec<_> = (0..READERS).map(|_| end(&self.readers)).collect();
-            let readers = futures_util::future::join_all(readers);
+            let readers = [&self.readers; READERS].into_iter().chain([&self.long]);
+            let readers = futures_util::future::join_all(readers.map(end));
             if tokio::time::timeout(deadline / 2, readers).await.is_err() {
                 tracing::warn!("a read of the index goes on although the daemon stops");
             }
@@ -133,6 +128,32 @@ impl Store {
             tracing::error!("the index did not close within {} s; the next start replays its log", deadline.as_secs());
         }
     }
+}
+
+/// Has a reader of this queue do it, in one transaction, unless the future is dropped.
+async fn read_by<R: Send + 'static>(
+    queue: &mpsc::SyncSender<Order<ReadJob>>,
+    job: impl FnOnce(&Connection) -> Result<R, IndexError> + Send + 'static,
+) -> Result<R, IndexError> {
+    let (reply, answer) = oneshot::channel();
+    let running = Arc::new(Running::default());
+    let _interrupt = InterruptOnDrop(running.clone());
+    let job: ReadJob = Box::new(move |connection| {
+        if !running.begin(connection) {
+            return;
+        }
+        let result = attempt(|| {
+            connection.execute_batch("BEGIN")?;
+            let result = job(connection)?;
+            connection.execute_batch("COMMIT")?;
+            Ok(result)
+        });
+        // From here on nothing is interrupted, so that a rollback takes place.
+        running.end();
+        let _ = reply.send(settled(connection, result));
+    });
+    queue.try_send(Order::Run(job)).map_err(refused)?;
+    answer.await.unwrap_or(Err(IndexError::Closed))
 }
 
 /// Ends one of the threads behind a queue, after what is in it.

@@ -1,0 +1,157 @@
+//! Whole tables for readers of files: streamed out of one transaction, in the words that people and their programs use.
+//!
+//! In the index file a CID is bytes, a codec a number and a time has no zone; outside a column `cid` is text as Kubo prints it,
+//! `codec` a name and every time says that it is UTC.
+
+use super::error::IndexError;
+use super::schema;
+use super::store::Store;
+use crate::cid::{Cid, codec_name, text};
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{TimestampMicrosecondType, UInt64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use duckdb::Connection;
+use std::io;
+use std::sync::Arc;
+
+/// A table of an export.
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    select: &'static str,
+}
+
+/// Everything that is exported. Pins come first; the others are what Kubo cannot tell again. One more is one line more.
+pub const TABLES: [Table; 4] = [
+    Table {
+        name: "pins",
+        select: "SELECT id, cid, name, if(type = 0, 'recursive', 'direct') AS type, size,
+          CASE size_kind WHEN 0 THEN 'unknown' WHEN 1 THEN 'estimated' ELSE 'exact' END AS size_kind, codec,
+          CASE WHEN kind = 0 THEN 'file' WHEN kind = 1 THEN 'directory' WHEN kind = 2 OR kind IS NULL AND codec = 85 THEN 'raw'
+            WHEN kind IS NULL AND codec = 112 THEN NULL ELSE 'other' END AS kind,
+          first_seen, generation FROM pins",
+    },
+    Table {
+        name: "gone",
+        select: "SELECT id, cid, name, if(type = 0, 'recursive', 'direct') AS type, size,
+          CASE size_kind WHEN 0 THEN 'unknown' WHEN 1 THEN 'estimated' ELSE 'exact' END AS size_kind, codec,
+          CASE kind WHEN 0 THEN 'file' WHEN 1 THEN 'directory' WHEN 2 THEN 'raw' WHEN 3 THEN 'other' END AS kind,
+          first_seen, generation, gone_at, gone_generation FROM gone",
+    },
+    Table {
+        name: "changes",
+        select: "SELECT id, cid, generation, changed_at, if(type_before = 0, 'recursive', 'direct') AS type_before,
+          name_before, if(type = 0, 'recursive', 'direct') AS type, name FROM changes",
+    },
+    Table { name: "marks", select: "SELECT cid, tags, note, tier, marked_at, seq FROM marks" },
+];
+
+/// What an export says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Of the tables.
+    pub schema_version: i64,
+    /// The generation of the pin set.
+    pub generation: u64,
+    /// Microseconds since 1970: when the file last learned that the index held what Kubo held.
+    pub as_of_us: Option<i64>,
+    /// The node.
+    pub peer_id: Option<String>,
+    /// The newest mark's sequence number in the journal.
+    pub journal_seq: Option<u64>,
+}
+
+/// What an export goes into.
+pub trait Sink {
+    /// Comes first.
+    fn head(&mut self, head: Head) -> io::Result<()>;
+    /// A table begins.
+    fn begin(&mut self, table: &'static str, schema: SchemaRef) -> io::Result<()>;
+    /// Rows of it, a few thousand at most.
+    fn rows(&mut self, rows: &RecordBatch) -> io::Result<()>;
+    /// All its rows were there.
+    fn end(&mut self) -> io::Result<()>;
+}
+
+impl Store {
+    /// Exports every table as of one moment and gives the sink back. When the future is dropped, it ends soon.
+    pub async fn export<S: Sink + Send + 'static>(&self, mut sink: S) -> Result<S, IndexError> {
+        self.read_long(move |connection| {
+            sink.head(head(connection)?)?;
+            TABLES.iter().try_for_each(|table| stream(connection, table, &mut sink))?;
+            Ok(sink)
+        })
+        .await
+    }
+}
+
+fn head(connection: &Connection) -> Result<Head, IndexError> {
+    let meta = schema::read_meta(connection)?;
+    let seq: Option<i64> = connection.query_row("SELECT max(seq) FROM marks", [], |row| row.get(0))?;
+    Ok(Head {
+        schema_version: schema::VERSION,
+        generation: meta.generation,
+        as_of_us: meta.as_of_us,
+        peer_id: meta.peer_id,
+        journal_seq: seq.map(i64::cast_unsigned),
+    })
+}
+
+fn stream(connection: &Connection, table: &Table, sink: &mut impl Sink) -> Result<(), IndexError> {
+    let mut statement = connection.prepare(table.select)?;
+    // The iterator would panic at an error; `step` returns it.
+    let from = statement.stream_arrow([])?.get_schema();
+    let schema = Arc::new(Schema::new(from.fields().iter().map(|field| outside(field)).collect::<Vec<_>>()));
+    sink.begin(table.name, schema.clone())?;
+    while let Some(rows) = statement.step()? {
+        let columns = from.fields().iter().zip(rows.columns());
+        let columns = columns.map(|(field, column)| translated(field, column)).collect::<Result<_, _>>()?;
+        sink.rows(&RecordBatch::try_new(schema.clone(), columns).map_err(unfit)?)?;
+    }
+    sink.end()?;
+    Ok(())
+}
+
+/// A column as readers see it.
+fn outside(field: &Field) -> Field {
+    let data_type = match (field.name().as_str(), field.data_type()) {
+        ("cid" | "codec", _) => DataType::Utf8,
+        (_, DataType::Timestamp(unit, None)) => DataType::Timestamp(*unit, Some("UTC".into())),
+        (_, other) => other.clone(),
+    };
+    Field::new(field.name(), data_type, true)
+}
+
+fn translated(field: &Field, column: &ArrayRef) -> Result<ArrayRef, IndexError> {
+    Ok(match (field.name().as_str(), column.data_type()) {
+        ("cid", DataType::Binary) => {
+            let mut texts = StringBuilder::with_capacity(column.len(), column.len() * 60);
+            for bytes in column.as_binary::<i32>() {
+                let cid = bytes.map(Cid::try_from).transpose();
+                texts.append_option(
+                    cid.map_err(|error| damaged(format!("a CID that is none: {error}")))?.as_ref().map(text),
+                );
+            }
+            Arc::new(texts.finish())
+        }
+        ("codec", DataType::UInt64) => {
+            let mut names = StringBuilder::with_capacity(column.len(), column.len() * 8);
+            column.as_primitive::<UInt64Type>().iter().for_each(|codec| names.append_option(codec.map(codec_name)));
+            Arc::new(names.finish())
+        }
+        (_, DataType::Timestamp(TimeUnit::Microsecond, None)) => {
+            Arc::new(column.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("UTC"))
+        }
+        _ => column.clone(),
+    })
+}
+
+fn unfit(error: ArrowError) -> IndexError {
+    damaged(error.to_string())
+}
+
+fn damaged(detail: String) -> IndexError {
+    IndexError::Export(io::Error::new(io::ErrorKind::InvalidData, detail))
+}
