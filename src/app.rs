@@ -25,6 +25,7 @@ use crate::last_resort::LastResort;
 use crate::outside::Turns;
 use crate::server::actor::{Home, Server, ServerArgs};
 use crate::server::{Changes, LISTINGS, Routes};
+use crate::snapshot::actor::{Book, SnapshotArgs, Snapshots};
 use crate::supervisor::{Life, Probe, Stop, Supervisor};
 use crate::systemd::{Passed, PassedError, StatusLine};
 use crate::watchdog::{Question, Watchdog};
@@ -132,6 +133,7 @@ struct Actors {
     indexer: ActorRef<Indexer>,
     enricher: ActorRef<Enricher>,
     analytics: ActorRef<Analytics>,
+    snapshots: ActorRef<Snapshots>,
 }
 
 /// What the actors are made from.
@@ -261,7 +263,8 @@ fn summary(board: &Board) -> String {
 async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
     let Parts { board, config, store, spawner, home, changes, started } = parts;
     let life = |name| Life::new(name, &board);
-    let index = child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store }).await;
+    let index =
+        child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store: store.clone() }).await;
     let args =
         JanitorArgs { life: life("janitor"), board: board.clone(), config: config.clone(), turns: Turns::default() };
     let janitor = child::<Janitor>(supervisor, args).await;
@@ -285,6 +288,14 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
     let enricher = child::<Enricher>(supervisor, args).await;
     let args = AnalyticsArgs { life: life("analytics"), board: board.clone(), index: index.clone() };
     let analytics = child::<Analytics>(supervisor, args).await;
+    let args = SnapshotArgs {
+        life: life("snapshot"),
+        board: board.clone(),
+        config: config.clone(),
+        store,
+        book: Book::default(),
+    };
+    let snapshots = child::<Snapshots>(supervisor, args).await;
     let routes = Arc::new(Routes {
         board: board.clone(),
         config,
@@ -298,9 +309,10 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         janitor: janitor.clone(),
         analytics: analytics.clone(),
         turns: Turns::default(),
+        snapshots: snapshots.clone(),
     });
     child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
-    Actors { index, janitor, kubo, indexer, enricher, analytics }
+    Actors { index, janitor, kubo, indexer, enricher, analytics, snapshots }
 }
 
 async fn child<A>(supervisor: &ActorRef<Supervisor>, args: A::Args) -> ActorRef<A>
@@ -328,6 +340,7 @@ async fn stop(
     if tokio::time::timeout(STOP_DEADLINE, changes.done()).await.is_err() {
         tracing::warn!("Kubo does not say how changes of pins have ended; the next listing does");
     }
+    end(board, &actors.snapshots, "snapshot", STOP_DEADLINE).await;
     end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
     end(board, &actors.enricher, "enricher", STOP_DEADLINE).await;
     end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;

@@ -10,6 +10,7 @@ use proto_msgs::daemon::{ActorReport, LastError};
 use proto_msgs::event::{KuboChange, What};
 use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::LockFile;
+use proto_msgs::snapshot::SnapshotManifest;
 use proto_msgs::{Fault, FaultKind};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +53,8 @@ pub struct IndexState {
     pub peer_id: Option<String>,
     /// What was done about a damaged file at this start.
     pub recovery: Option<String>,
+    /// Counts the commits of this process that changed what a snapshot holds.
+    pub changes: u64,
 }
 
 /// The refresh cycle.
@@ -131,6 +134,8 @@ pub struct Board {
     pub refreshing: watch::Sender<u32>,
     /// By enricher.
     pub sizes: watch::Sender<SizesState>,
+    /// By snapshot: the newest one.
+    pub snapshot: watch::Sender<Option<SnapshotManifest>>,
     /// By janitor: `repo.lock`.
     pub lock: watch::Sender<Option<LockFile>>,
     /// By the hook: until it next goes well.
@@ -157,6 +162,7 @@ impl Board {
             refresh: watch::Sender::new(RefreshState::default()),
             refreshing: watch::Sender::new(0),
             sizes: watch::Sender::new(SizesState::default()),
+            snapshot: watch::Sender::new(None),
             lock: watch::Sender::new(None),
             hook: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),

@@ -90,6 +90,9 @@ pub(crate) enum Command {
     /// The pin index
     #[command(subcommand)]
     Index(Index),
+    /// Files that the daemon publishes: Parquet and Arrow, for pandas, polars, DuckDB and others
+    #[command(subcommand)]
+    Snapshot(Snapshot),
     /// Totals by type, codec, size and age
     Metrics,
     /// What has happened: changes of Kubo's state with their causes, errors
@@ -322,6 +325,26 @@ pub(crate) enum Index {
     Resume,
     /// Rows, age, pace, file and how far the sizes are measured
     Info,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Snapshot {
+    /// Publish one now, whatever the budget says; returns when it is on disk
+    Now {
+        /// With pins.arrow, however many pins there are
+        #[arg(long)]
+        arrow: bool,
+    },
+    /// List them, newest first
+    Ls,
+    /// Print the directory of the newest one of which every digest is right
+    Path,
+    /// Read every byte and compare with the digests (exit code 1 when something is wrong)
+    Verify {
+        /// A generation, or a name as `snapshot ls` shows it [default: all]
+        #[arg(value_name = "SNAPSHOT")]
+        snapshot: Option<String>,
+    },
 }
 
 #[derive(Subcommand, Debug)]

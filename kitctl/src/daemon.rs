@@ -111,6 +111,10 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     if let Some(recovery) = &index.recovery {
         row(out, "", recovery.clone())?;
     }
+    if let Some(snapshot) = &index.snapshot {
+        let behind = if snapshot.generation == index.generation { "" } else { ", behind the index" };
+        row(out, "", format!("newest snapshot {}, {} old{behind}", snapshot.name, span(snapshot.age_s)))?;
+    }
     if let Some(lock) = &report.lock {
         row(out, "lock", verdict(lock))?;
     }

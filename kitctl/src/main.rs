@@ -14,6 +14,7 @@ mod lock;
 mod mark;
 mod output;
 mod pin;
+mod snapshot;
 mod socket;
 
 use args::{Args, Command};
@@ -58,6 +59,7 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         Command::Kubo(verb) => kubo::run(&mut ask, out, verb),
         Command::Lock(verb) => lock::run(&mut ask, out, verb),
         Command::Index(what) => index::run(&mut ask, out, what),
+        Command::Snapshot(verb) => snapshot::run(&mut ask, out, verb),
         Command::Events { since, follow } => event::events(&mut ask, out, since, follow),
         Command::Doctor => doctor::doctor(&mut ask, out),
         Command::Metrics => daemon::metrics(&mut ask, out),

@@ -3,6 +3,7 @@
 use crate::kubo::KuboReport;
 use crate::lock::LockFile;
 use crate::pin::Source;
+use crate::snapshot::SnapshotBrief;
 use serde::{Deserialize, Serialize};
 
 /// `status`: everything on one screen. Never waits behind work.
@@ -64,7 +65,7 @@ pub struct DaemonReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ActorReport {
-    /// `supervisor`, `index`, `kubo`, `janitor`, `indexer`, `enricher`, `analytics`, `server`.
+    /// `supervisor`, `index`, `kubo`, `janitor`, `indexer`, `enricher`, `analytics`, `snapshot`, `server`.
     pub name: String,
     /// Whether it takes work now.
     pub running: bool,
@@ -113,6 +114,8 @@ pub struct IndexReport {
     pub paused: bool,
     /// How far the sizes are measured; `null` before the first count.
     pub sizes: Option<SizesReport>,
+    /// The newest snapshot; `null` while none is known.
+    pub snapshot: Option<SnapshotBrief>,
 }
 
 /// `index pause`: no refresh begins by itself until `index resume`, or the next start of the daemon.

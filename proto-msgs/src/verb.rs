@@ -17,6 +17,9 @@ use crate::pin::{
     PinAdd, PinAdded, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinNote, PinPage,
     PinRemoved, PinRm, PinRows, PinTag, PinTier, Progress,
 };
+use crate::snapshot::{
+    SnapshotAt, SnapshotList, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
+};
 use serde::{Deserialize, Serialize};
 
 /// A question with exactly one type of answer.
@@ -97,6 +100,10 @@ verbs! {
     IndexPause => IndexPaused, "index_pause";
     IndexResume => IndexPaused, "index_resume";
     IndexInfo => IndexInfoReport, "index_info";
+    SnapshotNow => SnapshotAt, "snapshot_now";
+    SnapshotLs => SnapshotList, "snapshot_ls";
+    SnapshotPath => SnapshotAt, "snapshot_path";
+    SnapshotVerify => SnapshotVerified, "snapshot_verify";
     Metrics => MetricsReport, "metrics";
     Events => EventPage, "events";
     Doctor => DoctorReport, "doctor";

@@ -6,12 +6,14 @@
 mod attach;
 mod flags;
 mod layers;
+mod snapshot;
 
 pub use attach::Attach;
 pub use flags::Flags;
 use layers::{Layers, Sourced, duration, duration_text, located, setting, some, words};
 use proto_msgs::daemon::Setting;
 use serde::Deserialize;
+pub use snapshot::Snapshot;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,15 +51,22 @@ pub struct Config {
     pub api_auth_file: Option<PathBuf>,
     /// Program and arguments to run when Kubo's state changes; empty: none.
     pub hook: Vec<String>,
+    /// What is published as files.
+    pub snapshot: Snapshot,
     /// Each of the above as text, with its source.
     pub settings: Vec<Setting>,
 }
 
-/// Settings that a reload applies.
+/// Settings that a reload applies, and those of a table.
 const LIVE: [&str; 7] = ["interval", "busy_share", "size_share", "stop_grace", "start_timeout", "hang_limit", "hook"];
+const LIVE_TABLE: &str = "snapshot.";
 
 /// Settings without a default, and what each may be.
 const EXAMPLES: [(&str, &str); 2] = [("attach", "/ip4/127.0.0.1/tcp/5001"), ("api_auth_file", "/etc/ipfs-kitd/secret")];
+
+fn is_live(key: &str) -> bool {
+    LIVE.contains(&key) || key.starts_with(LIVE_TABLE)
+}
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +125,7 @@ struct File {
     attach: Option<String>,
     api_auth_file: Option<PathBuf>,
     hook: Option<Vec<String>>,
+    snapshot: Option<snapshot::File>,
 }
 
 impl Config {
@@ -252,6 +262,7 @@ impl Config {
             });
         }
 
+        let (snapshot, snapshot_settings) = snapshot::resolve(&layers, file.snapshot)?;
         let quoted = |p: &PathBuf| toml::Value::from(p.display().to_string()).to_string();
         let list = |l: &Vec<String>| toml::Value::from(l.clone()).to_string();
         let span = |d: &Duration| toml::Value::from(duration_text(*d)).to_string();
@@ -277,6 +288,7 @@ impl Config {
                 .map(|attach| setting("attach", attach, |attach| toml::Value::from(attach.to_string()).to_string())),
         );
         settings.extend(api_auth_file.as_ref().map(|file| setting("api_auth_file", file, quoted)));
+        settings.extend(snapshot_settings);
         let config = Config {
             data_dir: data_dir.value,
             runtime_dir: runtime_dir.value,
@@ -293,6 +305,7 @@ impl Config {
             attach: attach.map(|attach| attach.value),
             api_auth_file: api_auth_file.map(|file| file.value),
             hook: hook.value,
+            snapshot,
             settings,
         };
         for socket in [config.socket(), config.private_dir().join("kubo-notify.sock")] {
@@ -337,6 +350,11 @@ impl Config {
         self.data_dir.join("journal")
     }
 
+    /// Where snapshots are published.
+    pub fn snapshot_dir(&self) -> PathBuf {
+        self.data_dir.join("snapshots")
+    }
+
     /// PeerID and repo path of the node that this data dir belongs to.
     pub fn node_file(&self) -> PathBuf {
         self.data_dir.join("node.json")
@@ -353,8 +371,9 @@ impl Config {
         config.start_timeout = new.start_timeout;
         config.hang_limit = new.hang_limit;
         config.hook = new.hook;
+        config.snapshot = new.snapshot;
         for old in &mut config.settings {
-            if let Some(new) = new.settings.iter().find(|new| new.key == old.key && LIVE.contains(&new.key.as_str())) {
+            if let Some(new) = new.settings.iter().find(|new| new.key == old.key && is_live(&new.key)) {
                 *old = new.clone();
             }
         }
@@ -364,8 +383,7 @@ impl Config {
     /// Settings in which `other` differs and which only a restart of the daemon changes.
     pub fn needs_restart(&self, other: &Config) -> Vec<String> {
         let missing = |of: &Config, setting: &Setting| {
-            !LIVE.contains(&setting.key.as_str())
-                && !of.settings.iter().any(|s| s.key == setting.key && s.value == setting.value)
+            !is_live(&setting.key) && !of.settings.iter().any(|s| s.key == setting.key && s.value == setting.value)
         };
         let gone = self.settings.iter().filter(|setting| missing(other, setting));
         let new = other.settings.iter().filter(|setting| missing(self, setting));

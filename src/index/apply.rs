@@ -109,6 +109,7 @@ impl State {
             complete: meta.complete,
             peer_id: meta.peer_id.clone(),
             recovery,
+            changes: 0,
         };
         let publish = watch::Sender::new(published.clone());
         State { keyed, published, publish, next_id: meta.next_id, token: 0, touched: HashSet::new(), marks }
@@ -146,6 +147,12 @@ impl State {
         self.published.as_of = meta.as_of_us.and_then(|us| Timestamp::from_microsecond(us).ok());
         self.published.complete = meta.complete;
         self.published.peer_id.clone_from(&meta.peer_id);
+        self.publish.send_replace(self.published.clone());
+    }
+
+    /// To be called after a commit that changed something beside the pin set that a snapshot holds.
+    pub fn changed(&mut self) {
+        self.published.changes += 1;
         self.publish.send_replace(self.published.clone());
     }
 
@@ -348,6 +355,7 @@ fn commit(
         }
         Ok((set, removed.len(), altered.len()))
     })?;
+    state.published.changes += 1;
     state.publish(Arc::new(set), &meta);
     Ok(Applied {
         generation: meta.generation,

@@ -45,6 +45,7 @@ pub const TABLES: [Table; 4] = [
         select: "SELECT id, cid, generation, changed_at, if(type_before = 0, 'recursive', 'direct') AS type_before,
           name_before, if(type = 0, 'recursive', 'direct') AS type, name FROM changes",
     },
+    Table { name: "generations", select: "SELECT generation, began_at FROM generations" },
     Table { name: "marks", select: "SELECT cid, tags, note, tier, marked_at, seq FROM marks" },
 ];
 
@@ -89,7 +90,7 @@ impl Store {
 
 fn head(connection: &Connection) -> Result<Head, IndexError> {
     let meta = schema::read_meta(connection)?;
-    let seq: Option<i64> = connection.query_row("SELECT max(seq) FROM marks", [], |row| row.get(0))?;
+    let seq: Option<i64> = connection.query_row("SELECT journal_seq FROM meta", [], |row| row.get(0))?;
     Ok(Head {
         schema_version: schema::VERSION,
         generation: meta.generation,

@@ -146,9 +146,9 @@ impl Journal {
         match found.tail {
             Next::Damaged(why) => {
                 let aside = self.aside();
-                let kept = atomic::replace_with(&aside, |out| {
+                let kept = atomic::replace_with(&aside, |mut out| {
                     (&file).seek(SeekFrom::Start(found.end))?;
-                    io::copy(&mut &file, out).map(drop)
+                    io::copy(&mut &file, &mut out).map(drop)
                 });
                 kept?;
                 cut(&file, found.end)?;

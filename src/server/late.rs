@@ -38,6 +38,8 @@ impl Late {
             Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => {
                 Late::Read(name)
             }
+            Call::SnapshotNow(_) => Late::Change(name),
+            Call::SnapshotLs(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => Late::Read(name),
             Call::PinHistory(_) | Call::PinDiff(_) | Call::IndexInfo(_) => Late::Read(name),
             Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => Late::Read(name),
             Call::Events(_) | Call::Doctor(_) => Late::Read(name),
@@ -165,6 +167,7 @@ mod tests {
             names_as_of: None,
             paused: false,
             sizes: None,
+            snapshot: None,
         };
         StatusReport { daemon, kubo, index, lock: None, last_error: None }
     }

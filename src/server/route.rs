@@ -15,6 +15,7 @@ use crate::janitor::wait::until_free;
 use crate::kubo::actor::Kubo;
 use crate::kubo::process::Spawner;
 use crate::outside::Turns;
+use crate::snapshot::actor::Snapshots;
 use kameo::actor::ActorRef;
 use kameo::message::Message;
 use kameo::prelude::Actor;
@@ -65,6 +66,8 @@ pub struct Routes {
     pub analytics: ActorRef<Analytics>,
     /// For the doctor's looks at the repo.
     pub turns: Turns,
+    /// Owner of the snapshots.
+    pub snapshots: ActorRef<Snapshots>,
 }
 
 impl Routes {
@@ -136,6 +139,10 @@ impl Routes {
             Call::IndexResume(verb) => ask(&self.indexer, verb).await,
             Call::IndexInfo(_) => status::index_info(self).await.map(IndexInfo::done),
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
+            Call::SnapshotNow(verb) => ask(&self.snapshots, verb).await,
+            Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,
+            Call::SnapshotPath(verb) => ask(&self.snapshots, verb).await,
+            Call::SnapshotVerify(verb) => ask(&self.snapshots, verb).await,
             Call::Wait(verb) => wait::until(self, verb).await,
             Call::Shutdown(_) => {
                 tracing::info!(uid, "a client asked for the stop of the daemon");
@@ -183,6 +190,7 @@ fn long(call: &Call) -> bool {
     match call {
         Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => true,
         Call::Wait(_) | Call::LockWait(_) => true,
+        Call::SnapshotNow(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => true,
         Call::IndexRefresh(refresh) => refresh.wait,
         Call::KuboLogs(logs) => logs.follow,
         Call::Events(events) => events.follow,

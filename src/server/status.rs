@@ -8,6 +8,7 @@ use crate::index::sizes::Known;
 use proto_msgs::Fault;
 use proto_msgs::daemon::{DaemonReport, IndexInfoReport, IndexReport, SizesReport, StatusReport};
 use proto_msgs::kubo::{KuboReport, KuboState};
+use proto_msgs::snapshot::SnapshotBrief;
 
 /// Kubo, with what is measured when somebody asks. `/proc` answers at once, whatever the process does.
 pub(super) fn kubo(routes: &Routes) -> KuboReport {
@@ -53,6 +54,12 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
         names_as_of: refresh.names_as_of.map(crate::time::text),
         paused: refresh.paused,
         sizes: board.sizes.borrow().known.map(|known| sizes(board, known)),
+        snapshot: board.snapshot.borrow().as_ref().map(|newest| SnapshotBrief {
+            name: newest.name.clone(),
+            generation: newest.generation,
+            created_at: newest.created_at.clone(),
+            age_s: newest.created_at.parse().map(crate::time::age_s).unwrap_or_default(),
+        }),
     };
     StatusReport {
         daemon: DaemonReport {

@@ -1,19 +1,50 @@
 //! The one way a file is replaced: a new name in the same directory, every result checked, fsync, rename, fsync of the
 //! directory. A reader opens the old file or the new one, whole, also after a power cut.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
-const PREFIX: &str = ".new-";
-const SUFFIX: &str = ".tmp";
+/// How a name that is not in force yet begins and ends.
+const NEW: (&str, &str) = (".new-", ".tmp");
+
+/// A file on its way to its name. Dropped before, it is gone again.
+pub struct NewFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Begins it, in the directory of its future name, readable by its owner alone.
+    pub fn create(path: &Path) -> io::Result<NewFile> {
+        let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let file = tempfile::Builder::new().prefix(NEW.0).suffix(NEW.1).tempfile_in(dir)?;
+        Ok(NewFile { file, path: path.to_owned() })
+    }
+
+    /// The file, to write into it and to read it again.
+    pub fn file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Gives it its name; on return it is on disk. After an error of fsync the file that was there stays: what the kernel has
+    /// dropped, a second fsync would not bring back.
+    pub fn commit(self, mode: u32) -> io::Result<()> {
+        self.file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.path)?;
+        sync_parent(&self.path)
+    }
+}
 
 /// Removes what a process that was killed in the middle has left in this directory. Only for who alone writes there.
 pub fn sweep(dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        let ours = name.to_str().is_some_and(is_new);
         if ours && entry.file_type()?.is_file() {
             std::fs::remove_file(entry.path())?;
         }
@@ -23,17 +54,31 @@ pub fn sweep(dir: &Path) -> io::Result<()> {
 
 /// Puts `bytes` at `path`; on return they are on disk. The file is readable by its owner alone.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, |file| file.write_all(bytes))
+    replace_with(path, |mut file| file.write_all(bytes))
 }
 
 /// Puts at `path` what `fill` writes; otherwise as [`replace`].
-pub fn replace_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut file = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
-    fill(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(dir)?.sync_all()
+pub fn replace_with(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let new = NewFile::create(path)?;
+    fill(new.file())?;
+    new.commit(0o600)
+}
+
+/// The same for a file that others read too.
+pub fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = NewFile::create(path)?;
+    new.file().write_all(bytes)?;
+    new.commit(mode)
+}
+
+/// Makes what was done to the names in the directory of `path` last.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?.sync_all()
+}
+
+/// Whether this name is one of [`NewFile`]'s. Where only one process writes, what has such a name is left over.
+pub fn is_new(name: &str) -> bool {
+    name.starts_with(NEW.0) && name.ends_with(NEW.1)
 }
 
 #[cfg(test)]
@@ -47,6 +92,27 @@ mod tests {
         replace(&path, b"old").expect("written");
         replace(&path, b"new").expect("replaced");
         assert_eq!(std::fs::read(&path).expect("read"), b"new");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        replace_with_mode(&path, b"shared", 0o640).expect("replaced");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_the_old_one() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("manifest.json");
+        replace(&path, b"old").expect("written");
+        let new = NewFile::create(&path).expect("begun");
+        new.file().write_all(b"half").expect("written");
+        let names = || {
+            std::fs::read_dir(dir.path())
+                .expect("listed")
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        };
+        assert_eq!(names().filter(|name| is_new(name)).count(), 1);
+        drop(new);
+        assert_eq!(names().collect::<Vec<_>>(), ["manifest.json"]);
+        assert_eq!(std::fs::read(&path).expect("read"), b"old");
     }
 }

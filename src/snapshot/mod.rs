@@ -1,3 +1,25 @@
 //! Files that others read.
+//!
+//! ```text
+//! actor      when a snapshot is made, and who asks about them
+//! publish    one snapshot: written under a temporary name, sealed, renamed; the manifest of the newest last
+//! place      the directory: which snapshots there are, which is the newest good one, what is wrong with one
+//! parquet    a table as a Parquet file
+//! arrow      the pins as an Arrow file, sorted by key, for lookups without a daemon
+//! output     a file that counts and hashes what is written
+//! legacy     `pins.parquet` as older programs look for it
+//! pace       when the next one may be made (pure)
+//! retention  which ones are no longer needed (pure)
+//! atomic     the one way a file is replaced
+//! ```
 
+pub mod actor;
+pub mod arrow;
 pub mod atomic;
+pub mod legacy;
+pub mod output;
+pub mod pace;
+pub mod parquet;
+pub mod place;
+pub mod publish;
+pub mod retention;

@@ -10,4 +10,6 @@ mod other;
 mod place;
 mod query;
 mod sizes;
+mod snapshot;
+mod snapshot_faults;
 mod store;

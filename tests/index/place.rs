@@ -145,6 +145,11 @@ impl Place {
         rows.into_iter().map(|row| (row.cid, row.pin_type, row.name.unwrap_or_default())).collect()
     }
 
+    /// Runs statements on the writer's connection.
+    pub(crate) async fn sql(&self, sql: &'static str) {
+        self.store.write(move |connection, _| Ok(connection.execute_batch(sql)?)).await.expect(sql);
+    }
+
     /// One number out of the file.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
         let number = self.store.read(move |connection| Ok(connection.query_row(sql, [], |row| row.get(0))?));

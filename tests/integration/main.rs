@@ -17,5 +17,6 @@ mod pin;
 mod protocol;
 mod real_kubo;
 mod sizes;
+mod snapshot;
 mod systemd;
 mod unit;

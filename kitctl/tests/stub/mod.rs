@@ -235,6 +235,7 @@ pub(crate) fn status(state: KuboState) -> StatusReport {
             names_as_of: Some("2026-01-02T03:04:05.678Z".to_owned()),
             paused: false,
             sizes: None,
+            snapshot: None,
         },
         lock: None,
         last_error: None,

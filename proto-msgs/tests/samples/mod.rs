@@ -10,6 +10,7 @@ use proto_msgs::fault::{Fault, FaultKind};
 use proto_msgs::kubo::*;
 use proto_msgs::lock::*;
 use proto_msgs::pin::*;
+use proto_msgs::snapshot::*;
 use proto_msgs::verb::{Body, Call, Done, Part, Request, Response, Verb};
 
 /// What varies between samples.
@@ -120,6 +121,10 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         IndexPause {}.into(),
         IndexResume {}.into(),
         IndexInfo {}.into(),
+        SnapshotNow { arrow: s.flag }.into(),
+        SnapshotLs {}.into(),
+        SnapshotPath {}.into(),
+        SnapshotVerify { snapshot: s.m() }.into(),
         Metrics {}.into(),
         Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
         Doctor {}.into(),
@@ -180,6 +185,13 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         IndexPause::done(IndexPaused { paused: s.flag }),
         IndexResume::done(IndexPaused { paused: s.flag }),
         IndexInfo::done(info(s)),
+        SnapshotNow::done(snapshot(s)),
+        SnapshotLs::done(SnapshotList { dir: s.t(), snapshots: s.list(snapshot_row(s)) }),
+        SnapshotPath::done(snapshot(s)),
+        SnapshotVerify::done(SnapshotVerified {
+            snapshots: s.list(SnapshotCheck { name: s.t(), files: s.number, bytes: s.number, problems: s.list(s.t()) }),
+            problem: s.m(),
+        }),
         Metrics::done(MetricsReport {
             as_of: s.m(),
             age_s: s.reals(),
@@ -442,6 +454,12 @@ fn index(s: &Seed) -> IndexReport {
         names_as_of: s.m(),
         paused: s.flag,
         sizes: s.flag.then(|| sizes(s)),
+        snapshot: s.flag.then(|| SnapshotBrief {
+            name: s.t(),
+            generation: s.number,
+            created_at: s.t(),
+            age_s: s.real(),
+        }),
     }
 }
 
@@ -481,5 +499,37 @@ fn info(s: &Seed) -> IndexInfoReport {
         names_as_of: s.m(),
         paused: s.flag,
         sizes: sizes(s),
+    }
+}
+
+fn snapshot(s: &Seed) -> SnapshotAt {
+    let manifest = SnapshotManifest {
+        format: s.t(),
+        format_version: s.pid(),
+        schema_version: 2,
+        name: s.t(),
+        generation: s.number,
+        serial: s.number,
+        as_of: s.m(),
+        created_at: s.t(),
+        complete: s.flag,
+        peer_id: s.m(),
+        journal_seq: s.n(),
+        took_s: s.real(),
+        files: s.list(SnapshotFile { name: s.t(), rows: s.number, bytes: s.number, sha256: s.t() }),
+    };
+    SnapshotAt { path: s.t(), manifest, passed_over: s.list(s.t()) }
+}
+
+fn snapshot_row(s: &Seed) -> SnapshotRow {
+    SnapshotRow {
+        name: s.t(),
+        generation: s.number,
+        created_at: s.m(),
+        as_of: s.m(),
+        pins: s.n(),
+        bytes: s.n(),
+        newest: s.flag,
+        problem: s.m(),
     }
 }

@@ -182,6 +182,7 @@ impl Rig {
             attach: None,
             api_auth_file: None,
             hook: Vec::new(),
+            snapshot: crate::config::Snapshot::default(),
             settings: Vec::new(),
         }));
         let store = Store::open(dir.path(), &dir.path().join("journal")).expect("an index");

@@ -1,0 +1,417 @@
+//! The snapshot actor: publishes when what the index holds has changed and the budget allows it, when asked, and answers for what
+//! there is.
+//!
+//! ```text
+//!           changed, and due            made
+//!   idle ───────────────────► making ──────────► the next one not before its budget ──► idle
+//!    ▲                          │ failed
+//!    └──── later, and later ◄───┘
+//! ```
+//! What was made before this process began counts for the budget; what it holds does not: each process publishes once.
+
+use super::place::{Name, Place};
+use super::publish::{self, Order, PublishError, Turn};
+use super::{legacy, pace};
+use crate::board::{Board, StopReason};
+use crate::config::Config;
+use crate::index::actor::dated;
+use crate::index::error::IndexError;
+use crate::index::store::Store;
+use crate::supervisor::{Life, Stop};
+use jiff::Timestamp;
+use kameo::actor::{ActorRef, WeakActorRef};
+use kameo::error::{ActorStopReason, Infallible, PanicError};
+use kameo::message::{Context, Message};
+use kameo::prelude::Actor;
+use kameo::reply::DelegatedReply;
+use proto_msgs::snapshot::{
+    SnapshotAt, SnapshotList, SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
+};
+use proto_msgs::{Fault, FaultKind};
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+/// The shortest time between two snapshots that nobody asked for, where refreshes come more rarely.
+const LEAST: Duration = Duration::from_secs(30);
+
+/// What the actor is made from.
+#[derive(Clone)]
+pub struct SnapshotArgs {
+    /// Its life.
+    pub life: Arc<Life>,
+    /// What the others publish, and where it publishes.
+    pub board: Arc<Board>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// What is read.
+    pub store: Store,
+    /// What outlives an incarnation.
+    pub book: Book,
+}
+
+/// What the actor keeps over its restarts.
+#[derive(Clone, Default)]
+pub struct Book {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Notes {
+    /// Whether the directory was looked at.
+    begun: bool,
+    /// What the newest snapshot holds, in changes of this process.
+    holds: Option<u64>,
+    /// When the newest one of this process was begun.
+    began: Option<Instant>,
+    /// No other one by itself before.
+    next: Option<Instant>,
+    /// One of before the index was found damaged: perhaps the only one that has what Kubo cannot tell again.
+    spare: Option<u64>,
+    failures: u32,
+    told_of_legacy: bool,
+}
+
+impl Book {
+    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The actor.
+pub struct Snapshots {
+    args: SnapshotArgs,
+    making: Option<AbortOnDropHandle<()>>,
+}
+
+impl Actor for Snapshots {
+    type Args = SnapshotArgs;
+    type Error = Infallible;
+
+    async fn on_start(args: SnapshotArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        args.life.begin().await;
+        let making = AbortOnDropHandle::new(tokio::spawn(make_when_due(args.clone())));
+        args.life.runs();
+        Ok(Snapshots { args, making: Some(making) })
+    }
+
+    async fn on_panic(
+        &mut self,
+        _: WeakActorRef<Self>,
+        error: PanicError,
+    ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+        self.args.life.failed(&error);
+        self.making = None;
+        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+    }
+}
+
+async fn make_when_due(args: SnapshotArgs) {
+    let (mut index, mut config) = (args.board.index.subscribe(), args.config.clone());
+    while !args.board.is_stopping() {
+        let wanted = args.config.borrow().snapshot.enabled && {
+            let index = index.borrow_and_update();
+            index.complete && args.book.notes().holds != Some(index.changes)
+        };
+        if wanted {
+            let known = begin(&args).await;
+            let next = args.book.notes().next;
+            if let (Err(error), true) = (known, is_due(next)) {
+                failed(&args, Instant::now(), &error.into());
+                continue;
+            }
+            if is_due(next) {
+                // What went wrong was told; the notes say when to try again.
+                let _ = make(&args, false, None).await;
+                continue;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now).into()) => {}
+                Ok(()) = config.changed() => {}
+            }
+        } else {
+            // The board is as old as the process; the configuration may be fixed.
+            tokio::select! {
+                changed = index.changed() => if changed.is_err() { return },
+                Ok(()) = config.changed() => {}
+            }
+        }
+    }
+}
+
+/// Once a process: clears away what a killed one left, and finds out what is there.
+async fn begin(args: &SnapshotArgs) -> io::Result<()> {
+    let turn = args.book.turn.clone().lock_owned().await;
+    if args.book.notes().begun {
+        return Ok(());
+    }
+    let config = args.config.borrow().clone();
+    let newest = blocking(move || {
+        let _turn = turn;
+        let place = Place::open(&config.snapshot_dir())?;
+        place.sweep()?;
+        legacy::sweep(&config.data_dir)?;
+        Ok(place.newest().map_err(io::Error::other))
+    })
+    .await?;
+    let mut notes = args.book.notes();
+    notes.begun = true;
+    let newest = newest.unwrap_or_else(|error| {
+        args.life.error(format!("the newest snapshot is not known: {error}"));
+        None
+    });
+    if let Some(newest) = newest {
+        notes.spare = args.board.index.borrow().recovery.as_ref().map(|_| newest.serial);
+        let took = Duration::try_from_secs_f64(newest.took_s).unwrap_or_default();
+        let wait = pace::after_success(args.config.borrow().snapshot.budget, Duration::ZERO, took, newest.bytes());
+        let age = newest.created_at.parse().map(crate::time::age_s).unwrap_or(f64::MAX);
+        notes.next =
+            Some(Instant::now() + wait.saturating_sub(Duration::try_from_secs_f64(age).unwrap_or(Duration::MAX)));
+        args.board.snapshot.send_replace(Some(newest));
+    }
+    Ok(())
+}
+
+/// Makes one now; tells of what went wrong, and notes when the next one may be made. For somebody who asked at that time one
+/// that began since is as good.
+async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Result<SnapshotManifest, Fault> {
+    let turn = args.book.turn.clone().lock_owned().await;
+    let newest = args.board.snapshot.borrow().clone();
+    if let (Some(asked), Some(newest)) = (asked, newest)
+        && args.book.notes().began.is_some_and(|began| began >= asked)
+        && (!arrow || newest.rows("pins.arrow").is_some())
+    {
+        return Ok(newest);
+    }
+    let began = Instant::now();
+    let (changes, made) = tokio::select! {
+        made = publish(args, arrow, turn) => made,
+        // Dropped, it ends within moments, and with it the transaction that would keep the index from closing.
+        () = stopping(&args.board) => return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
+    };
+    let config = args.config.borrow().clone();
+    let budget = config.snapshot.budget;
+    let manifest = match made {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            failed(args, began, &error);
+            return Err(fault(&error));
+        }
+    };
+    tracing::debug!(name = manifest.name, took_s = manifest.took_s, bytes = manifest.bytes(), "a snapshot");
+    args.board.snapshot.send_replace(Some(manifest.clone()));
+    let aftermath = tidy(args, &manifest).await;
+    let wrote = manifest.bytes() + aftermath;
+    let mut notes = args.book.notes();
+    notes.failures = 0;
+    notes.began = Some(began);
+    notes.holds = Some(changes);
+    notes.next = Some(began + pace::after_success(budget, LEAST.min(config.interval), began.elapsed(), wrote));
+    Ok(manifest)
+}
+
+fn is_due(next: Option<Instant>) -> bool {
+    next.is_none_or(|next| next <= Instant::now())
+}
+
+/// Tells of what went wrong, and notes when to try again.
+fn failed(args: &SnapshotArgs, began: Instant, error: &PublishError) {
+    let budget = args.config.borrow().snapshot.budget;
+    let mut notes = args.book.notes();
+    notes.failures = notes.failures.saturating_add(1);
+    notes.next = Some(began + pace::after_failure(budget, began.elapsed(), notes.failures));
+    drop(notes);
+    if let PublishError::Export(IndexError::Fatal(why)) = error {
+        args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
+    }
+    args.life.error(format!("no snapshot could be made; those that there are stay: {error}"));
+}
+
+async fn publish(args: &SnapshotArgs, arrow: bool, turn: Turn) -> (u64, Result<SnapshotManifest, PublishError>) {
+    let config = args.config.borrow().clone();
+    let complete = dated(&args.board).complete;
+    let (changes, generation, as_of, pins) = {
+        let index = args.board.index.borrow();
+        (index.changes, index.generation, index.as_of, index.set.len())
+    };
+    let dir = config.snapshot_dir();
+    let place = match blocking(move || Place::open(&dir)).await {
+        Ok(place) => place,
+        Err(error) => return (changes, Err(error.into())),
+    };
+    let arrow = (arrow || pins <= config.snapshot.arrow_max_rows).then_some(pins);
+    let order = Order { place, generation, as_of, complete, arrow };
+    (changes, publish::publish(&args.store, order, turn).await)
+}
+
+/// After a snapshot: what old readers look for, and what nobody needs any more. The bytes that it wrote.
+async fn tidy(args: &SnapshotArgs, manifest: &SnapshotManifest) -> u64 {
+    let config = args.config.borrow().clone();
+    let (turn, spare) = (args.book.turn.clone().lock_owned().await, args.book.notes().spare);
+    let manifest = manifest.clone();
+    let done = blocking(move || {
+        let _turn = turn;
+        let place = Place::open(&config.snapshot_dir())?;
+        let renewed = legacy::renew(&config.data_dir, &place.dir().join(&manifest.name), &manifest);
+        let keep = usize::try_from(config.snapshot.keep).unwrap_or(usize::MAX);
+        let retired = publish::retire(&place, Timestamp::now(), keep, config.snapshot.keep_age, spare);
+        Ok((legacy::path(&config.data_dir), renewed, retired))
+    });
+    let (path, renewed, retired) = match done.await {
+        Ok(done) => done,
+        Err(error) => {
+            args.life.error(format!("old snapshots stay: {error}"));
+            return 0;
+        }
+    };
+    if let Err(error) = retired {
+        args.life.error(format!("an old snapshot stays: {error}"));
+    }
+    match renewed {
+        Ok(legacy::Renewed::Written(bytes)) => bytes,
+        Ok(legacy::Renewed::Foreign(why)) => {
+            if !std::mem::replace(&mut args.book.notes().told_of_legacy, true) {
+                tracing::warn!(path = %path.display(), why, "a file that is not ours is left as it is, and not renewed");
+            }
+            0
+        }
+        Err(error) => {
+            args.life.error(format!("{} was not renewed: {error}", path.display()));
+            0
+        }
+    }
+}
+
+async fn stopping(board: &Board) {
+    // The board is as old as the process, so the sender can't be gone.
+    let _ = board.stopping.subscribe().wait_for(Option::is_some).await;
+}
+
+fn fault(error: &PublishError) -> Fault {
+    let kind = match error {
+        PublishError::Export(IndexError::Closed) => FaultKind::NotReady,
+        PublishError::Export(IndexError::Busy) => FaultKind::Busy,
+        _ => FaultKind::Internal,
+    };
+    let hint = if error.is_full() {
+        "make room on the file system of the data dir; it is tried again by itself"
+    } else {
+        "those that there are stay as they were; the daemon's log says more"
+    };
+    Fault::new(kind, format!("no snapshot could be made: {error}")).hint(hint)
+}
+
+/// Works with files on a thread of its own.
+async fn blocking<R: Send + 'static>(job: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
+    tokio::task::spawn_blocking(job).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// Looks at the snapshots for an answer.
+async fn look<R: Send + 'static>(
+    args: &SnapshotArgs,
+    job: impl FnOnce(&Place) -> Result<R, Fault> + Send + 'static,
+) -> Result<R, Fault> {
+    let dir = args.config.borrow().snapshot_dir();
+    let looked = blocking(move || Place::open(&dir)).await.map_err(|error| unreadable(&error))?;
+    tokio::task::spawn_blocking(move || job(&looked))
+        .await
+        .unwrap_or_else(|error| Err(unreadable(&io::Error::other(error))))
+}
+
+fn unreadable(error: &io::Error) -> Fault {
+    Fault::new(FaultKind::Internal, format!("the snapshots cannot be read: {error}"))
+}
+
+impl Message<SnapshotNow> for Snapshots {
+    type Reply = DelegatedReply<Result<SnapshotAt, Fault>>;
+
+    async fn handle(&mut self, ask: SnapshotNow, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let (args, asked) = (self.args.clone(), Instant::now());
+        ctx.spawn(async move {
+            if !args.board.index.borrow().complete {
+                let detail = "the index is not complete yet, and a snapshot of a part would stand for all";
+                return Err(Fault::new(FaultKind::NotReady, detail)
+                    .hint("`ipfs-kitctl wait --for=index=complete`, then ask again"));
+            }
+            begin(&args).await.map_err(|error| unreadable(&error))?;
+            let manifest = make(&args, ask.arrow, Some(asked)).await?;
+            let path = args.config.borrow().snapshot_dir().join(&manifest.name).display().to_string();
+            Ok(SnapshotAt { path, manifest, passed_over: Vec::new() })
+        })
+    }
+}
+
+impl Message<SnapshotLs> for Snapshots {
+    type Reply = DelegatedReply<Result<SnapshotList, Fault>>;
+
+    async fn handle(&mut self, _: SnapshotLs, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move {
+            look(&args, |place| {
+                let snapshots = place.rows().map_err(|error| unreadable(&error))?;
+                Ok(SnapshotList { dir: place.dir().display().to_string(), snapshots })
+            })
+            .await
+        })
+    }
+}
+
+impl Message<SnapshotPath> for Snapshots {
+    type Reply = DelegatedReply<Result<SnapshotAt, Fault>>;
+
+    async fn handle(&mut self, _: SnapshotPath, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move {
+            look(&args, |place| match place.choose() {
+                Ok((name, manifest, passed_over)) => {
+                    Ok(SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over })
+                }
+                Err(reasons) if reasons.is_empty() => Err(Fault::new(FaultKind::NotFound, "there is no snapshot yet")
+                    .hint("`ipfs-kitctl snapshot now` makes one")),
+                Err(reasons) => {
+                    Err(Fault::new(FaultKind::NotFound, format!("no snapshot is good: {}", reasons.join("; ")))
+                        .hint("`ipfs-kitctl snapshot now` makes one"))
+                }
+            })
+            .await
+        })
+    }
+}
+
+impl Message<SnapshotVerify> for Snapshots {
+    type Reply = DelegatedReply<Result<SnapshotVerified, Fault>>;
+
+    async fn handle(&mut self, ask: SnapshotVerify, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move {
+            look(&args, move |place| {
+                let meant = |name: &Name| ask.snapshot.as_deref().is_none_or(|words| name.is_meant_by(words));
+                let names = place.names().map_err(|error| unreadable(&error))?;
+                let names: Vec<Name> = names.into_iter().filter(meant).collect();
+                if let (Some(words), []) = (&ask.snapshot, &names[..]) {
+                    return Err(Fault::new(FaultKind::NotFound, format!("there is no snapshot {words:?}"))
+                        .hint("`ipfs-kitctl snapshot ls` lists them"));
+                }
+                let snapshots = names.into_iter().map(|name| place.verify(name)).collect();
+                Ok(SnapshotVerified { snapshots, problem: place.newest().err() })
+            })
+            .await
+        })
+    }
+}
+
+impl Message<Stop> for Snapshots {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
+        self.making = None;
+    }
+}

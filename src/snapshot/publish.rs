@@ -1,0 +1,230 @@
+//! One snapshot: written under a temporary name while DuckDB is read, sealed afterwards, renamed, and named by the manifest last.
+//!
+//! Killed at any moment it leaves the old manifest or the new one, and every file that either names is whole. What else it
+//! leaves has a name that the next start removes.
+
+use super::arrow::{BATCH, Sorted};
+use super::output::{FILE_MODE, Finished, Output};
+use super::parquet::Table;
+use super::place::{MANIFEST, Name, Place};
+use super::retention::{Kept, superfluous};
+use super::{atomic, place};
+use crate::index::error::IndexError;
+use crate::index::export::{Head, Sink};
+use crate::index::store::Store;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use jiff::{SignedDuration, Timestamp};
+use proto_msgs::snapshot::{SNAPSHOT_FORMAT, SNAPSHOT_FORMAT_VERSION, SnapshotManifest};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedMutexGuard;
+
+/// Who has it makes the one snapshot that is under way.
+pub type Turn = OwnedMutexGuard<()>;
+
+/// What to publish.
+pub struct Order {
+    /// Where to.
+    pub place: Place,
+    /// The generation that [`as_of`](Self::as_of) is said of.
+    pub generation: u64,
+    /// When the index last held what Kubo held.
+    pub as_of: Option<Timestamp>,
+    /// Whether all pins of the node are in the index.
+    pub complete: bool,
+    /// About how many pins there are; `None`: no `pins.arrow`.
+    pub arrow: Option<u64>,
+}
+
+/// Why there is no new snapshot. The older ones are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The tables could not be read, or not be written to files.
+    #[error(transparent)]
+    Export(#[from] IndexError),
+    /// The files could not be put into force.
+    #[error(transparent)]
+    Seal(#[from] io::Error),
+}
+
+impl PublishError {
+    /// Whether there is no room.
+    pub fn is_full(&self) -> bool {
+        let error = match self {
+            PublishError::Export(IndexError::Export(error)) | PublishError::Seal(error) => error,
+            PublishError::Export(_) => return false,
+        };
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
+/// Publishes. When the future is dropped while DuckDB is read, it ends soon and leaves nothing.
+pub async fn publish(store: &Store, order: Order, turn: Turn) -> Result<SnapshotManifest, PublishError> {
+    let written = store.export(Writing::new(order, turn)).await?;
+    // Not within the transaction, which keeps DuckDB from checkpoints.
+    let sealed = tokio::task::spawn_blocking(move || written.seal()).await;
+    Ok(sealed.unwrap_or_else(|error| Err(io::Error::other(error)))?)
+}
+
+/// Removes what is no longer needed; what cannot be removed is left for the next time.
+pub fn retire(place: &Place, now: Timestamp, keep: usize, age: Duration, spare: Option<u64>) -> io::Result<()> {
+    let named = place.newest().ok().flatten().map(|manifest| manifest.serial);
+    let spare: Vec<u64> = named.into_iter().chain(spare).collect();
+    let names = place.names()?;
+    let kept = |name: &Name| {
+        let (created, good) = place.created(*name)?;
+        Ok(Kept { serial: name.serial, created, good })
+    };
+    let kept = names.iter().map(kept).collect::<io::Result<Vec<_>>>()?;
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    let gone = superfluous(&kept, now, keep, age, &spare);
+    names.iter().filter(|name| gone.contains(&name.serial)).try_for_each(|name| place.remove(*name))
+}
+
+/// A snapshot under way. Dropped before its end, its directory is removed.
+struct Writing {
+    order: Order,
+    _turn: Turn,
+    began: Instant,
+    created: Timestamp,
+    serial: u64,
+    dir: Temporary,
+    head: Head,
+    stamp: Vec<(String, String)>,
+    table: Option<Table<Output>>,
+    sorted: Option<Sorted>,
+    finished: Vec<Finished>,
+}
+
+impl Writing {
+    fn new(order: Order, turn: Turn) -> Writing {
+        Writing {
+            order,
+            _turn: turn,
+            began: Instant::now(),
+            created: Timestamp::now(),
+            serial: 0,
+            dir: Temporary(None),
+            head: Head::default(),
+            stamp: Vec::new(),
+            table: None,
+            sorted: None,
+            finished: Vec::new(),
+        }
+    }
+
+    fn as_of(&self) -> Option<Timestamp> {
+        // The file learns of listings that change nothing only now and then.
+        let known = self.order.as_of.filter(|_| self.order.generation == self.head.generation);
+        known.or_else(|| Timestamp::from_microsecond(self.head.as_of_us?).ok())
+    }
+
+    /// Where it is while it is under way.
+    fn dir(&self) -> io::Result<&Path> {
+        self.dir.0.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn seal(mut self) -> io::Result<SnapshotManifest> {
+        let files = std::mem::take(&mut self.finished).into_iter().map(Finished::seal).collect::<io::Result<_>>()?;
+        let name = Name { generation: self.head.generation, serial: self.serial };
+        let manifest = SnapshotManifest {
+            format: SNAPSHOT_FORMAT.to_owned(),
+            format_version: SNAPSHOT_FORMAT_VERSION,
+            schema_version: self.head.schema_version,
+            name: name.to_string(),
+            generation: name.generation,
+            serial: name.serial,
+            as_of: self.as_of().map(crate::time::text),
+            created_at: crate::time::text(self.created),
+            complete: self.order.complete,
+            peer_id: self.head.peer_id.clone(),
+            journal_seq: self.head.journal_seq,
+            took_s: (self.began.elapsed().as_secs_f64() * 1e3).round() / 1e3,
+            files,
+        };
+        let text = serde_json::to_vec_pretty(&manifest)?;
+        let (place, dir) = (&self.order.place, self.dir()?);
+        atomic::replace_with_mode(&dir.join(MANIFEST), &text, FILE_MODE)?;
+        let path = place.path(name);
+        std::fs::rename(dir, &path)?;
+        self.dir.0 = None;
+        let named = atomic::sync_parent(&path)
+            .and_then(|()| atomic::replace_with_mode(&place.dir().join(MANIFEST), &text, FILE_MODE));
+        if let Err(error) = named {
+            // Without a manifest that names it nobody was told of it. With one it stays, although a power cut may bring the older
+            // manifest back: both name something whole.
+            if place.newest().is_ok_and(|newest| newest.is_none_or(|newest| newest.serial != name.serial)) {
+                let _ = place.remove(name);
+            }
+            return Err(error);
+        }
+        Ok(manifest)
+    }
+}
+
+impl Sink for Writing {
+    fn head(&mut self, head: Head) -> io::Result<()> {
+        let newest = self.order.place.names()?.first().map_or(0, |name| name.serial);
+        let named = self.order.place.newest().ok().flatten().map_or(0, |manifest| manifest.serial);
+        self.serial = newest.max(named) + 1;
+        let dir = self.order.place.aside(self.serial);
+        place::make_dir(&dir)?;
+        self.dir = Temporary(Some(dir));
+        self.head = head;
+        let (generation, schema) = (self.head.generation.to_string(), self.head.schema_version.to_string());
+        let stamp = [
+            ("schema_version", Some(schema)),
+            ("generation", Some(generation)),
+            ("serial", Some(self.serial.to_string())),
+            ("created_at", Some(crate::time::text(self.created))),
+            ("as_of", self.as_of().map(crate::time::text)),
+            ("peer_id", self.head.peer_id.clone()),
+        ];
+        self.stamp = stamp.into_iter().filter_map(|(key, value)| Some((format!("{STAMP}{key}"), value?))).collect();
+        Ok(())
+    }
+
+    fn begin(&mut self, table: &'static str, schema: SchemaRef) -> io::Result<()> {
+        if let Some(expected) = self.order.arrow.filter(|_| table == "pins") {
+            self.sorted = Some(Sorted::begin(self.dir()?, &schema, expected.max(BATCH as u64))?);
+        }
+        let output = Output::create(&self.dir()?.join(format!("{table}.parquet")))?;
+        self.table = Some(Table::begin(output, schema, &self.stamp)?);
+        Ok(())
+    }
+
+    fn rows(&mut self, rows: &RecordBatch) -> io::Result<()> {
+        if let Some(sorted) = &mut self.sorted {
+            sorted.push(rows)?;
+        }
+        self.table.as_mut().map_or(Ok(()), |table| table.push(rows))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if let Some(table) = self.table.take() {
+            self.finished.push(table.finish()?);
+        }
+        if let Some(sorted) = self.sorted.take() {
+            let output = Output::create(&self.dir()?.join("pins.arrow"))?;
+            self.finished.push(sorted.finish(output, &self.stamp)?);
+        }
+        Ok(())
+    }
+}
+
+/// What the keys in the files' own metadata begin with.
+pub const STAMP: &str = "ipfs_kitd.";
+
+/// A directory that goes with its owner.
+struct Temporary(Option<PathBuf>);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(dir) = &self.0 {
+            // What stays has a name that the next start removes.
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    }
+}
