@@ -45,7 +45,7 @@ pub const TABLES: [Table; 4] = [
         select: "SELECT id, cid, generation, changed_at, if(type_before = 0, 'recursive', 'direct') AS type_before,
           name_before, if(type = 0, 'recursive', 'direct') AS type, name FROM changes",
     },
-    Table { name: "generations", select: "SELECT generation, began_at FROM generations" },
+    Table { name: "generations", select: "SELECT generation, began FROM generations" },
     Table { name: "marks", select: "SELECT cid, tags, note, tier, marked_at, seq FROM marks" },
 ];
 
@@ -90,13 +90,12 @@ impl Store {
 
 fn head(connection: &Connection) -> Result<Head, IndexError> {
     let meta = schema::read_meta(connection)?;
-    let seq: Option<i64> = connection.query_row("SELECT journal_seq FROM meta", [], |row| row.get(0))?;
     Ok(Head {
         schema_version: schema::VERSION,
         generation: meta.generation,
         as_of_us: meta.as_of_us,
         peer_id: meta.peer_id,
-        journal_seq: seq.map(i64::cast_unsigned),
+        journal_seq: Some(meta.journal_seq),
     })
 }
 
