@@ -27,7 +27,7 @@ pub enum IndexError {
     Closed,
     /// What the rows of an export went into refused them.
     #[error("the rows could not be written: {0}")]
-    Export(#[from] std::io::Error),
+    Export(io::Error),
     /// A defect: the job panicked.
     #[error("a defect of the daemon ended it")]
     Panicked,
@@ -53,7 +53,7 @@ pub enum IndexError {
     },
 }
 
-/// The journal's file is the only one that the index reads and writes itself.
+/// The journal's file is the only one that the index reads and writes itself; whatever goes into an export is named as such.
 impl From<io::Error> for IndexError {
     fn from(error: io::Error) -> IndexError {
         IndexError::Journal(JournalError::Whole(error))

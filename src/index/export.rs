@@ -24,7 +24,7 @@ pub struct Table {
 }
 
 /// Everything that is exported. Pins come first; the others are what Kubo cannot tell again. One more is one line more.
-pub const TABLES: [Table; 4] = [
+pub const TABLES: [Table; 5] = [
     Table {
         name: "pins",
         select: "SELECT id, cid, name, if(type = 0, 'recursive', 'direct') AS type, size,
@@ -80,7 +80,7 @@ impl Store {
     /// Exports every table as of one moment and gives the sink back. When the future is dropped, it ends soon.
     pub async fn export<S: Sink + Send + 'static>(&self, mut sink: S) -> Result<S, IndexError> {
         self.read_long(move |connection| {
-            sink.head(head(connection)?)?;
+            sink.head(head(connection)?).map_err(IndexError::Export)?;
             TABLES.iter().try_for_each(|table| stream(connection, table, &mut sink))?;
             Ok(sink)
         })
@@ -104,14 +104,13 @@ fn stream(connection: &Connection, table: &Table, sink: &mut impl Sink) -> Resul
     // The iterator would panic at an error; `step` returns it.
     let from = statement.stream_arrow([])?.get_schema();
     let schema = Arc::new(Schema::new(from.fields().iter().map(|field| outside(field)).collect::<Vec<_>>()));
-    sink.begin(table.name, schema.clone())?;
+    sink.begin(table.name, schema.clone()).map_err(IndexError::Export)?;
     while let Some(rows) = statement.step()? {
         let columns = from.fields().iter().zip(rows.columns());
         let columns = columns.map(|(field, column)| translated(field, column)).collect::<Result<_, _>>()?;
-        sink.rows(&RecordBatch::try_new(schema.clone(), columns).map_err(unfit)?)?;
+        sink.rows(&RecordBatch::try_new(schema.clone(), columns).map_err(unfit)?).map_err(IndexError::Export)?;
     }
-    sink.end()?;
-    Ok(())
+    sink.end().map_err(IndexError::Export)
 }
 
 /// A column as readers see it.

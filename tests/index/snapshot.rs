@@ -74,7 +74,7 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
             l.added = vec![pin(raw(1), RECURSIVE, "one"), pin(v0, DIRECT, ""), pin(raw(3), RECURSIVE, "three")];
         })
         .await;
-    place.list(minute(1), |l| l.changed = vec![change(raw(1), DIRECT, "uno")]).await;
+    place.list(minute(1), |l| l.changed = vec![pin(raw(1), DIRECT, "uno")]).await;
     place.remove(raw(3)).await;
     place.sql("UPDATE pins SET size = 10, size_kind = 1, kind = 1 WHERE id = 2").await;
     place
