@@ -307,7 +307,9 @@ pub fn removed(connection: &Connection, state: &mut State, pin: ApplyRemoved) ->
 
 /// Writes what was measured of pins. It is no change of the pin set, so the generation stays.
 pub fn sizes(connection: &Connection, state: &mut State, measured: ApplySizes) -> Result<(), IndexError> {
-    transaction(connection, &state.meta(), || Ok(sizes::write(connection, &measured.0)?))
+    transaction(connection, &state.meta(), || Ok(sizes::write(connection, &measured.0)?))?;
+    state.changed();
+    Ok(())
 }
 
 /// `meta` after a listing.

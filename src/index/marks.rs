@@ -158,6 +158,7 @@ pub(super) fn settle(connection: &Connection, state: &mut State) -> Result<(), I
         store(connection, &meta, BTreeMap::from([(*seq, mark)]))?;
         state.marks.applied = *seq;
         state.marks.pending = None;
+        state.changed();
     }
     Ok(())
 }

@@ -21,9 +21,13 @@ pub async fn look_up(rpc: &Rpc, pins: Vec<Pinned>) -> Result<Vec<Pinned>, RpcErr
             let cids: Vec<String> = batch.iter().map(|pin| cid::text(&pin.cid())).collect();
             match rpc.pin_names(wanted, &cids, DEADLINE).await? {
                 Some(mut names) => {
-                    // What is not in the answer has another type by now, and is news for the next listing.
-                    let found = batch.iter().zip(&cids).filter_map(|(pin, cid)| Some((*pin, names.remove(cid)?)));
-                    named.extend(found.map(|(pin, name)| pin.clone().named(name.as_deref())));
+                    for (pin, cid) in batch.iter().zip(&cids) {
+                        // Left out in silence it would be missing in an index that says that it is whole.
+                        let detail = || format!("{cid} was asked for and is not in the answer");
+                        let lacking = || RpcError::Malformed { call: "pin/ls", detail: detail() };
+                        let name = names.remove(cid).ok_or_else(lacking)?;
+                        named.push((*pin).clone().named(name.as_deref()));
+                    }
                 }
                 None if batch.len() == 1 => {}
                 None => {
@@ -127,6 +131,20 @@ mod tests {
             .collect();
         assert_eq!(named, left);
         assert!(sizes.len() < 40, "halved, not asked one by one: {sizes:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_says_nothing_of_a_pin_that_was_asked_for_is_refused() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("rpc.sock");
+        let listener = UnixListener::bind(&path).expect("bound");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("accepted");
+            assert!(stream.read(&mut [0; 4096]).await.expect("a request") > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.expect("answered");
+        });
+        let refused = look_up(&Rpc::new(Address::Unix(path)), vec![pin(1, PinType::Recursive)]).await;
+        assert!(matches!(refused, Err(RpcError::Malformed { .. })), "{refused:?}");
     }
 
     #[tokio::test]

@@ -145,7 +145,7 @@ fn ten_shells_in_a_loop_never_fail_and_never_wait_for_a_lock() {
                         let args: &[&str] = if shell % 2 == 0 { &["pin", "ls", "-o", "cid"] } else { &["status"] };
                         let said = kit.ctl(args);
                         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args:?}");
-                        assert!(shell % 2 == 1 || said.out.lines().count() == 300);
+                        assert!(shell % 2 == 1 || said.out.lines().count() == 300, "{}", said.out);
                         calls += 1;
                     }
                     calls

@@ -120,7 +120,7 @@ fn the_index_equals_a_real_kubo_of_4154_pins_and_follows_what_happens_behind_its
     ipfs(&kit, &["pin", "add", "--recursive=false", "--progress=false"], &lines(&direct));
     ipfs(&kit, &["pin", "add", "--progress=false", "--name=first"], &lines(&identity[..5]));
 
-    kit.call(IndexRefresh { wait: true, names: false });
+    kit.call(IndexRefresh { wait: true, names: true });
     let status = kit.status();
     // 4,000 sha2-256, 150 identity, 3 direct, and the empty directory that `ipfs init` pins.
     assert_eq!((status.index.pins, status.index.direct), (4154, 3));
@@ -130,8 +130,8 @@ fn the_index_equals_a_real_kubo_of_4154_pins_and_follows_what_happens_behind_its
     let new: Vec<String> = (0..20).map(|n| identity_cid(&format!("new {n}"))).collect();
     ipfs(&kit, &["pin", "add", "--progress=false", "--name=new"], &lines(&new));
     ipfs(&kit, &["pin", "add", "--progress=false", "--name=second"], &lines(&identity[3..8]));
-    kit.call(IndexRefresh { wait: true, names: false });
-    kit.call(IndexRefresh { wait: true, names: false });
+    kit.call(IndexRefresh { wait: true, names: true });
+    kit.call(IndexRefresh { wait: true, names: true });
     assert_equal(&kit);
 
     let before = kit.status().kubo.pid.expect("a child");
@@ -140,14 +140,14 @@ fn the_index_equals_a_real_kubo_of_4154_pins_and_follows_what_happens_behind_its
     let began = std::time::Instant::now();
     kit.until("back", |s| s.kubo.state == KuboState::Running && s.kubo.pid != Some(before));
     assert!(began.elapsed() < BACK, "{:?}", began.elapsed());
-    kit.call(IndexRefresh { wait: true, names: false });
+    kit.call(IndexRefresh { wait: true, names: true });
     assert_equal(&kit);
 
     kit.kill();
     kit.start();
     assert_eq!(kit.pins().len(), 4144, "at once after the start, from the index");
     kit.wait(Condition::KuboRunning);
-    kit.call(IndexRefresh { wait: true, names: false });
+    kit.call(IndexRefresh { wait: true, names: true });
     assert_equal(&kit);
     assert_eq!(kit.stop().code(), Some(0), "{}", kit.log());
 }

@@ -118,16 +118,17 @@ fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: 
 fn pin_ls(query: &Query, raw: &str, pins: &Pins, script: &Script) -> Result<String, String> {
     let now = pins.get();
     let (pin_type, names) = (query.get("type"), query.get("names") == "true");
-    let arg = query.get("arg");
-    if !arg.is_empty() {
-        let cid = canonical(arg)?;
+    let cids = query.all("arg").map(canonical).collect::<Result<Vec<_>, _>>()?;
+    if !cids.is_empty() {
         script.hold(Held::Look, raw);
-        return match now.get(&cid) {
-            Some((of, name)) if of == pin_type => {
-                Ok(json!({"Keys": {cid: {"Type": of, "Name": if names { name } else { "" }}}}).to_string() + "\n")
-            }
-            _ => Err(format!("path '/ipfs/{cid}' is not pinned")),
-        };
+        let mut keys = serde_json::Map::new();
+        for cid in cids {
+            let Some((of, name)) = now.get(&cid).filter(|(of, _)| of == pin_type) else {
+                return Err(format!("path '/ipfs/{cid}' is not pinned"));
+            };
+            keys.insert(cid, json!({"Type": of, "Name": if names { name } else { "" }}));
+        }
+        return Ok(json!({ "Keys": keys }).to_string() + "\n");
     }
     script::record(&format!("listing {pin_type}"));
     script.hold(Held::Listing, raw);
@@ -162,6 +163,10 @@ impl Query {
     }
 
     fn get(&self, key: &str) -> &str {
-        self.0.iter().find(|(of, _)| of == key).map_or("", |(_, value)| value)
+        self.all(key).next().unwrap_or_default()
+    }
+
+    fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(of, _)| of == key).map(|(_, value)| value.as_str())
     }
 }
