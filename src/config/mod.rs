@@ -504,12 +504,13 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_operations_page_are_configuration_files() {
+    fn the_examples_of_the_pages_are_configuration_files() {
         let dir = tempfile::tempdir().expect("a temp dir");
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATIONS.md");
-        let page = std::fs::read_to_string(page).expect("readable");
-        let examples: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        assert!(examples.len() >= 2);
+        let page = |name| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name));
+        let pages = ["OPERATIONS.md", "DATA.md"].map(|name| page(name).expect("readable")).concat();
+        let examples: Vec<&str> =
+            pages.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(examples.len() >= 3);
         for example in examples {
             let file = dir.path().join("config.toml");
             std::fs::write(&file, example).expect("written");

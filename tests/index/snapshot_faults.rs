@@ -129,7 +129,6 @@ fn at_every_call(test: &str, calls: &[&str], fault: &str) -> Option<usize> {
             });
             let inject = format!("inject={call}:{fault}:when={number}");
             let trace = format!("trace={call}");
-            // Only calls on the snapshots: the index has tests of its own.
             let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
             let output = again(&strace, test, dir.path()).output().expect("it runs");
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
