@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 #[test]
 fn every_format_shows_the_same_pins() {
     let mut kit = Kit::fake();
+    // What nobody has measured is null.
+    kit.env("IPFS_KITD_SIZE_SHARE", "0");
     kit.start_whole();
     let (a, b) = (identity_cid("a"), identity_cid("b"));
     kit.set_fake_pins(&[(&a, "recursive", "with \"quotes\", and a comma"), (&b, "direct", "")]);
@@ -42,7 +44,10 @@ fn every_format_shows_the_same_pins() {
         &["kubo", "status"],
         &["lock", "check"],
         &["config", "show", "--effective"],
+        &["index", "info"],
         &["pin", "info", &a],
+        &["pin", "history"],
+        &["pin", "diff", "0", "1"],
     ] {
         let args = [noun, &["-o", "json"]].concat();
         let document: Value = serde_json::from_str(&kit.ctl(&args).out).unwrap_or_else(|e| panic!("{noun:?}: {e}"));
