@@ -121,7 +121,6 @@ fn a_listing_asks_for_what_the_options_say() {
         offset: 2,
         sort: Some(PinSort::Size),
         descending: true,
-        ..PinLs::default()
     };
     assert_eq!(*asked.lock().expect("unpoisoned"), Some(expected.into()));
 }

@@ -99,7 +99,9 @@ mod tests {
     async fn names_come_fifty_at_a_time_and_each_type_by_itself() {
         let pins: Vec<Pinned> =
             (0..120).map(|n| pin(n, PinType::Recursive)).chain([pin(200, PinType::Direct)]).collect();
-        let name = |pin: &Pinned| if pin.key().digest[0] % 2 == 0 { String::new() } else { format!("{:?}", pin.key()) };
+        let name = |pin: &Pinned| {
+            if pin.key().digest[0].is_multiple_of(2) { String::new() } else { format!("{:?}", pin.key()) }
+        };
         let kubo = pins.iter().map(|pin| (cid::text(&pin.cid()), (pin.pin_type(), name(pin)))).collect();
         let (named, sizes) = asked(kubo, pins.clone()).await;
         assert_eq!(sizes, [50, 50, 20, 1]);
