@@ -12,7 +12,7 @@ use kit::{Kit, real_kubo};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto_msgs::daemon::{Condition, IndexRefresh, IndexRefreshed, Wait};
+use proto_msgs::daemon::{Condition, IndexPause, IndexRefresh, IndexRefreshed, Wait};
 use proto_msgs::verb::Verb;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -27,12 +27,17 @@ fn main() {
     let pins: u64 = std::env::var("IPFS_KITD_BENCH_PINS").ok().map_or(1_000_000, |n| n.parse().expect("a number"));
     let source = pinned_repo::prepared(&real_kubo(), pins);
     let mut kit = Kit::real();
+    // What is measured in the background is written then, too.
+    kit.env("IPFS_KITD_SIZE_SHARE", "0");
+    // The usual interval decides when names come along; refreshes by themselves would be in the way.
+    kit.arg("--interval").arg("30s");
     let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(&source).arg(kit.repo()).status();
     assert!(copied.expect("cp runs").success(), "the repo could not be copied");
     kit.start();
     kit.wait(Condition::KuboRunning);
     let began = Instant::now();
     call(&kit, Wait { condition: Condition::IndexComplete });
+    kit.call(IndexPause {});
     let found = kit.status().index.pins;
     say(&format!("first index, with names   {:7.1} s  ({found} pins; no limit)", began.elapsed().as_secs_f64()));
     assert!(found > pins, "pins are missing");
