@@ -91,10 +91,7 @@ impl Found {
 pub fn look(config: &Config, index_peer: Option<&str>, looks: &mut Looks) -> Result<Found, Held> {
     let program = find_program(&config.kubo)?;
     let repo = config.ipfs_path.as_path();
-    let node = read_node(&config.node_file())?;
-    owned_by_us(repo)?;
-    let present = read_peer(repo)?;
-    remembered(config, node.as_ref(), index_peer, present.as_deref())?;
+    let (node, present) = whose(config, index_peer)?;
     start::clear(repo, looks)?;
     let half_made = is_half_made(node.as_ref(), repo);
     let plan = match present {
@@ -137,13 +134,19 @@ pub fn ready(config: &Config, Found { program, rpc, plan }: Found) -> Result<Rep
     })
 }
 
-/// Whether the repo is one that [`prepare`] would take or make, by reading alone.
+/// What this data dir and the repo remember of their node, if they agree and the repo is ours; by reading alone.
+fn whose(config: &Config, index_peer: Option<&str>) -> Result<(Option<Node>, Option<String>), Held> {
+    let node = read_node(&config.node_file())?;
+    owned_by_us(&config.ipfs_path)?;
+    let present = read_peer(&config.ipfs_path)?;
+    remembered(config, node.as_ref(), index_peer, present.as_deref())?;
+    Ok((node, present))
+}
+
+/// Whether the repo is one that [`look`] would take or make, by reading alone.
 pub(super) fn identity(config: &Config, index_peer: Option<&str>) -> Result<(), Held> {
     let repo = config.ipfs_path.as_path();
-    let node = read_node(&config.node_file())?;
-    owned_by_us(repo)?;
-    let present = read_peer(repo)?;
-    remembered(config, node.as_ref(), index_peer, present.as_deref())?;
+    let (node, present) = whose(config, index_peer)?;
     let may_be_made = || is_half_made(node.as_ref(), repo) || is_empty(repo);
     if present.is_some() || may_be_made() { Ok(()) } else { Err(unknown(repo)) }
 }
