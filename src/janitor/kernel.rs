@@ -95,20 +95,44 @@ pub(super) fn try_flock(file: &File) -> Kernel {
 /// Whether somebody listens on a Unix socket. First by the kernel's table: a connection would start what a service manager has behind
 /// it. What listens in another network namespace is not in there.
 pub(crate) fn is_listening(path: &Path) -> bool {
-    let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
-    listeners(&table).any(|listener| same_file(listener, path)) || matches!(ask_socket(path), Kernel::Held(_))
+    let table = socket_table().unwrap_or_default();
+    sockets(&table).any(|socket| socket.listens && socket.is_stream && same_file(socket.path, path))
+        || matches!(ask_socket(path), Kernel::Held(_))
 }
 
-/// The paths of the stream sockets that listen, from `/proc/net/unix`.
-fn listeners(table: &str) -> impl Iterator<Item = &Path> {
+/// The kernel's table of the Unix sockets of our network namespace.
+fn socket_table() -> io::Result<Vec<u8>> {
+    let mut table = Vec::new();
+    // Not by `/proc/net`, which is hidden where only processes show.
+    let read = File::open("/proc/self/net/unix")?.take(SOCKETS).read_to_end(&mut table)?;
+    if read as u64 == SOCKETS { Err(io::Error::other("it is too long")) } else { Ok(table) }
+}
+
+/// A socket of that table which has a path; an abstract one's begins with `@`.
+#[derive(Debug, PartialEq, Eq)]
+struct Socket<'table> {
+    listens: bool,
+    is_stream: bool,
+    /// It is not an end of a connection.
+    unconnected: bool,
+    path: &'table Path,
+}
+
+fn sockets(table: &[u8]) -> impl Iterator<Item = Socket<'_>> {
     /// `__SO_ACCEPTCON`.
-    const ACCEPTS: &str = "00010000";
-    table.lines().filter_map(|line| {
-        let mut words = line.split_ascii_whitespace();
-        let (flags, kind) = (words.nth(3)?, words.next()?);
-        // Two more words, and the path is the rest, which may have spaces in it.
-        let path = line.get(line.find('/')?..)?;
-        (flags == ACCEPTS && kind == "0001").then(|| Path::new(path))
+    const LISTENS: u32 = 1 << 16;
+    table.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut rest = line;
+        let [_num, _references, _protocol, flags, kind, state, _inode]: [&[u8]; 7] = std::array::from_fn(|_| {
+            let line = rest.trim_ascii_start();
+            let (word, after) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
+            rest = after;
+            word
+        });
+        let flags = u32::from_str_radix(std::str::from_utf8(flags).ok()?, 16).ok()?;
+        // The path is the rest, which may have spaces in it.
+        let path = Path::new(OsStr::from_bytes(rest.strip_prefix(b" ")?));
+        Some(Socket { listens: flags & LISTENS != 0, is_stream: kind == b"0001", unconnected: state == b"01", path })
     })
 }
 
@@ -147,13 +171,10 @@ pub(super) fn ask_socket(path: &Path) -> Kernel {
 }
 
 /// Between `bind` and `listen` a socket refuses as a dead one does, so the kernel's table of sockets is asked, and after the
-/// connection: who was there before it is in the table still. It has the sockets of our network namespace.
+/// connection: who was there before it is in the table still.
 fn unless_bound(path: &Path) -> Kernel {
-    let mut table = Vec::new();
-    // Not by `/proc/net`, which is hidden where only processes show.
-    match File::open("/proc/self/net/unix").and_then(|sockets| sockets.take(SOCKETS).read_to_end(&mut table)) {
-        Ok(read) if read as u64 == SOCKETS => Kernel::Unknown("the kernel's table of sockets is too long".to_owned()),
-        Ok(_) if is_bound(&table, path) => {
+    match socket_table() {
+        Ok(table) if is_bound(&table, path) => {
             Kernel::Unknown("a program has taken the address and does not listen there, or not yet".to_owned())
         }
         Ok(_) => Kernel::Free,
@@ -164,20 +185,9 @@ fn unless_bound(path: &Path) -> Kernel {
 /// Whether an unconnected socket of the table has this path. One that was bound from elsewhere in the tree has another path with
 /// the same name; if it listens, that is no reason to take it for ours, which nobody answered.
 fn is_bound(table: &[u8], path: &Path) -> bool {
-    const LISTENS: u32 = 1 << 16;
-    table.split(|byte| *byte == b'\n').any(|line| {
-        let mut rest = line;
-        let [_num, _references, _protocol, flags, _type, state, _inode]: [&[u8]; 7] = std::array::from_fn(|_| {
-            let line = rest.trim_ascii_start();
-            let (word, after) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
-            rest = after;
-            word
-        });
-        let flags = std::str::from_utf8(flags).ok().and_then(|flags| u32::from_str_radix(flags, 16).ok());
-        let (Some(flags), b"01", Some(bound)) = (flags, state, rest.strip_prefix(b" ")) else { return false };
-        let bound = Path::new(OsStr::from_bytes(bound));
-        bound == path || flags & LISTENS == 0 && bound.file_name() == path.file_name()
-    })
+    sockets(table)
+        .filter(|socket| socket.unconnected)
+        .any(|socket| socket.path == path || !socket.listens && socket.path.file_name() == path.file_name())
 }
 
 /// The device of a file as the table of locks writes it. That is the mount's; `st_dev` differs on btrfs and overlays.
@@ -261,11 +271,12 @@ mod tests {
         assert_eq!(listener.accept().expect_err("nobody came").kind(), io::ErrorKind::WouldBlock);
         drop(listener);
         assert!(soon(|| !is_listening(&path)));
-        let table = "0000000000000000: 00000002 00000000 00010000 0001 01 43531 /run/a b\n\
+        let table = b"0000000000000000: 00000002 00000000 00010000 0001 01 43531 /run/a b\n\
             0000000000000000: 00000003 00000000 00000000 0001 03 43532 /run/c\n\
             0000000000000000: 00000002 00000000 00010000 0005 01 43533 /run/d\n\
             0000000000000000: 00000002 00000000 00010000 0001 01 43534 @/abstract\n";
-        assert_eq!(listeners(table).collect::<Vec<_>>(), [Path::new("/run/a b"), Path::new("/abstract")]);
+        let listeners = sockets(table).filter(|socket| socket.listens && socket.is_stream).map(|socket| socket.path);
+        assert_eq!(listeners.collect::<Vec<_>>(), [Path::new("/run/a b"), Path::new("@/abstract")]);
     }
 
     #[test]
