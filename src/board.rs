@@ -194,6 +194,12 @@ impl Board {
         });
     }
 
+    /// Returns when the stop of the daemon has begun.
+    pub async fn stopped(&self) {
+        // The board is as old as the process, so the sender can't be gone.
+        let _ = self.stopping.subscribe().wait_for(Option::is_some).await;
+    }
+
     /// Whether the stop of the daemon has begun.
     pub fn is_stopping(&self) -> bool {
         self.stopping.borrow().is_some()

@@ -50,10 +50,9 @@ impl Watchdog {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ask = move || {
             runtime.block_on(async {
-                let mut stopping = self.board.stopping.subscribe();
                 tokio::select! {
                     () = self.rounds(within) => {}
-                    () = async { drop(stopping.wait_for(Option::is_some).await) } => {}
+                    () = self.board.stopped() => {}
                 }
             });
         };

@@ -131,7 +131,7 @@ impl Journal {
             Ok(found) if !found.is_file() => {
                 let aside = self.aside();
                 fs::rename(&path, &aside)?;
-                sync_dir(&self.dir)?;
+                atomic::sync_dir(&self.dir)?;
                 self.report(format!("the journal of marks was no file; it was moved to {}", aside.display()));
                 return Ok(());
             }
@@ -146,7 +146,7 @@ impl Journal {
         match found.tail {
             Next::Damaged(why) => {
                 let aside = self.aside();
-                let kept = atomic::replace_with(&aside, |mut out| {
+                let kept = atomic::replace_with(&aside, 0o600, |mut out| {
                     (&file).seek(SeekFrom::Start(found.end))?;
                     io::copy(&mut &file, &mut out).map(drop)
                 });
@@ -213,9 +213,9 @@ impl Journal {
             Some(file) => file,
             none => {
                 let file = create(&path)?;
-                sync_dir(&self.dir)?;
+                atomic::sync_dir(&self.dir)?;
                 // The directory itself may be new.
-                self.dir.parent().map_or(Ok(()), sync_dir)?;
+                atomic::sync_parent(&self.dir)?;
                 none.insert(file)
             }
         };
@@ -246,7 +246,7 @@ impl Journal {
                 return Err(io::Error::other(format!("its records end with {} instead of {}", found.seq, self.seq)));
             }
             file.sync_data()?;
-            sync_dir(&self.dir)?;
+            atomic::sync_dir(&self.dir)?;
             Ok(Some((file, found)))
         };
         match again() {
@@ -315,7 +315,7 @@ impl Journal {
         fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()>,
     ) -> io::Result<()> {
         let (epoch, mut seq) = (self.epoch, after);
-        let renewed = atomic::replace_with(&self.path(), |file| {
+        let renewed = atomic::replace_with(&self.path(), 0o600, |file| {
             let mut out = BufWriter::new(file);
             let mut put = |payload: &[u8]| {
                 seq += 1;
@@ -347,10 +347,6 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 fn cut(file: &File, end: u64) -> io::Result<()> {

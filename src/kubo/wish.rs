@@ -5,7 +5,6 @@ use crate::config::Config;
 use crate::outside;
 use crate::snapshot::atomic;
 use jiff::Timestamp;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +53,6 @@ fn write(path: &Path, stop: bool) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(()) => path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all()),
+        Ok(()) => atomic::sync_parent(path),
     }
 }

@@ -100,8 +100,7 @@ impl Routes {
     }
 
     async fn stopping(&self) {
-        // The board is as old as the process, so the sender can't be gone.
-        let _ = self.board.stopping.subscribe().wait_for(Option::is_some).await;
+        self.board.stopped().await;
         tokio::time::sleep(LAST_CALLS).await;
     }
 

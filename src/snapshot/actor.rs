@@ -191,7 +191,7 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
     let (changes, made) = tokio::select! {
         made = publish(args, arrow, turn) => made,
         // Dropped, it ends within moments, and with it the transaction that would keep the index from closing.
-        () = stopping(&args.board) => return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
+        () = args.board.stopped() => return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
     };
     let config = args.config.borrow().clone();
     let budget = config.snapshot.budget;
@@ -286,11 +286,6 @@ async fn tidy(args: &SnapshotArgs, manifest: &SnapshotManifest) -> u64 {
     }
 }
 
-async fn stopping(board: &Board) {
-    // The board is as old as the process, so the sender can't be gone.
-    let _ = board.stopping.subscribe().wait_for(Option::is_some).await;
-}
-
 fn fault(error: &PublishError) -> Fault {
     let kind = match error {
         PublishError::Export(IndexError::Closed) => FaultKind::NotReady,
@@ -316,10 +311,9 @@ async fn look<R: Send + 'static>(
     job: impl FnOnce(&Place) -> Result<R, Fault> + Send + 'static,
 ) -> Result<R, Fault> {
     let dir = args.config.borrow().snapshot_dir();
-    let looked = blocking(move || Place::open(&dir)).await.map_err(|error| unreadable(&error))?;
-    tokio::task::spawn_blocking(move || job(&looked))
-        .await
-        .unwrap_or_else(|error| Err(unreadable(&io::Error::other(error))))
+    let looked =
+        blocking(move || Ok(Place::open(&dir).map_err(|error| unreadable(&error)).and_then(|place| job(&place))));
+    looked.await.unwrap_or_else(|error| Err(unreadable(&error)))
 }
 
 fn unreadable(error: &io::Error) -> Fault {

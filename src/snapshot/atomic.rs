@@ -39,9 +39,14 @@ impl NewFile {
     }
 }
 
-/// Removes what a process that was killed in the middle has left in this directory. Only for who alone writes there.
+/// Removes what a process that was killed in the middle has left in this directory, if there is one. Only for who alone writes
+/// there.
 pub fn sweep(dir: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(is_new);
@@ -54,26 +59,24 @@ pub fn sweep(dir: &Path) -> io::Result<()> {
 
 /// Puts `bytes` at `path`; on return they are on disk. The file is readable by its owner alone.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, |mut file| file.write_all(bytes))
+    replace_with(path, 0o600, |mut file| file.write_all(bytes))
 }
 
-/// Puts at `path` what `fill` writes; otherwise as [`replace`].
-pub fn replace_with(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+/// Puts at `path` what `fill` writes; on return it is on disk.
+pub fn replace_with(path: &Path, mode: u32, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let new = NewFile::create(path)?;
     fill(new.file())?;
-    new.commit(0o600)
-}
-
-/// The same for a file that others read too.
-pub fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let new = NewFile::create(path)?;
-    new.file().write_all(bytes)?;
     new.commit(mode)
 }
 
 /// Makes what was done to the names in the directory of `path` last.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?.sync_all()
+    sync_dir(path.parent().ok_or(io::ErrorKind::InvalidInput)?)
+}
+
+/// Makes what was done to the names in `dir` last.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 /// Whether this name is one of [`NewFile`]'s. Where only one process writes, what has such a name is left over.
@@ -93,7 +96,7 @@ mod tests {
         replace(&path, b"new").expect("replaced");
         assert_eq!(std::fs::read(&path).expect("read"), b"new");
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        replace_with_mode(&path, b"shared", 0o640).expect("replaced");
+        replace_with(&path, 0o640, |mut file| file.write_all(b"shared")).expect("replaced");
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
     }

@@ -95,14 +95,7 @@ pub fn renew(data_dir: &Path, snapshot: &Path, manifest: &SnapshotManifest) -> i
 
 /// Removes what a process that was killed has left beside it.
 pub fn sweep(data_dir: &Path) -> io::Result<()> {
-    let Some(dir) = path(data_dir).parent().map(Path::to_owned).filter(|dir| dir.is_dir()) else { return Ok(()) };
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if atomic::is_new(&entry.file_name().to_string_lossy()) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
+    path(data_dir).parent().map_or(Ok(()), atomic::sweep)
 }
 
 /// Why the file that is there is not ours; `None` when it is, or when there is none.

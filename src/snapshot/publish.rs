@@ -16,7 +16,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::snapshot::{SNAPSHOT_FORMAT, SNAPSHOT_FORMAT_VERSION, SnapshotManifest};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
@@ -140,18 +140,19 @@ impl Writing {
             created_at: crate::time::text(self.created),
             complete: self.order.complete,
             peer_id: self.head.peer_id.clone(),
-            journal_seq: self.head.journal_seq,
+            journal_seq: Some(self.head.journal_seq),
             took_s: (self.began.elapsed().as_secs_f64() * 1e3).round() / 1e3,
             files,
         };
         let text = serde_json::to_vec_pretty(&manifest)?;
         let (place, dir) = (&self.order.place, self.dir()?);
-        atomic::replace_with_mode(&dir.join(MANIFEST), &text, FILE_MODE)?;
+        let name_it =
+            |dir: &Path| atomic::replace_with(&dir.join(MANIFEST), FILE_MODE, |mut file| file.write_all(&text));
+        name_it(dir)?;
         let path = place.path(name);
         std::fs::rename(dir, &path)?;
         self.dir.0 = None;
-        let named = atomic::sync_parent(&path)
-            .and_then(|()| atomic::replace_with_mode(&place.dir().join(MANIFEST), &text, FILE_MODE));
+        let named = atomic::sync_parent(&path).and_then(|()| name_it(place.dir()));
         if let Err(error) = named {
             // Without a manifest that names it nobody was told of it. With one it stays, although a power cut may bring the older
             // manifest back: both name something whole.
