@@ -233,7 +233,7 @@ impl Message<PinLs> for Index {
             let chosen = args.store.read(move |connection| query::choose(connection, &ask, since)).await;
             let chosen = chosen.map_err(|error| fault(&args, "list pins", &error))?;
             let page = page(dated, chosen.generation, chosen.total);
-            Ok((page, read_pages(args, chosen.ids, query::rows, |pins| PinRows { pins })))
+            Ok((page, read_pages(args, chosen.keys, query::rows, |pins| PinRows { pins })))
         })
     }
 }

@@ -61,7 +61,7 @@ pub struct Head {
     /// The node.
     pub peer_id: Option<String>,
     /// The newest mark's sequence number in the journal.
-    pub journal_seq: Option<u64>,
+    pub journal_seq: u64,
 }
 
 /// What an export goes into.
@@ -95,7 +95,7 @@ fn head(connection: &Connection) -> Result<Head, IndexError> {
         generation: meta.generation,
         as_of_us: meta.as_of_us,
         peer_id: meta.peer_id,
-        journal_seq: Some(meta.journal_seq),
+        journal_seq: meta.journal_seq,
     })
 }
 

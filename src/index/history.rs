@@ -3,23 +3,14 @@
 //! Like a listing, an answer first chooses what it will show, by numbers, and then reads the rows in pages.
 
 use super::error::IndexError;
-use super::rows::{cid, pin_type};
+use super::query::{Chosen, window};
+use super::rows::{among, cid, pin_type};
 use super::schema;
 use crate::cid::{Cid, text};
 use duckdb::types::Value;
 use duckdb::{Connection, OptionalExt, Row, params_from_iter};
 use jiff::Timestamp;
 use proto_msgs::pin::{PinChange, PinDiff, PinEvent, PinType};
-
-/// What a history shows.
-pub struct Chosen<K> {
-    /// The generation chosen from.
-    pub generation: u64,
-    /// Rows before offset and limit.
-    pub total: u64,
-    /// Those within offset and limit, in order.
-    pub keys: Vec<K>,
-}
 
 /// One thing that happened, by numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +43,6 @@ fn forms(cid: &Cid) -> Vec<Value> {
         ::cid::Version::V1 => Cid::new_v0(*cid.hash()).ok().filter(|_| cid.codec() == 0x70),
     };
     std::iter::once(*cid).chain(other).map(|cid| Value::Blob(cid.to_bytes())).collect()
-}
-
-/// DuckDB's limits are signed.
-fn window(limit: Option<u64>, offset: u64) -> String {
-    let most = |n: u64| n.min(i64::MAX.cast_unsigned());
-    let limit = limit.map(|limit| format!("LIMIT {}", most(limit))).unwrap_or_default();
-    format!("{limit} OFFSET {}", most(offset))
 }
 
 fn number(row: &Row<'_>, column: usize) -> duckdb::Result<u64> {
@@ -200,10 +184,8 @@ pub fn choose_differing(
 
 /// Reads in what those pins differ, in the order of the keys.
 pub fn differing(connection: &Connection, ask: &PinDiff, keys: &[Differs]) -> Result<Vec<PinChange>, IndexError> {
-    let ids = || keys.iter().flat_map(|key| [key.before, key.after]).flatten();
-    let (Some(least), Some(most)) = (ids().min(), ids().max()) else { return Ok(Vec::new()) };
-    let list: Vec<String> = ids().map(|id| id.to_string()).collect();
-    let only = format!("id BETWEEN {least} AND {most} AND id IN ({})", list.join(","));
+    let ids = keys.iter().flat_map(|key| [key.before, key.after]).flatten();
+    let Some(only) = among(ids) else { return Ok(Vec::new()) };
     let sql = format!(
         "{} SELECT coalesce(new.cid, old.cid), old.type, old.name, new.type, new.name {DIFFERS}
          ORDER BY coalesce(new.id, old.id)",

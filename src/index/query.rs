@@ -5,28 +5,35 @@
 //! those of the choice; a pin that goes away before its page is read is left out, and a row may be newer than the choice.
 
 use super::error::IndexError;
-use super::rows::{cid, pin_type, type_code};
+use super::rows::{among, cid, kind, pin_type, size_kind, type_code};
 use super::schema;
 use crate::cid::{codec_name, text};
 use duckdb::types::Value;
 use duckdb::{Connection, Row, params, params_from_iter};
 use jiff::Timestamp;
 use proto_msgs::daemon::Count;
-use proto_msgs::pin::{ContentKind, Pin, PinLs, PinSort, SizeKind};
+use proto_msgs::pin::{ContentKind, Pin, PinLs, PinSort};
 use std::collections::HashMap;
 
 /// What a listing shows.
-pub struct Chosen {
+pub struct Chosen<K> {
     /// The generation chosen from.
     pub generation: u64,
-    /// Pins that the filter lets through.
+    /// Rows before offset and limit.
     pub total: u64,
     /// Those within offset and limit, in order.
-    pub ids: Vec<u64>,
+    pub keys: Vec<K>,
+}
+
+/// DuckDB's limits are signed.
+pub(super) fn window(limit: Option<u64>, offset: u64) -> String {
+    let most = |n: u64| n.min(i64::MAX.cast_unsigned());
+    let limit = limit.map(|limit| format!("LIMIT {}", most(limit))).unwrap_or_default();
+    format!("{limit} OFFSET {}", most(offset))
 }
 
 /// Filters, sorts, limits; `since` is that of the question.
-pub fn choose(connection: &Connection, ask: &PinLs, since: Option<Timestamp>) -> Result<Chosen, IndexError> {
+pub fn choose(connection: &Connection, ask: &PinLs, since: Option<Timestamp>) -> Result<Chosen<u64>, IndexError> {
     let mut conditions = vec!["true"];
     let mut values = Vec::new();
     let mut only = |condition, value| {
@@ -68,26 +75,20 @@ pub fn choose(connection: &Connection, ask: &PinLs, since: Option<Timestamp>) ->
         Some(PinSort::Codec) => format!("codec {way}, id"),
         Some(PinSort::FirstSeen) => format!("first_seen {way}, id"),
     };
-    // DuckDB's limits are signed.
-    let most = |n: u64| n.min(i64::MAX.cast_unsigned());
-    let limit = ask.limit.map(|limit| format!("LIMIT {}", most(limit))).unwrap_or_default();
-    let sql = format!("SELECT id FROM pins WHERE {filter} ORDER BY {order} {limit} OFFSET {}", most(ask.offset));
+    let window = window(ask.limit, ask.offset);
+    let sql = format!("SELECT id FROM pins WHERE {filter} ORDER BY {order} {window}");
     let mut statement = connection.prepare(&sql)?;
     let ids = statement.query_map(params_from_iter(&values), |row| row.get::<_, i64>(0))?;
-    let ids = ids.map(|id| id.map(i64::cast_unsigned)).collect::<duckdb::Result<_>>()?;
-    Ok(Chosen { generation: schema::read_meta(connection)?.generation, total: total.cast_unsigned(), ids })
+    let keys = ids.map(|id| id.map(i64::cast_unsigned)).collect::<duckdb::Result<_>>()?;
+    Ok(Chosen { generation: schema::read_meta(connection)?.generation, total: total.cast_unsigned(), keys })
 }
 
 /// The rows of these ids, in their order; those that are gone are left out.
 pub fn rows(connection: &Connection, ids: &[u64]) -> Result<Vec<Pin>, IndexError> {
-    let (Some(least), Some(most)) = (ids.iter().min(), ids.iter().max()) else { return Ok(Vec::new()) };
-    let list: Vec<String> = ids.iter().map(u64::to_string).collect();
-    // Numbers of our own making: nothing to escape. The range lets DuckDB skip row groups.
+    let Some(among) = among(ids.iter().copied()) else { return Ok(Vec::new()) };
     let sql = format!(
         "SELECT id, cid, type, name, epoch_us(first_seen), size, size_kind, kind, array_to_string(tags, chr(10)), tier, note
-         FROM pins LEFT JOIN marks USING (cid)
-         WHERE id BETWEEN {least} AND {most} AND id IN ({})",
-        list.join(",")
+         FROM pins LEFT JOIN marks USING (cid) WHERE {among}"
     );
     let mut statement = connection.prepare(&sql)?;
     let found = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), pin(row)?)))?;
@@ -103,10 +104,9 @@ pub fn by_id(connection: &Connection, id: u64) -> Result<Option<Pin>, IndexError
 fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
     let cid = cid(row, 1)?;
     let seen = Timestamp::from_microsecond(row.get(4)?).unwrap_or(Timestamp::UNIX_EPOCH);
-    let kind = match (row.get::<_, Option<u8>>(7)?, cid.codec()) {
-        (Some(0), _) => Some(ContentKind::File),
-        (Some(1), _) => Some(ContentKind::Directory),
-        (Some(2), _) | (None, 0x55) => Some(ContentKind::Raw),
+    let kind = match (row.get::<_, Option<u8>>(7)?.map(kind), cid.codec()) {
+        (Some(kind), _) => Some(kind),
+        (None, 0x55) => Some(ContentKind::Raw),
         // A file or a directory: the block says which, and nobody has looked.
         (None, 0x70) => None,
         _ => Some(ContentKind::Other),
@@ -117,11 +117,7 @@ fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
         name: row.get(3)?,
         pin_type: pin_type(row.get(2)?),
         size: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
-        size_kind: match row.get::<_, u8>(6)? {
-            0 => SizeKind::Unknown,
-            1 => SizeKind::Estimated,
-            _ => SizeKind::Exact,
-        },
+        size_kind: size_kind(row.get(6)?),
         codec: codec_name(cid.codec()),
         kind,
         first_seen: crate::time::text(seen),

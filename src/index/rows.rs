@@ -10,7 +10,7 @@ use duckdb::arrow::array::{
 use duckdb::arrow::datatypes::DataType;
 use duckdb::{Appender, Connection, params};
 use jiff::{SignedDuration, Timestamp};
-use proto_msgs::pin::PinType;
+use proto_msgs::pin::{ContentKind, PinType, SizeKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -42,6 +42,52 @@ pub(super) fn type_code(pin_type: PinType) -> u8 {
         PinType::Recursive => 0,
         PinType::Direct => 1,
     }
+}
+
+/// How well a size is known, as the file has it.
+pub(super) fn size_kind(code: u8) -> SizeKind {
+    match code {
+        0 => SizeKind::Unknown,
+        1 => SizeKind::Estimated,
+        _ => SizeKind::Exact,
+    }
+}
+
+/// The file's code of how well a size is known.
+pub(super) fn size_code(kind: SizeKind) -> u8 {
+    match kind {
+        SizeKind::Unknown => 0,
+        SizeKind::Estimated => 1,
+        SizeKind::Exact => 2,
+    }
+}
+
+/// What a CID is the root of, as the file has it.
+pub(super) fn kind(code: u8) -> ContentKind {
+    match code {
+        0 => ContentKind::File,
+        1 => ContentKind::Directory,
+        2 => ContentKind::Raw,
+        _ => ContentKind::Other,
+    }
+}
+
+/// The file's code of what a CID is the root of.
+pub(super) fn kind_code(kind: ContentKind) -> u8 {
+    match kind {
+        ContentKind::File => 0,
+        ContentKind::Directory => 1,
+        ContentKind::Raw => 2,
+        ContentKind::Other => 3,
+    }
+}
+
+/// The condition on `id` for these rows; never one on none. The range lets DuckDB skip row groups.
+pub(super) fn among(ids: impl Iterator<Item = u64> + Clone) -> Option<String> {
+    let (least, most) = (ids.clone().min()?, ids.clone().max()?);
+    // Numbers of our own making: nothing to escape.
+    let list: Vec<String> = ids.map(|id| id.to_string()).collect();
+    Some(format!("id BETWEEN {least} AND {most} AND id IN ({})", list.join(",")))
 }
 
 /// A CID out of the column with this number.
@@ -80,23 +126,15 @@ pub(super) fn alter(
 ) -> duckdb::Result<Vec<Row>> {
     let rows = pick(connection, changes.keys().copied())?;
     if !rows.is_empty() {
-        connection.execute_batch(
-            "CREATE OR REPLACE TEMP TABLE altered(id BIGINT NOT NULL, type UTINYINT NOT NULL, name VARCHAR)",
+        fill_temp(
+            connection,
+            "altered(id BIGINT NOT NULL, type UTINYINT NOT NULL, name VARCHAR)",
+            vec![
+                Arc::new(Int64Array::from_iter_values(changes.keys().map(|id| id.cast_signed()))),
+                Arc::new(UInt8Array::from_iter_values(changes.values().map(|(pin_type, _)| type_code(*pin_type)))),
+                Arc::new(changes.values().map(|(_, name)| *name).collect::<StringArray>()),
+            ],
         )?;
-        let mut appender = connection.appender("altered")?;
-        let changes: Vec<_> = changes.iter().collect();
-        for chunk in changes.chunks(BATCH) {
-            append(
-                &mut appender,
-                vec![
-                    Arc::new(Int64Array::from_iter_values(chunk.iter().map(|(id, _)| id.cast_signed()))),
-                    Arc::new(UInt8Array::from_iter_values(chunk.iter().map(|(_, (pin_type, _))| type_code(*pin_type)))),
-                    Arc::new(chunk.iter().map(|(_, (_, name))| *name).collect::<StringArray>()),
-                ],
-            )?;
-        }
-        appender.flush()?;
-        drop(appender);
         connection.execute(
             "INSERT INTO changes SELECT ?, make_timestamp(?), p.id, p.cid, p.type, p.name, a.type, a.name
              FROM pins p JOIN altered a USING (id)",
@@ -158,15 +196,12 @@ pub(super) fn insert(
 
 /// Puts marks in the place of what was said of these CIDs before; blank ones leave none.
 pub(super) fn mark(connection: &Connection, marks: &BTreeMap<u64, &Mark>) -> duckdb::Result<()> {
-    connection.execute_batch(
-        "CREATE OR REPLACE TEMP TABLE marked(cid BLOB NOT NULL, tags VARCHAR NOT NULL, note VARCHAR, tier VARCHAR,
-           marked_at TIMESTAMP NOT NULL, seq BIGINT NOT NULL)",
-    )?;
-    let mut appender = connection.appender("marked")?;
     // A list cannot be appended; no tag has a control character.
     let tags = |mark: &Mark| mark.tags.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
-    append(
-        &mut appender,
+    fill_temp(
+        connection,
+        "marked(cid BLOB NOT NULL, tags VARCHAR NOT NULL, note VARCHAR, tier VARCHAR, marked_at TIMESTAMP NOT NULL,
+           seq BIGINT NOT NULL)",
         vec![
             Arc::new(BinaryArray::from_iter_values(marks.values().map(|mark| mark.cid.to_bytes()))),
             Arc::new(StringArray::from_iter_values(marks.values().map(|mark| tags(mark)))),
@@ -176,8 +211,6 @@ pub(super) fn mark(connection: &Connection, marks: &BTreeMap<u64, &Mark>) -> duc
             Arc::new(Int64Array::from_iter_values(marks.keys().map(|seq| seq.cast_signed()))),
         ],
     )?;
-    appender.flush()?;
-    drop(appender);
     connection.execute_batch(
         "DELETE FROM marks USING marked WHERE marks.cid = marked.cid;
          INSERT INTO marks
@@ -231,18 +264,14 @@ pub(super) fn count(connection: &Connection) -> duckdb::Result<u64> {
     connection.query_row("SELECT count(*) FROM pins", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
 }
 
-/// Puts ids into the temporary table `picked` and reads their rows. The table is made anew each time: a refilled one keeps its
-/// dead rows in the planner's estimates, which turns joins round.
+/// Puts ids into the temporary table `picked` and reads their rows.
 fn pick(connection: &Connection, ids: impl ExactSizeIterator<Item = u64>) -> duckdb::Result<Vec<Row>> {
     let mut found = Vec::with_capacity(ids.len());
     if ids.len() == 0 {
         return Ok(found);
     }
-    connection.execute_batch("CREATE OR REPLACE TEMP TABLE picked(id BIGINT NOT NULL)")?;
-    let mut appender = connection.appender("picked")?;
-    append(&mut appender, vec![Arc::new(Int64Array::from_iter_values(ids.map(u64::cast_signed)))])?;
-    appender.flush()?;
-    drop(appender);
+    let ids = Arc::new(Int64Array::from_iter_values(ids.map(u64::cast_signed)));
+    fill_temp(connection, "picked(id BIGINT NOT NULL)", vec![ids])?;
     let mut statement = connection.prepare("SELECT p.id, p.cid, p.type, p.name FROM pins p JOIN picked USING (id)")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -252,8 +281,18 @@ fn pick(connection: &Connection, ids: impl ExactSizeIterator<Item = u64>) -> duc
     Ok(found)
 }
 
+/// Fills a temporary table, which is made anew: a refilled one keeps its dead rows in the planner's estimates, which turns joins
+/// round. `table` is its name and, in parentheses, its columns.
+pub(super) fn fill_temp(connection: &Connection, table: &str, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
+    connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {table}"))?;
+    let name = table.split('(').next().unwrap_or(table);
+    let mut appender = connection.appender(name)?;
+    append(&mut appender, columns)?;
+    appender.flush()
+}
+
 /// Appends columns by position; an appender does not look at names.
-pub(super) fn append(appender: &mut Appender<'_>, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
+fn append(appender: &mut Appender<'_>, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
     let columns = columns.into_iter().map(|column| ("", column, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns)
         .map_err(|error| duckdb::Error::ArrowTypeToDuckdbType(error.to_string(), DataType::Null))?;

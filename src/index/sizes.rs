@@ -4,7 +4,7 @@
 //! again for pins that have been looked at.
 
 use super::error::IndexError;
-use super::rows::{append, cid};
+use super::rows::{among, cid, fill_temp, kind_code, size_code};
 use super::schema;
 use crate::cid::Cid;
 use duckdb::Connection;
@@ -102,16 +102,15 @@ pub struct Known {
 
 /// The pins that lack a look.
 pub fn lacking(connection: &Connection, ask: &AskLacking) -> Result<Lacking, IndexError> {
-    // Numbers of our own making: nothing to escape.
     let (among, up_to) = match &ask.among {
         Among::Ids(after, up_to) => {
             let last = schema::read_meta(connection)?.next_id.saturating_sub(1).min(*up_to);
             (format!("id > {after} AND id <= {last}"), last)
         }
         Among::These(ids) => {
-            let list: Vec<String> = ids.iter().map(u64::to_string).collect();
-            let (least, most) = (ids.iter().min().unwrap_or(&0), ids.iter().max().unwrap_or(&0));
-            (format!("id BETWEEN {least} AND {most} AND id IN (0, {})", list.join(",")), *most)
+            let last = ids.iter().max().copied().unwrap_or(0);
+            let Some(among) = among(ids.iter().copied()) else { return Ok(Lacking { pins: Vec::new(), up_to: last }) };
+            (among, last)
         }
     };
     let sql =
@@ -137,40 +136,19 @@ pub fn known(connection: &Connection) -> Result<Known, IndexError> {
 
 /// Writes what was measured, within a transaction. What is known better already stays.
 pub(super) fn write(connection: &Connection, measured: &[Measured]) -> duckdb::Result<()> {
-    connection.execute_batch(
-        "CREATE OR REPLACE TEMP TABLE measured(id BIGINT NOT NULL, size BIGINT, size_kind UTINYINT NOT NULL, kind UTINYINT)",
-    )?;
-    let mut appender = connection.appender("measured")?;
-    append(
-        &mut appender,
+    let known = |of: &Measured| size_code(of.size.map_or(SizeKind::Unknown, |(_, kind)| kind));
+    fill_temp(
+        connection,
+        "measured(id BIGINT NOT NULL, size BIGINT, size_kind UTINYINT NOT NULL, kind UTINYINT)",
         vec![
             Arc::new(Int64Array::from_iter_values(measured.iter().map(|of| of.id.cast_signed()))),
             Arc::new(measured.iter().map(|of| of.size.map(|(size, _)| size.cast_signed())).collect::<Int64Array>()),
-            Arc::new(UInt8Array::from_iter_values(measured.iter().map(|of| size_code(of.size.map(|(_, kind)| kind))))),
+            Arc::new(UInt8Array::from_iter_values(measured.iter().map(known))),
             Arc::new(measured.iter().map(|of| of.kind.map(kind_code)).collect::<UInt8Array>()),
         ],
     )?;
-    appender.flush()?;
-    drop(appender);
     connection.execute_batch(
         "UPDATE pins SET size = coalesce(m.size, pins.size), size_kind = m.size_kind, kind = coalesce(m.kind, pins.kind)
          FROM measured m WHERE pins.id = m.id AND m.size_kind >= pins.size_kind",
     )
-}
-
-fn size_code(kind: Option<SizeKind>) -> u8 {
-    match kind {
-        None | Some(SizeKind::Unknown) => 0,
-        Some(SizeKind::Estimated) => 1,
-        Some(SizeKind::Exact) => 2,
-    }
-}
-
-fn kind_code(kind: ContentKind) -> u8 {
-    match kind {
-        ContentKind::File => 0,
-        ContentKind::Directory => 1,
-        ContentKind::Raw => 2,
-        ContentKind::Other => 3,
-    }
 }

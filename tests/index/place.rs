@@ -129,7 +129,7 @@ impl Place {
     pub(crate) async fn ls(&self, ask: PinLs) -> (u64, Vec<Pin>) {
         let rows = self.store.read(move |connection| {
             let chosen = query::choose(connection, &ask, None)?;
-            Ok((chosen.total, query::rows(connection, &chosen.ids)?))
+            Ok((chosen.total, query::rows(connection, &chosen.keys)?))
         });
         rows.await.expect("rows")
     }
