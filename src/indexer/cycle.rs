@@ -110,18 +110,12 @@ async fn list(ends: &Ends, mut plan: Plan, suspects: &mut Suspects) -> Result<(F
         // newer news, because a change that the index had before `BeginListing` was Kubo's before that. The set after the
         // listing is the one that most often equals it.
         let set = ends.state.borrow().set.clone();
-        let listed = match (plan.full, listed) {
-            (false, listed) => match equal(listed, set.sums(), plan.names, keyed.clone()).await? {
-                None => {
-                    suspects.clear();
-                    ask(&ends.index, Unchanged { token, as_of, peer_id }).await?;
-                    return Ok((Found { named: plan.names, ..Found::default() }, false));
-                }
-                Some(listed) => listed,
-            },
-            (true, listed) => listed,
+        let how = Comparison { names: plan.names, full: plan.full, keyed };
+        let Some((mut diff, left_out)) = compare(listed, set, how).await? else {
+            suspects.clear();
+            ask(&ends.index, Unchanged { token, as_of, peer_id }).await?;
+            return Ok((Found { named: plan.names, ..Found::default() }, false));
         };
-        let (mut diff, left_out) = compare(listed, set, plan.names, keyed).await?;
         if !plan.names {
             if diff.added.len() + diff.changed.len() > LOOKED_UP {
                 plan.names = true;
@@ -205,35 +199,41 @@ where
     tokio::time::timeout(INDEX_DEADLINE, fault::ask(index, message)).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// `None` when the listing is what the index holds.
-async fn equal(listed: Listed, sums: Sums, names: bool, keyed: Keyed) -> Result<Option<Listed>, Fault> {
-    blocking(move || {
-        let (found, listed) = match listed {
-            Listed::Streamed(found, listing) => (found, Listed::Streamed(found, listing)),
-            Listed::Whole(recursive, direct) => {
-                let mut found = Sums::default();
-                listing::fold(&recursive, PinType::Recursive, names, &keyed, &mut found)?;
-                listing::fold(&direct, PinType::Direct, names, &keyed, &mut found)?;
-                (found, Listed::Whole(recursive, direct))
-            }
-        };
-        let equal = if names { found == sums } else { found.same_pins(&sums) };
-        Ok((!equal).then_some(listed))
-    })
-    .await
+struct Comparison {
+    names: bool,
+    /// Although the sums are equal.
+    full: bool,
+    keyed: Keyed,
 }
 
-async fn compare(listed: Listed, set: Arc<PinSet>, names: bool, keyed: Keyed) -> Result<(Diff, Option<String>), Fault> {
+/// `None` when the listing is, by its sums, what the index holds; otherwise in what they differ, and what was left out.
+async fn compare(
+    listed: Listed,
+    set: Arc<PinSet>,
+    Comparison { names, full, keyed }: Comparison,
+) -> Result<Option<(Diff, Option<String>)>, Fault> {
     blocking(move || {
+        let equals = |found: &Sums| if names { *found == set.sums() } else { found.same_pins(&set.sums()) };
         let listing = match listed {
+            Listed::Streamed(sums, _) if !full && equals(&sums) => return Ok(None),
             Listed::Streamed(_, listing) => listing,
-            Listed::Whole(recursive, direct) => listing::parse(&recursive, &direct)?,
+            Listed::Whole(recursive, direct) => {
+                if !full {
+                    let mut sums = Sums::default();
+                    listing::fold(&recursive, PinType::Recursive, names, &keyed, &mut sums)?;
+                    listing::fold(&direct, PinType::Direct, names, &keyed, &mut sums)?;
+                    if equals(&sums) {
+                        return Ok(None);
+                    }
+                }
+                listing::parse(&recursive, &direct)?
+            }
         };
         let left_out = listing.odd.first().map(|first| {
             let count = listing.odd.len();
             format!("{count} of Kubo's pins have CIDs that this version cannot read, the first is {first:?}")
         });
-        Ok((diff(set.iter(), listing.pins, names, &keyed), left_out))
+        Ok(Some((diff(set.iter(), listing.pins, names, &keyed), left_out)))
     })
     .await
 }
