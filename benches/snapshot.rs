@@ -3,10 +3,13 @@
 //!
 //! The limits are those of this file; nothing fails here, the figures are for reading.
 
+mod memory;
+
 use ipfs_kitd::index::store::Store;
 use ipfs_kitd::snapshot::legacy;
 use ipfs_kitd::snapshot::place::Place;
 use ipfs_kitd::snapshot::publish::{self, Order};
+use memory::{peak, rest};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -83,17 +86,4 @@ fn write_and_sync(path: &Path, bytes: u64) -> Duration {
     }
     file.sync_all().expect("synced");
     began.elapsed()
-}
-
-/// Bytes of memory in use; the peak is counted from here.
-fn rest() -> u64 {
-    std::fs::write("/proc/self/clear_refs", "5").expect("cleared");
-    peak()
-}
-
-/// The most that was in use since [`rest`].
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("readable");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }

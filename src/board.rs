@@ -5,6 +5,7 @@ use crate::events::EventLog;
 use crate::index::set::PinSet;
 use crate::index::sizes::Known;
 use crate::kubo::rpc::Rpc;
+use crate::snapshot::lookup::PinFile;
 use jiff::Timestamp;
 use proto_msgs::daemon::{ActorReport, LastError};
 use proto_msgs::event::{KuboChange, What};
@@ -134,6 +135,8 @@ pub struct Board {
     pub refreshing: watch::Sender<u32>,
     /// By enricher.
     pub sizes: watch::Sender<SizesState>,
+    /// By snapshot: the newest `pins.arrow` of this process, to look pins up.
+    pub pin_file: watch::Sender<Option<Arc<PinFile>>>,
     /// By snapshot: the newest one.
     pub snapshot: watch::Sender<Option<SnapshotManifest>>,
     /// By janitor: `repo.lock`.
@@ -163,6 +166,7 @@ impl Board {
             refreshing: watch::Sender::new(0),
             sizes: watch::Sender::new(SizesState::default()),
             snapshot: watch::Sender::new(None),
+            pin_file: watch::Sender::new(None),
             lock: watch::Sender::new(None),
             hook: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),

@@ -8,11 +8,12 @@ use super::info::{self, AskInfo, Info};
 use super::journal::JournalError;
 use super::marks::{self, Say};
 use super::query::{self, Totals};
-use super::set::Keyed;
+use super::set::{Entry, Keyed};
 use super::sizes::{self, ApplySizes, AskLacking, AskSizes, Known, Lacking};
 use super::store::Store;
 use crate::board::{Board, StopReason};
 use crate::cid::{self, Key};
+use crate::snapshot::lookup;
 use crate::supervisor::{Life, Stop};
 use duckdb::Connection;
 use jiff::Timestamp;
@@ -361,9 +362,15 @@ impl Message<PinInfo> for Index {
             let mut found = args.board.index.borrow().set.block(&key);
             // The exact CID first.
             found.sort_by_key(|entry| (entry.key() != key, entry.key()));
-            let ids: Vec<u64> = found.iter().map(|entry| entry.id()).collect();
-            let pins = args.store.read(move |connection| query::rows(connection, &ids)).await;
-            let pins = pins.map_err(|error| fault(&args, "look a pin up", &error))?;
+            let file = args.board.pin_file.borrow().clone();
+            let pins = match lookup::pins(file, found.clone()).await {
+                Some(pins) => pins,
+                None => {
+                    let ids: Vec<u64> = found.iter().map(Entry::id).collect();
+                    let pins = args.store.read(move |connection| query::rows(connection, &ids)).await;
+                    pins.map_err(|error| fault(&args, "look a pin up", &error))?
+                }
+            };
             if pins.is_empty() {
                 return Err(not_pinned(&cid, &dated));
             }

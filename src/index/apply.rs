@@ -4,11 +4,12 @@
 //! A listing never overrides a CID that was changed singly since the listing began: such CIDs are [`State::touched`].
 
 use super::error::IndexError;
+use super::fresh::Fresh;
 use super::marks::Marks;
 use super::query;
 use super::rows::{self, Row};
 use super::schema::{self, Meta};
-use super::set::{Entry, Keyed, PinSet, Pinned, Sums};
+use super::set::{Entry, Keyed, OVERLAY, PinSet, Pinned, Sums};
 use super::sizes::{self, ApplySizes};
 use crate::board::IndexState;
 use crate::cid::{self, Cid, Key};
@@ -16,7 +17,7 @@ use duckdb::Connection;
 use jiff::Timestamp;
 use proto_msgs::pin::{Pin, PinType};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
 /// Names one listing.
@@ -96,6 +97,8 @@ pub struct State {
     next_id: u64,
     token: u64,
     touched: HashSet<Key>,
+    /// Of the copies of `pins` that somebody reads.
+    copies: Vec<Weak<Fresh>>,
     pub(super) marks: Marks,
 }
 
@@ -112,7 +115,16 @@ impl State {
             changes: 0,
         };
         let publish = watch::Sender::new(published.clone());
-        State { keyed, published, publish, next_id: meta.next_id, token: 0, touched: HashSet::new(), marks }
+        State {
+            keyed,
+            published,
+            publish,
+            next_id: meta.next_id,
+            token: 0,
+            touched: HashSet::new(),
+            copies: Vec::new(),
+            marks,
+        }
     }
 
     /// Where it is published.
@@ -156,6 +168,19 @@ impl State {
         self.publish.send_replace(self.published.clone());
     }
 
+    /// Says which rows have changed; to be called after the commit.
+    fn touch(&self, ids: impl Iterator<Item = u64>) {
+        let copies: Vec<_> = self.copies.iter().filter_map(Weak::upgrade).collect();
+        if !copies.is_empty() {
+            ids.for_each(|id| copies.iter().for_each(|copy| copy.touch(id)));
+        }
+    }
+
+    /// Says that something else is said of this CID; to be called after the commit.
+    pub(super) fn touch_marked(&self, cid: &Cid) {
+        self.touch(self.set().get(&Key::of(cid)).iter().map(Entry::id));
+    }
+
     /// Refuses a listing that is not the last one begun, and one of another node.
     fn admit(&self, token: Token, peer_id: &str) -> Result<(), IndexError> {
         if token.0 != self.token {
@@ -189,22 +214,38 @@ impl State {
         }
     }
 
-    /// The set after an edit, folded anew.
-    fn folded(&self, edit: &Edit<'_>, sums: Sums) -> Result<PinSet, IndexError> {
-        let kept = self.set().iter().filter(|entry| !edit.removed.contains(&entry.id()));
-        let kept = kept.map(|entry| match edit.altered.get(&entry.id()) {
-            Some((pin_type, name)) => Entry::new(entry.key(), *pin_type, entry.id(), self.keyed.name_hash(*name)),
-            None => entry,
-        });
+    /// The set after an edit of these rows.
+    fn after(&self, edit: &Edit<'_>, removed: &[Row], altered: &[Row], sums: Sums) -> Result<PinSet, IndexError> {
         let new = (edit.first_id..).zip(edit.added).map(|(id, pin)| self.entry(pin, id));
-        let mut entries: Vec<Entry> = kept.chain(new).collect();
-        // Sorted runs, which the stable sort merges.
-        entries.sort_by_key(Entry::key);
-        if entries.windows(2).any(|pair| pair[0].key() == pair[1].key()) {
-            return Err(IndexError::Twice);
-        }
-        debug_assert_eq!(entries.len() as u64, sums.pins);
-        Ok(PinSet::from_sorted(entries, sums))
+        let set = if edit.len() <= OVERLAY {
+            let gone = removed.iter().map(|row| (Key::of(&row.cid), None));
+            let altered = altered.iter().filter_map(|row| {
+                let (pin_type, name) = edit.altered.get(&row.id)?;
+                let key = Key::of(&row.cid);
+                Some((key, Some(Entry::new(key, *pin_type, row.id, self.keyed.name_hash(*name)))))
+            });
+            let changes = gone.chain(altered).chain(new.map(|entry| (entry.key(), Some(entry))));
+            let twice = edit.added.iter().any(|pin| self.set().get(&pin.key()).is_some());
+            let changes: BTreeMap<Key, Option<Entry>> = changes.collect();
+            if twice || changes.len() != edit.len() {
+                return Err(IndexError::Twice);
+            }
+            self.set().with(changes, sums)
+        } else {
+            let kept = self.set().iter().filter(|entry| !edit.removed.contains(&entry.id()));
+            let kept = kept.map(|entry| match edit.altered.get(&entry.id()) {
+                Some((pin_type, name)) => Entry::new(entry.key(), *pin_type, entry.id(), self.keyed.name_hash(*name)),
+                None => *entry,
+            });
+            let mut entries: Vec<Entry> = kept.chain(new).collect();
+            // Sorted runs, which the stable sort merges.
+            entries.sort_by_key(Entry::key);
+            if entries.windows(2).any(|pair| pair[0].key() == pair[1].key()) {
+                return Err(IndexError::Twice);
+            }
+            PinSet::from_sorted(entries, sums)
+        };
+        Ok(set)
     }
 }
 
@@ -224,8 +265,8 @@ impl Edit<'_> {
         Edit { at, first_id, added: &[], altered: BTreeMap::new(), removed: BTreeSet::new() }
     }
 
-    fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.altered.is_empty() && self.removed.is_empty()
+    fn len(&self) -> usize {
+        self.added.len() + self.altered.len() + self.removed.len()
     }
 
     fn sums(&self, mut sums: Sums, keyed: &Keyed, removed: &[Row], altered: &[Row]) -> Sums {
@@ -251,6 +292,19 @@ pub fn begin_listing(state: &mut State) -> (Token, Keyed) {
     (Token(state.token), state.keyed.clone())
 }
 
+/// Begins to note which rows of `pins` change, for a copy of the table that is made from now on. A row that people have said
+/// something of is never fresh: what they say is in another table.
+pub fn begin_copy(connection: &Connection, state: &mut State) -> Result<Arc<Fresh>, IndexError> {
+    let fresh = Arc::new(Fresh::below(state.next_id));
+    rows::all_marks(connection, |mark| {
+        state.set().get(&Key::of(&mark.cid)).iter().for_each(|entry| fresh.touch(entry.id()));
+        Ok::<_, IndexError>(())
+    })?;
+    state.copies.retain(|copy| copy.strong_count() > 0);
+    state.copies.push(Arc::downgrade(&fresh));
+    Ok(fresh)
+}
+
 /// Notes that the index equals Kubo.
 pub fn unchanged(connection: &Connection, state: &mut State, listing: Unchanged) -> Result<(), IndexError> {
     state.admit(listing.token, &listing.peer_id)?;
@@ -263,11 +317,11 @@ pub fn listing(connection: &Connection, state: &mut State, mut changes: ListingC
     state.admit(changes.token, &changes.peer_id)?;
     let meta = listed(state, changes.as_of, &changes.peer_id, changes.whole);
     let edit = state.edit(&mut changes);
-    if edit.is_empty() {
+    if edit.len() == 0 {
         note(connection, state, &meta)?;
         return Ok(Applied { generation: meta.generation, ..Applied::default() });
     }
-    commit(connection, state, meta, &edit, |state, sums| state.folded(&edit, sums))
+    commit(connection, state, meta, &edit)
 }
 
 /// Applies one pin that Kubo has confirmed; answers with the generation that has it, and its row.
@@ -286,7 +340,7 @@ pub fn added(connection: &Connection, state: &mut State, pin: ApplyAdded) -> Res
             None => edit.added = &new,
         }
         let meta = state.meta();
-        commit(connection, state, meta, &edit, |state, sums| Ok(state.set().with(key, Some(entry), sums)))?;
+        commit(connection, state, meta, &edit)?;
     }
     let row = query::by_id(connection, id)?.ok_or(duckdb::Error::QueryReturnedNoRows)?;
     Ok((state.published.generation, row))
@@ -300,7 +354,7 @@ pub fn removed(connection: &Connection, state: &mut State, pin: ApplyRemoved) ->
         let mut edit = Edit::at(Timestamp::now(), state.next_id);
         edit.removed.insert(entry.id());
         let meta = state.meta();
-        commit(connection, state, meta, &edit, |state, sums| Ok(state.set().with(key, None, sums)))?;
+        commit(connection, state, meta, &edit)?;
     }
     Ok(state.published.generation)
 }
@@ -308,6 +362,7 @@ pub fn removed(connection: &Connection, state: &mut State, pin: ApplyRemoved) ->
 /// Writes what was measured of pins. It is no change of the pin set, so the generation stays.
 pub fn sizes(connection: &Connection, state: &mut State, measured: ApplySizes) -> Result<(), IndexError> {
     transaction(connection, &state.meta(), || Ok(sizes::write(connection, &measured.0)?))?;
+    state.touch(measured.0.iter().map(|of| of.id));
     state.changed();
     Ok(())
 }
@@ -335,13 +390,7 @@ fn note(connection: &Connection, state: &mut State, meta: &Meta) -> Result<(), I
 }
 
 /// One generation further: rows, `meta` and set.
-fn commit(
-    connection: &Connection,
-    state: &mut State,
-    mut meta: Meta,
-    edit: &Edit<'_>,
-    set: impl FnOnce(&State, Sums) -> Result<PinSet, IndexError>,
-) -> Result<Applied, IndexError> {
+fn commit(connection: &Connection, state: &mut State, mut meta: Meta, edit: &Edit<'_>) -> Result<Applied, IndexError> {
     meta.generation += 1;
     meta.next_id += edit.added.len() as u64;
     // The set is made before the commit, so that nothing can fail between commit and publication.
@@ -350,13 +399,15 @@ fn commit(
         let altered = rows::alter(connection, &edit.altered, edit.at, meta.generation)?;
         rows::insert(connection, edit.first_id, edit.added, edit.at, meta.generation)?;
         rows::begin(connection, meta.generation, edit.at)?;
-        let set = set(state, edit.sums(state.set().sums(), &state.keyed, &removed, &altered))?;
+        let sums = edit.sums(state.set().sums(), &state.keyed, &removed, &altered);
+        let set = state.after(edit, &removed, &altered, sums)?;
         let rows = rows::count(connection)?;
         if rows != set.len() {
             return Err(IndexError::Fatal(format!("the file has {rows} pins where {} were expected", set.len())));
         }
         Ok((set, removed.len(), altered.len()))
     })?;
+    state.touch(edit.altered.keys().copied());
     state.published.changes += 1;
     state.publish(Arc::new(set), &meta);
     Ok(Applied {

@@ -156,6 +156,7 @@ pub(super) fn settle(connection: &Connection, state: &mut State) -> Result<(), I
     if let Some((seq, mark)) = &state.marks.pending {
         let meta = Meta { journal_seq: *seq, ..state.meta() };
         store(connection, &meta, BTreeMap::from([(*seq, mark)]))?;
+        state.touch_marked(&mark.cid);
         state.marks.applied = *seq;
         state.marks.pending = None;
         state.changed();

@@ -17,6 +17,7 @@
 //! error     why something is not done
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
+//! fresh     which rows a copy of the table still answers for
 //! ```
 //! Nothing else in this process may open the file, not even to read it: POSIX locks drop at the first close.
 
@@ -24,6 +25,7 @@ pub mod actor;
 pub mod apply;
 pub mod error;
 pub mod export;
+pub mod fresh;
 pub mod history;
 pub mod info;
 pub mod journal;

@@ -1,18 +1,18 @@
 //! The current pins in memory: an immutable value behind an `Arc`, 48 bytes a pin, sorted by key.
 //!
 //! It answers "is it pinned", how many there are, and which row a CID is, in about a microsecond; the diff of a refresh is a
-//! merge with it. Single changes go into a small overlay, which the next listing that changes something, or its own size, folds
-//! into a new vector.
+//! merge with it. Changes go into a small overlay, which is folded into a new vector when it has grown.
 
 use crate::cid::{Cid, Key};
 use proto_msgs::pin::PinType;
 use siphasher::sip128::{Hasher128, SipHasher13};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-/// Single changes before they are folded.
-const OVERLAY: usize = 1024;
+/// Changes before they are folded.
+pub(super) const OVERLAY: usize = 4096;
 const DIRECT: u32 = 1 << 31;
 const ID_BITS: u32 = 40;
 
@@ -40,11 +40,19 @@ impl Entry {
     }
 
     /// What it is found by.
+    #[inline]
     pub fn key(&self) -> Key {
         Key { digest: self.digest, ident: self.ident_and_type & !DIRECT }
     }
 
+    /// [`key`](Self::key) against another, without a copy of it.
+    #[inline]
+    pub fn cmp_key(&self, key: &Key) -> Ordering {
+        self.digest.cmp(&key.digest).then((self.ident_and_type & !DIRECT).cmp(&key.ident))
+    }
+
     /// Recursive or direct.
+    #[inline]
     pub fn pin_type(&self) -> PinType {
         if self.ident_and_type & DIRECT == 0 { PinType::Recursive } else { PinType::Direct }
     }
@@ -147,6 +155,7 @@ impl Pinned {
     }
 
     /// What it is found by.
+    #[inline]
     pub fn key(&self) -> Key {
         self.key
     }
@@ -160,6 +169,7 @@ impl Pinned {
     }
 
     /// How.
+    #[inline]
     pub fn pin_type(&self) -> PinType {
         self.pin_type
     }
@@ -192,16 +202,18 @@ impl PinSet {
         PinSet { base: Arc::new(entries), overlay: BTreeMap::new(), direct, sums }
     }
 
-    /// This set with one pin added, changed or (`None`) removed.
+    /// This set with pins added, changed or (`None`) removed.
     #[must_use]
-    pub fn with(&self, key: Key, entry: Option<Entry>, sums: Sums) -> PinSet {
+    pub fn with(&self, changes: BTreeMap<Key, Option<Entry>>, sums: Sums) -> PinSet {
         let mut set = self.clone();
         let is_direct = |e: &Option<Entry>| u64::from(e.is_some_and(|e| e.pin_type() == PinType::Direct));
-        set.direct = set.direct + is_direct(&entry) - is_direct(&self.get(&key));
-        set.overlay.insert(key, entry);
+        for (key, entry) in changes {
+            set.direct = set.direct + is_direct(&entry) - is_direct(&self.get(&key));
+            set.overlay.insert(key, entry);
+        }
         set.sums = sums;
         if set.overlay.len() > OVERLAY {
-            let folded = set.iter().collect();
+            let folded = set.iter().copied().collect();
             set = PinSet::from_sorted(folded, sums);
         }
         set
@@ -237,13 +249,13 @@ impl PinSet {
         if let Some(changed) = self.overlay.get(key) {
             return *changed;
         }
-        self.base.binary_search_by_key(key, Entry::key).ok().map(|at| self.base[at])
+        self.base.binary_search_by(|entry| entry.cmp_key(key)).ok().map(|at| self.base[at])
     }
 
     /// The pins of the same block: other versions, other codecs, and itself.
     pub fn block(&self, key: &Key) -> Vec<Entry> {
         let range = key.block();
-        let first = self.base.partition_point(|e| e.key() < *range.start());
+        let first = self.base.partition_point(|e| e.cmp_key(range.start()).is_lt());
         let base = self.base[first..].iter().take_while(|e| range.contains(&e.key()));
         let mut found: Vec<_> = base.filter(|e| !self.overlay.contains_key(&e.key())).copied().collect();
         found.extend(self.overlay.range(range).filter_map(|(_, entry)| *entry));
@@ -251,32 +263,17 @@ impl PinSet {
     }
 
     /// All pins, sorted by key.
-    pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
-        let mut base = self.base.iter().copied().peekable();
-        let mut overlay = self.overlay.iter().peekable();
-        std::iter::from_fn(move || {
-            loop {
-                let take_base = match (base.peek(), overlay.peek()) {
-                    (None, None) => return None,
-                    (Some(_), None) => true,
-                    (None, Some(_)) => false,
-                    (Some(entry), Some((key, _))) => {
-                        if entry.key() == **key {
-                            base.next();
-                        } else if entry.key() < **key {
-                            return base.next();
-                        }
-                        false
-                    }
-                };
-                if take_base {
-                    return base.next();
-                }
-                if let Some((_, Some(entry))) = overlay.next() {
-                    return Some(*entry);
-                }
-            }
-        })
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        let mut rest = self.base.as_slice();
+        // Up to each change of the overlay, and then to the end.
+        let runs = self.overlay.iter().map(Some).chain([None]).map(move |change| {
+            let Some((key, entry)) = change else { return (std::mem::take(&mut rest), None) };
+            let (run, after) = rest.split_at(rest.partition_point(|entry| entry.cmp_key(key).is_lt()));
+            let replaced = usize::from(after.first().is_some_and(|entry| entry.cmp_key(key).is_eq()));
+            rest = &after[replaced..];
+            (run, entry.as_ref())
+        });
+        runs.flat_map(|(run, changed)| run.iter().chain(changed))
     }
 }
 
@@ -331,9 +328,9 @@ mod tests {
                     Some(new) => drop(model.insert(key(n), new)),
                     None => drop(model.remove(&key(n))),
                 }
-                set = set.with(key(n), new, sums(&model));
+                set = set.with([(key(n), new)].into(), sums(&model));
             }
-            prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.values().copied().collect::<Vec<_>>());
+            prop_assert_eq!(set.iter().copied().collect::<Vec<_>>(), model.values().copied().collect::<Vec<_>>());
             let direct = model.values().filter(|e| e.pin_type() == PinType::Direct).count() as u64;
             prop_assert_eq!((set.len(), set.direct()), (model.len() as u64, direct));
             for n in 0..=255 {

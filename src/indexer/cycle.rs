@@ -214,7 +214,7 @@ async fn compare(
 ) -> Result<Option<(Diff, Option<String>)>, Fault> {
     blocking(move || {
         let equals = |found: &Sums| if names { *found == set.sums() } else { found.same_pins(&set.sums()) };
-        let listing = match listed {
+        let mut listing = match listed {
             Listed::Streamed(sums, _) if !full && equals(&sums) => return Ok(None),
             Listed::Streamed(_, listing) => listing,
             Listed::Whole(recursive, direct) => {
@@ -233,7 +233,7 @@ async fn compare(
             let count = listing.odd.len();
             format!("{count} of Kubo's pins have CIDs that this version cannot read, the first is {first:?}")
         });
-        Ok(Some((diff(set.iter(), listing.pins, names, &keyed), left_out)))
+        Ok(Some((diff(&set, &mut listing.pins, names, &keyed), left_out)))
     })
     .await
 }

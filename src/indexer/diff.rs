@@ -1,8 +1,7 @@
 //! What a listing changes, and which absence counts. Pure.
 
 use crate::cid::Key;
-use crate::index::set::{Entry, Keyed, Pinned};
-use std::cmp::Ordering;
+use crate::index::set::{Keyed, PinSet, Pinned};
 use std::collections::HashSet;
 
 /// A listing against the set.
@@ -18,31 +17,47 @@ pub struct Diff {
     pub before: usize,
 }
 
-/// Merges the set with a listing, both sorted by key. A listing without `names` says nothing about them.
-pub fn diff(set: impl Iterator<Item = Entry>, listed: Vec<Pinned>, names: bool, keyed: &Keyed) -> Diff {
-    let mut diff = Diff::default();
-    let mut set = set.peekable();
-    for pin in listed {
-        while let Some(entry) = set.next_if(|entry| entry.key() < pin.key()) {
-            diff.before += 1;
-            diff.missing.push(entry.key());
-        }
-        match set.peek().map(|entry| entry.key().cmp(&pin.key())) {
-            Some(Ordering::Equal) => {
-                diff.before += 1;
-                let same = set.next().is_some_and(|entry| {
-                    entry.pin_type() == pin.pin_type() && (!names || entry.name_hash() == keyed.name_hash(pin.name()))
-                });
-                if !same {
-                    diff.changed.push(pin);
-                }
+/// Merges the set with a listing, both sorted by key. What is new is left in the place of the listing, which may be all of it, and
+/// moved from there into the answer. A listing without `names` says nothing about them.
+pub fn diff(set: &PinSet, listed: &mut Vec<Pinned>, names: bool, keyed: &Keyed) -> Diff {
+    let mut missing = Vec::new();
+    // Places in the listing, and whether the pin is in the set too.
+    let mut differing = Vec::new();
+    let mut place = 0;
+    // Not by an iterator's `next`: most often all pins are the same, and this is as quick as memory is.
+    set.iter().for_each(|entry| {
+        while let Some(pin) = listed.get(place) {
+            let order = entry.cmp_key(&pin.key());
+            if order.is_lt() {
+                break;
             }
-            _ => diff.added.push(pin),
+            let new = order.is_gt();
+            let same =
+                || entry.pin_type() == pin.pin_type() && (!names || entry.name_hash() == keyed.name_hash(pin.name()));
+            if new || !same() {
+                differing.push((place, !new));
+            }
+            place += 1;
+            if !new {
+                return;
+            }
         }
-    }
-    for entry in set {
-        diff.before += 1;
-        diff.missing.push(entry.key());
+        missing.push(entry.key());
+    });
+    differing.extend((place..listed.len()).map(|place| (place, false)));
+    let mut diff = Diff { missing, before: set.len() as usize, ..Diff::default() };
+    if !differing.is_empty() {
+        let (mut differing, mut here) = (differing.into_iter().peekable(), 0..);
+        listed.retain(|pin| {
+            let here = here.next();
+            let differs = differing.next_if(|(place, _)| Some(*place) == here);
+            if let Some((_, true)) = differs {
+                diff.changed.push(pin.clone());
+            }
+            matches!(differs, Some((_, false)))
+        });
+        listed.shrink_to_fit();
+        diff.added = std::mem::take(listed);
     }
     diff
 }
@@ -95,7 +110,7 @@ impl Suspects {
 mod tests {
     use super::*;
     use crate::cid;
-    use crate::index::set::{PinSet, Sums};
+    use crate::index::set::{Entry, Sums};
     use proptest::prelude::*;
     use proto_msgs::pin::PinType;
     use std::collections::BTreeMap;
@@ -189,7 +204,7 @@ mod tests {
                 pins
             };
             let keyed = Keyed::random();
-            let diff = diff(set_of(&pins(&before), &keyed).iter(), pins(&after), names, &keyed);
+            let diff = diff(&set_of(&pins(&before), &keyed), &mut pins(&after), names, &keyed);
             prop_assert_eq!(diff.before, before.len());
             let mut model: BTreeMap<Key, Pinned> = pins(&before).into_iter().map(|pin| (pin.key(), pin)).collect();
             for key in diff.missing {

@@ -9,12 +9,15 @@
 //! ```
 //! What was made before this process began counts for the budget; what it holds does not: each process publishes once.
 
+use super::arrow::PINS_ARROW;
+use super::lookup::PinFile;
 use super::place::{Name, Place};
 use super::publish::{self, Order, PublishError, Turn};
 use super::{legacy, pace};
 use crate::board::{Board, StopReason};
 use crate::config::Config;
 use crate::index::actor::dated;
+use crate::index::apply;
 use crate::index::error::IndexError;
 use crate::index::store::Store;
 use crate::supervisor::{Life, Stop};
@@ -183,7 +186,7 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
     let newest = args.board.snapshot.borrow().clone();
     if let (Some(asked), Some(newest)) = (asked, newest)
         && args.book.notes().began.is_some_and(|began| began >= asked)
-        && (!arrow || newest.rows("pins.arrow").is_some())
+        && (!arrow || newest.rows(PINS_ARROW).is_some())
     {
         return Ok(newest);
     }
@@ -195,14 +198,17 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
     };
     let config = args.config.borrow().clone();
     let budget = config.snapshot.budget;
-    let manifest = match made {
-        Ok(manifest) => manifest,
+    let (manifest, pin_file) = match made {
+        Ok(made) => made,
         Err(error) => {
             failed(args, began, &error);
             return Err(fault(&error));
         }
     };
     tracing::debug!(name = manifest.name, took_s = manifest.took_s, bytes = manifest.bytes(), "a snapshot");
+    if pin_file.is_some() {
+        args.board.pin_file.send_replace(pin_file);
+    }
     args.board.snapshot.send_replace(Some(manifest.clone()));
     let aftermath = tidy(args, &manifest).await;
     let wrote = manifest.bytes() + aftermath;
@@ -231,7 +237,9 @@ fn failed(args: &SnapshotArgs, began: Instant, error: &PublishError) {
     args.life.error(format!("no snapshot could be made; those that there are stay: {error}"));
 }
 
-async fn publish(args: &SnapshotArgs, arrow: bool, turn: Turn) -> (u64, Result<SnapshotManifest, PublishError>) {
+type Made = (SnapshotManifest, Option<Arc<PinFile>>);
+
+async fn publish(args: &SnapshotArgs, arrow: bool, turn: Turn) -> (u64, Result<Made, PublishError>) {
     let config = args.config.borrow().clone();
     let complete = dated(&args.board).complete;
     let (changes, generation, as_of, pins) = {
@@ -244,8 +252,22 @@ async fn publish(args: &SnapshotArgs, arrow: bool, turn: Turn) -> (u64, Result<S
         Err(error) => return (changes, Err(error.into())),
     };
     let arrow = (arrow || pins <= config.snapshot.arrow_max_rows).then_some(pins);
+    let path = place.dir().to_owned();
     let order = Order { place, generation, as_of, complete, arrow };
-    (changes, publish::publish(&args.store, order, turn).await)
+    let made = async {
+        // Before the rows are read.
+        let fresh = args.store.write(apply::begin_copy).await?;
+        let manifest = publish::publish(&args.store, order, turn).await?;
+        let path = path.join(&manifest.name).join(PINS_ARROW);
+        let opened = match manifest.rows(PINS_ARROW) {
+            Some(_) => blocking(move || PinFile::open(&path, fresh).map(Some)).await,
+            None => Ok(None),
+        };
+        // Without it pins are looked up in the index.
+        let opened = opened.inspect_err(|error| tracing::warn!(%error, "{PINS_ARROW} is not used for lookups"));
+        Ok((manifest, opened.ok().flatten().map(Arc::new)))
+    };
+    (changes, made.await)
 }
 
 /// After a snapshot: what old readers look for, and what nobody needs any more. The bytes that it wrote.

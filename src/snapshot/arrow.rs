@@ -20,6 +20,8 @@ use std::io::{self, BufReader, BufWriter, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
+/// The file's name.
+pub const PINS_ARROW: &str = "pins.arrow";
 /// Rows of a batch, and about as many as a bucket should have.
 pub const BATCH: usize = 65_536;
 /// Buckets, however many pins there are; each has an open file.

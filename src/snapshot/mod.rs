@@ -6,6 +6,7 @@
 //! place      the directory: which snapshots there are, which is the newest good one, what is wrong with one
 //! parquet    a table as a Parquet file
 //! arrow      the pins as an Arrow file, sorted by key, for lookups without a daemon
+//! lookup     one pin out of that file
 //! output     a file that counts and hashes what is written
 //! legacy     `pins.parquet` as older programs look for it
 //! pace       when the next one may be made (pure)
@@ -17,6 +18,7 @@ pub mod actor;
 pub mod arrow;
 pub mod atomic;
 pub mod legacy;
+pub mod lookup;
 pub mod output;
 pub mod pace;
 pub mod parquet;

@@ -3,7 +3,7 @@
 //! Killed at any moment it leaves the old manifest or the new one, and every file that either names is whole. What else it
 //! leaves has a name that the next start removes.
 
-use super::arrow::{BATCH, Sorted};
+use super::arrow::{BATCH, PINS_ARROW, Sorted};
 use super::output::{FILE_MODE, Finished, Output};
 use super::parquet::Table;
 use super::place::{MANIFEST, Name, Place};
@@ -208,7 +208,7 @@ impl Sink for Writing {
             self.finished.push(table.finish()?);
         }
         if let Some(sorted) = self.sorted.take() {
-            let output = Output::create(&self.dir()?.join("pins.arrow"))?;
+            let output = Output::create(&self.dir()?.join(PINS_ARROW))?;
             self.finished.push(sorted.finish(output, &self.stamp)?);
         }
         Ok(())

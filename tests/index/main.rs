@@ -5,6 +5,7 @@ mod actor;
 mod apply;
 mod history;
 mod journal;
+mod lookup;
 mod mark;
 mod other;
 mod place;
