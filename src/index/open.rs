@@ -5,17 +5,24 @@
 use super::apply::State;
 use super::journal::{self, Journal};
 use super::marks::Marks;
-use super::rows::{cid, pin_type};
+use super::rows;
 use super::schema;
 use super::set::{Entry, Keyed, PinSet, Sums};
-use crate::cid::{Key, text};
+use crate::cid::{Cid, Key, text};
 use crate::instance::{self, Claim, InstanceError};
-use duckdb::Connection;
+use arrow_array::StructArray;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt8Type};
+use duckdb::{Connection, Statement};
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 
 const FILE: &str = "pins.duckdb";
+/// Batches of rows that wait to be hashed.
+const AHEAD: usize = 4;
 
 /// Why the index cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -155,25 +162,71 @@ fn classify(path: &Path, detail: &str) -> OpenError {
     }
 }
 
-/// Reads the set; the inner error says what no sound index has.
+/// Reads the set; the inner error says what no sound index has. Rows come as a stream, since all at once would take memory twice,
+/// and every processor hashes them, which is most of the work.
 fn load(connection: &Connection, keyed: &Keyed) -> duckdb::Result<Result<PinSet, String>> {
-    let mut entries = Vec::new();
-    let mut sums = Sums::default();
     let mut statement = connection.prepare("SELECT id, cid, type, name FROM pins")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let id = row.get::<_, i64>(0)?.cast_unsigned();
-        let Ok(cid) = cid(row, 1) else { return Ok(Err(format!("row {id} has no CID"))) };
-        let pin_type = pin_type(row.get(2)?);
-        let name: Option<String> = row.get(3)?;
-        sums.add(keyed, &text(&cid), pin_type, name.as_deref());
-        entries.push(Entry::new(Key::of(&cid), pin_type, id, keyed.name_hash(name.as_deref())));
-    }
+    // The iterator would panic at an error; `step` returns it.
+    drop(statement.stream_arrow([])?);
+    let (send, batches) = mpsc::sync_channel::<StructArray>(AHEAD);
+    // The workers' alone, so that nothing is sent in vain when all of them have ended.
+    let batches = Arc::new(Mutex::new(batches));
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let parts = thread::scope(|scope| {
+        let workers = (0..threads).map(|_| {
+            let batches = batches.clone();
+            scope.spawn(move || {
+                let next = || batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let (mut entries, mut sums) = (Vec::new(), Sums::default());
+                while let Ok(rows) = next() {
+                    add_rows(&rows, keyed, &mut entries, &mut sums)?;
+                }
+                Ok((entries, sums))
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        drop(batches);
+        let read = read(&mut statement, send);
+        let panicked = |_| Err("reading its pins panicked".to_owned());
+        let parts = workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked));
+        let parts: Result<Vec<_>, String> = parts.collect();
+        read.map(|()| parts)
+    })?;
+    let parts = match parts {
+        Ok(parts) => parts,
+        Err(why) => return Ok(Err(why)),
+    };
+    let sums = parts.iter().fold(Sums::default(), |all, (_, sums)| all.plus(sums));
+    let mut entries = Vec::with_capacity(parts.iter().map(|(entries, _)| entries.len()).sum());
+    parts.into_iter().for_each(|(part, _)| entries.extend(part));
     entries.sort_unstable_by_key(Entry::key);
     if let Some(twice) = entries.windows(2).find(|pair| pair[0].key() == pair[1].key()) {
         return Ok(Err(format!("rows {} and {} have the same CID", twice[0].id(), twice[1].id())));
     }
     Ok(Ok(PinSet::from_sorted(entries, sums)))
+}
+
+fn read(statement: &mut Statement<'_>, send: mpsc::SyncSender<StructArray>) -> duckdb::Result<()> {
+    // Nobody takes any more rows once all workers have met a bad one.
+    while let Some(rows) = statement.step()?
+        && send.send(rows).is_ok()
+    {}
+    Ok(())
+}
+
+fn add_rows(rows: &StructArray, keyed: &Keyed, entries: &mut Vec<Entry>, sums: &mut Sums) -> Result<(), String> {
+    let strange = || "its pins are not the columns that they should be".to_owned();
+    let ids = rows.column(0).as_primitive_opt::<Int64Type>().ok_or_else(strange)?;
+    let cids = rows.column(1).as_binary_opt::<i32>().ok_or_else(strange)?;
+    let types = rows.column(2).as_primitive_opt::<UInt8Type>().ok_or_else(strange)?;
+    let names = rows.column(3).as_string_opt::<i32>().ok_or_else(strange)?;
+    for (((id, cid), pin_type), name) in ids.values().iter().zip(cids).zip(types.values()).zip(names) {
+        let cid = cid.and_then(|bytes| Cid::try_from(bytes).ok()).ok_or_else(|| format!("row {id} has no CID"))?;
+        let pin_type = rows::pin_type(*pin_type);
+        sums.add(keyed, &text(&cid), pin_type, name);
+        entries.push(Entry::new(Key::of(&cid), pin_type, id.cast_unsigned(), keyed.name_hash(name)));
+    }
+    Ok(())
 }
 
 /// Moves the file and what DuckDB keeps beside it into a directory of their own.

@@ -126,6 +126,16 @@ impl Sums {
         (self.pins, self.by_cid) == (other.pins, other.by_cid)
     }
 
+    /// Of both together.
+    #[must_use]
+    pub fn plus(&self, other: &Sums) -> Sums {
+        Sums {
+            pins: self.pins + other.pins,
+            by_cid: self.by_cid.wrapping_add(other.by_cid),
+            by_name: self.by_name.wrapping_add(other.by_name),
+        }
+    }
+
     /// Takes a pin away that had been added with the same words.
     pub fn remove(&mut self, keyed: &Keyed, cid_text: &str, pin_type: PinType, name: Option<&str>) {
         self.pins = self.pins.wrapping_sub(1);
