@@ -8,6 +8,7 @@ mod ctl;
 mod daemon;
 mod events;
 mod held;
+mod kills;
 mod kit;
 mod kubo;
 mod lock;
