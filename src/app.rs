@@ -29,7 +29,7 @@ use crate::snapshot::actor::{Book, SnapshotArgs, Snapshots};
 use crate::supervisor::{Life, Probe, Stop, Supervisor};
 use crate::systemd::{Passed, PassedError, StatusLine};
 use crate::watchdog::{Question, Watchdog};
-use crate::{exit, fault, systemd};
+use crate::{events, exit, fault, systemd};
 use futures_util::StreamExt;
 use kameo::actor::{ActorRef, Spawn};
 use kameo::error::Infallible;
@@ -159,6 +159,7 @@ async fn live(
     let mut signals = signals.map_err(|source| AppError::Io { action: "listen for signals", source })?;
     let started = (Instant::now(), jiff::Timestamp::now());
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
+    tokio::spawn(events::tell_of_pins(board.clone()));
     let home = Home::open(&config.socket(), passed, runtime_claim)?;
     let (configs, config) = watch::channel(config);
     let last_resort = LastResort { board: board.clone(), config: config.clone(), spawner: spawner.clone() };

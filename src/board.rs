@@ -56,6 +56,19 @@ pub struct IndexState {
     pub recovery: Option<String>,
     /// Counts the commits of this process that changed what a snapshot holds.
     pub changes: u64,
+    /// Of this process.
+    pub counts: Counts,
+}
+
+/// Pins that were added, changed and removed, each as often as that happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// New ones.
+    pub added: u64,
+    /// Renamed and retyped ones.
+    pub changed: u64,
+    /// Removed ones.
+    pub removed: u64,
 }
 
 /// The refresh cycle.

@@ -1,13 +1,40 @@
 //! What has happened, numbered: the newest are kept, and whoever follows them is woken. Nobody who is slow holds up anybody: what
 //! is no longer kept when it is asked for is told as a gap.
 
-use proto_msgs::event::{Event, EventPage, What};
+use crate::board::{Board, IndexState};
+use proto_msgs::event::{Event, EventPage, IndexChange, What};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Events that are kept. Each is some hundred bytes: a page of all of them fits into one message to a client.
 const KEPT: usize = 1000;
+
+/// Between two events of the pins, so that a burst does not push out everything else.
+const FOLD: Duration = Duration::from_secs(1);
+
+/// Tells of changes of the pins for as long as the daemon runs.
+pub fn tell_of_pins(board: Arc<Board>) -> impl Future<Output = ()> + Send {
+    let mut index = board.index.subscribe();
+    let state = |index: &IndexState| (index.generation, index.counts, index.set.len());
+    let mut told = state(&index.borrow_and_update());
+    async move {
+        // The board is as old as the process, so the sender can't be gone.
+        while let Ok(now) = index.wait_for(|index| index.generation != told.0).await.map(|index| state(&index)) {
+            board.events.push(What::Index(IndexChange {
+                from: told.0,
+                to: now.0,
+                added: now.1.added - told.1.added,
+                changed: now.1.changed - told.1.changed,
+                removed: now.1.removed - told.1.removed,
+                pins: now.2,
+            }));
+            told = now;
+            tokio::time::sleep(FOLD).await;
+        }
+    }
+}
 
 /// The events of one life of the daemon.
 pub struct EventLog {

@@ -52,6 +52,12 @@ fn line(event: &Event) -> String {
             format!("kubo {from} -> {to}: {} ({})", change.cause, change.evidence)
         }
         What::Error(error) => format!("error in {}: {}", error.actor, error.detail),
+        What::Index(change) => {
+            let counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")];
+            let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+            let counts: Vec<_> = counts.collect();
+            format!("index {} -> {}: {}, {} pins", change.from, change.to, counts.join(", "), change.pins)
+        }
     };
     format!("{}  {:>4}  {}", event.at, event.seq, tame(&what))
 }

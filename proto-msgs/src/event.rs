@@ -51,6 +51,26 @@ pub enum What {
     Kubo(KuboChange),
     /// A part of the daemon met an error; of a series of the same the first.
     Error(LastError),
+    /// The pins changed; of changes in quick succession one event tells.
+    Index(IndexChange),
+}
+
+/// Changes of the pin set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IndexChange {
+    /// The generation before.
+    pub from: u64,
+    /// The generation after: `pin diff FROM TO` says in what they differ.
+    pub to: u64,
+    /// Pins that were added between the two.
+    pub added: u64,
+    /// Times that a pin was renamed or retyped.
+    pub changed: u64,
+    /// Pins that were removed.
+    pub removed: u64,
+    /// Pins after.
+    pub pins: u64,
 }
 
 /// A change of Kubo's state.

@@ -11,7 +11,7 @@ use super::rows::{self, Row};
 use super::schema::{self, Meta};
 use super::set::{Entry, Keyed, OVERLAY, PinSet, Pinned, Sums};
 use super::sizes::{self, ApplySizes};
-use crate::board::IndexState;
+use crate::board::{Counts, IndexState};
 use crate::cid::{self, Cid, Key};
 use duckdb::Connection;
 use jiff::Timestamp;
@@ -113,6 +113,7 @@ impl State {
             peer_id: meta.peer_id.clone(),
             recovery,
             changes: 0,
+            counts: Counts::default(),
         };
         let publish = watch::Sender::new(published.clone());
         State {
@@ -408,14 +409,14 @@ fn commit(connection: &Connection, state: &mut State, mut meta: Meta, edit: &Edi
         Ok((set, removed.len(), altered.len()))
     })?;
     state.touch(edit.altered.keys().copied());
+    let (added, changed, removed) = (edit.added.len() as u64, altered as u64, removed as u64);
+    let counts = &mut state.published.counts;
+    counts.added += added;
+    counts.changed += changed;
+    counts.removed += removed;
     state.published.changes += 1;
     state.publish(Arc::new(set), &meta);
-    Ok(Applied {
-        generation: meta.generation,
-        added: edit.added.len() as u64,
-        changed: altered as u64,
-        removed: removed as u64,
-    })
+    Ok(Applied { generation: meta.generation, added, changed, removed })
 }
 
 /// All or nothing. To the COMMIT of a transaction that has failed DuckDB answers `Ok` and stores nothing; so no COMMIT is tried

@@ -1,12 +1,13 @@
 //! What a person sees: events, the log, findings, the hook.
 
-use crate::kit::{DEADLINE, Kit, eventually};
+use crate::kit::{DEADLINE, Kit, eventually, identity_cid};
 use crate::kubo::lives;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto_msgs::daemon::ActorReport;
-use proto_msgs::event::{Event, EventPage, Events, KuboChange, What};
+use proto_msgs::event::{Event, EventPage, Events, IndexChange, KuboChange, What};
 use proto_msgs::kubo::{KuboGc, KuboLogs, KuboRestart, KuboState, KuboStop};
+use proto_msgs::pin::{PinAdd, PinRm};
 use proto_msgs::verb::Part;
 use proto_msgs::{Fault, FaultKind};
 use serde_json::json;
@@ -16,9 +17,36 @@ use std::process::Stdio;
 fn changes(page: &EventPage) -> Vec<KuboChange> {
     let kubo = page.events.iter().filter_map(|event| match &event.what {
         What::Kubo(change) => Some(change.clone()),
-        What::Error(_) => None,
+        What::Error(_) | What::Index(_) => None,
     });
     kubo.collect()
+}
+
+#[test]
+fn changes_of_the_pins_are_events_and_a_burst_is_told_in_few() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let kits_own = kit.pins().len();
+    let pins: Vec<String> = (0..60).map(|n| identity_cid(&format!("burst {n}"))).collect();
+    for cid in &pins {
+        kit.call(PinAdd { cid: cid.clone(), name: None, direct: false });
+    }
+    kit.call(PinRm { cid: pins[0].clone() });
+    let generation = kit.status().index.generation;
+    let told = || -> Vec<IndexChange> {
+        let events = kit.call(Events::default()).events.into_iter();
+        events.filter_map(|event| if let What::Index(change) = event.what { Some(change) } else { None }).collect()
+    };
+    eventually(|| told().last().is_some_and(|change| change.to == generation), || format!("{:?}", told()));
+    let told = told();
+    assert!(told.windows(2).all(|pair| pair[0].to == pair[1].from), "{told:?}");
+    let sum = |count: fn(&IndexChange) -> u64| told.iter().map(count).sum::<u64>();
+    let (before, after) = (kits_own as u64, kits_own as u64 + 59);
+    let counts = (sum(|change| change.added), sum(|change| change.removed), sum(|change| change.changed));
+    assert_eq!(counts, (before + 60, 1, 0), "{told:?}");
+    assert!(told.len() < 60 && told.last().is_some_and(|change| change.pins == after), "{told:?}");
+    let said = kit.ctl(&["events"]).out;
+    assert!(said.contains(" added") && said.contains(&format!(", {after} pins")), "{said}");
 }
 
 fn kill_kubo(kit: &Kit) {

@@ -334,9 +334,12 @@ fn logs(s: &Seed) -> KuboLogPage {
 }
 
 fn events(s: &Seed) -> EventPage {
-    let what = if s.flag { What::Kubo(change(s)) } else { What::Error(error(s)) };
-    // One even where lists are empty, so that each kind is seen.
-    EventPage { epoch: s.t(), gap: s.number, events: vec![Event { seq: s.number, at: s.t(), what }] }
+    let n = s.number;
+    let index = IndexChange { from: n, to: n, added: n, changed: n, removed: n, pins: n };
+    let whats = [What::Kubo(change(s)), What::Error(error(s)), What::Index(index)];
+    // Even where lists are empty, so that each kind is seen.
+    let events = whats.map(|what| Event { seq: n, at: s.t(), what });
+    EventPage { epoch: s.t(), gap: n, events: events.into() }
 }
 
 fn kubo(s: &Seed) -> KuboReport {
