@@ -150,6 +150,8 @@ pub struct Board {
     pub sizes: watch::Sender<SizesState>,
     /// By snapshot: the newest `pins.arrow` of this process, to look pins up.
     pub pin_file: watch::Sender<Option<Arc<PinFile>>>,
+    /// By snapshot: why the last one could not be made, until one is.
+    pub snapshot_failed: watch::Sender<Option<String>>,
     /// By snapshot: the newest one.
     pub snapshot: watch::Sender<Option<SnapshotManifest>>,
     /// By janitor: `repo.lock`.
@@ -179,6 +181,7 @@ impl Board {
             refreshing: watch::Sender::new(0),
             sizes: watch::Sender::new(SizesState::default()),
             snapshot: watch::Sender::new(None),
+            snapshot_failed: watch::Sender::new(None),
             pin_file: watch::Sender::new(None),
             lock: watch::Sender::new(None),
             hook: watch::Sender::new(None),

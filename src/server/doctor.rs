@@ -43,6 +43,10 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     }
     findings.extend(hook(routes.board.hook.borrow().as_ref(), &routes.config.borrow().hook));
     findings.extend(index(&report.index));
+    findings.extend(routes.board.snapshot_failed.borrow().as_ref().map(|why| {
+        let hint = "make room, or mend the directory; it is tried again by itself, ever more rarely";
+        finding(Severity::Warning, "snapshot_failed", why.clone(), hint, Some("ipfs-kitctl snapshot now".to_owned()))
+    }));
     findings.extend(actors(&report.daemon));
     findings.sort_by_key(|finding| finding.severity);
     Ok(DoctorReport { as_of: crate::time::now(), findings })

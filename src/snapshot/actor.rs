@@ -36,6 +36,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The shortest time between two snapshots that nobody asked for, where refreshes come more rarely.
@@ -95,9 +96,15 @@ impl Actor for Snapshots {
     type Args = SnapshotArgs;
     type Error = Infallible;
 
-    async fn on_start(args: SnapshotArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
+    async fn on_start(args: SnapshotArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
         let making = AbortOnDropHandle::new(tokio::spawn(make_when_due(args.clone())));
+        let making = AbortOnDropHandle::new(tokio::spawn(async move {
+            if let Err(error) = making.await {
+                // An actor that takes nothing any more is being replaced.
+                let _ = me.tell(Ended(error)).await;
+            }
+        }));
         args.life.runs();
         Ok(Snapshots { args, making: Some(making) })
     }
@@ -110,6 +117,20 @@ impl Actor for Snapshots {
         self.args.life.failed(&error);
         self.making = None;
         Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+    }
+}
+
+/// The task that makes snapshots has ended, which only a defect does.
+struct Ended(JoinError);
+
+impl Message<Ended> for Snapshots {
+    type Reply = ();
+
+    async fn handle(&mut self, Ended(error): Ended, _: &mut Context<Self, ()>) {
+        // It is this actor's, so that it is counted, shown and, if it goes on, escalated.
+        if let Ok(panic) = error.try_into_panic() {
+            std::panic::resume_unwind(panic);
+        }
     }
 }
 
@@ -183,6 +204,7 @@ async fn begin(args: &SnapshotArgs) -> io::Result<()> {
 /// that began since is as good.
 async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Result<SnapshotManifest, Fault> {
     let turn = args.book.turn.clone().lock_owned().await;
+    args.life.fault_point("make");
     let newest = args.board.snapshot.borrow().clone();
     if let (Some(asked), Some(newest)) = (asked, newest)
         && args.book.notes().began.is_some_and(|began| began >= asked)
@@ -209,6 +231,7 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
     if pin_file.is_some() {
         args.board.pin_file.send_replace(pin_file);
     }
+    args.board.snapshot_failed.send_replace(None);
     args.board.snapshot.send_replace(Some(manifest.clone()));
     let aftermath = tidy(args, &manifest).await;
     let wrote = manifest.bytes() + aftermath;
@@ -234,7 +257,9 @@ fn failed(args: &SnapshotArgs, began: Instant, error: &PublishError) {
     if let PublishError::Export(IndexError::Fatal(why)) = error {
         args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
     }
-    args.life.error(format!("no snapshot could be made; those that there are stay: {error}"));
+    let told = format!("no snapshot could be made; those that there are stay: {error}");
+    args.board.snapshot_failed.send_replace(Some(told.clone()));
+    args.life.error(told);
 }
 
 type Made = (SnapshotManifest, Option<Arc<PinFile>>);

@@ -2,6 +2,8 @@
 
 use crate::kit::{Kit, eventually, identity_cid};
 use proto_msgs::FaultKind;
+use proto_msgs::daemon::ActorReport;
+use proto_msgs::doctor::Doctor;
 use proto_msgs::pin::{PinAdd, PinRm};
 use proto_msgs::snapshot::{SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerify};
 use serde_json::json;
@@ -122,8 +124,11 @@ fn what_cannot_be_written_is_told_and_the_daemon_goes_on() {
             .as_ref()
             .is_some_and(|e| e.actor == "snapshot" && e.detail.contains("no snapshot could be made"))
     });
+    let found = || kit.call(Doctor {}).findings.into_iter().find(|finding| finding.cause == "snapshot_failed");
+    assert!(found().is_some_and(|finding| finding.detail.contains("no snapshot could be made")));
     fs::remove_file(kit.path("data/snapshots")).expect("removed");
     assert_eq!(kit.call(SnapshotNow::default()).manifest.serial, 1);
+    assert_eq!(found(), None);
     assert!(kit.stop().success());
 }
 
@@ -135,4 +140,14 @@ fn an_actor_that_fails_comes_back_and_publishes() {
     assert_eq!(kit.fault(SnapshotLs {}).kind, FaultKind::Interrupted);
     let made = kit.call(SnapshotNow::default());
     assert_eq!(made.manifest.generation, kit.status().index.generation);
+}
+
+#[test]
+fn a_defect_in_making_one_by_itself_is_counted_and_the_next_incarnation_publishes() {
+    let mut kit = Kit::fake();
+    kit.panic_at("snapshot.make");
+    kit.start_whole();
+    let failed = |actor: &ActorReport| actor.name == "snapshot" && actor.running && actor.restarts == 1;
+    kit.until("restarted", |status| status.daemon.actors.iter().any(failed));
+    published(&kit, kit.status().index.generation);
 }
