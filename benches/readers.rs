@@ -49,7 +49,8 @@ fn main() {
     let dir = tempfile::tempdir().expect("a temp dir");
     let place = Place::open(&dir.path().join("snapshots")).expect("a directory");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let store = Store::open(&dir.path().join("index"), &dir.path().join("journal")).expect("an index");
+    let store = Store::open(&dir.path().join("index"), &dir.path().join("journal"), &dir.path().join("snapshots"))
+        .expect("an index");
     let mut generation = runtime.block_on(publish_one_more(&store, &place));
     let python = std::env::var("IPFS_KITD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has_pyarrow = Command::new(&python).args(["-c", "import pyarrow.parquet"]).stderr(Stdio::null()).status();

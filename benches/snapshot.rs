@@ -32,7 +32,7 @@ fn main() {
 }
 
 async fn measure(dir: &Path, pins: u64, arrow: bool) {
-    let store = Store::open(&dir.join("index"), &dir.join("journal")).expect("an index");
+    let store = Store::open(&dir.join("index"), &dir.join("journal"), &dir.join("snapshots")).expect("an index");
     let rows = format!(
         "INSERT INTO pins SELECT i, '\\x01\\x55\\x12\\x20'::BLOB || unhex(sha256(i::VARCHAR)), i % 50 = 0,
            CASE WHEN i % 3 = 0 THEN 'name ' || i END, TIMESTAMP '2026-01-01' + to_seconds(i // 10), 85, 1,

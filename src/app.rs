@@ -104,7 +104,7 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
     let runtime_claim = instance::claim(&config.runtime_dir)?;
     instance::private_dir(&config.private_dir(), false)?;
     instance::private_dir(&config.index_dir(), false)?;
-    let store = Store::open(&config.index_dir(), &config.journal_dir())?;
+    let store = Store::open(&config.index_dir(), &config.journal_dir(), &config.snapshot_dir())?;
     if let Some(exposed) = check::exposed(&config) {
         tracing::warn!("{}; {}", exposed.detail, exposed.hint);
     }

@@ -6,6 +6,7 @@
 use super::error::IndexError;
 use super::fresh::Fresh;
 use super::marks::Marks;
+use super::open::Home;
 use super::query;
 use super::rows::{self, Row};
 use super::schema::{self, Meta};
@@ -100,11 +101,20 @@ pub struct State {
     /// Of the copies of `pins` that somebody reads.
     copies: Vec<Weak<Fresh>>,
     pub(super) marks: Marks,
+    /// The file that all this is in.
+    pub(super) home: Home,
 }
 
 impl State {
     /// The state of an index as it was read from the file.
-    pub(super) fn new(keyed: Keyed, set: PinSet, meta: &Meta, marks: Marks, recovery: Option<String>) -> State {
+    pub(super) fn new(
+        keyed: Keyed,
+        set: PinSet,
+        meta: &Meta,
+        marks: Marks,
+        recovery: Option<String>,
+        home: Home,
+    ) -> State {
         let published = IndexState {
             set: Arc::new(set),
             as_of: meta.as_of_us.and_then(|us| Timestamp::from_microsecond(us).ok()),
@@ -125,6 +135,7 @@ impl State {
             touched: HashSet::new(),
             copies: Vec::new(),
             marks,
+            home,
         }
     }
 
@@ -143,6 +154,20 @@ impl State {
             next_id: self.next_id,
             journal_seq: self.marks.applied(),
         }
+    }
+
+    /// How names and CIDs are hashed in this process.
+    pub(super) fn keyed(&self) -> &Keyed {
+        &self.keyed
+    }
+
+    /// Another index is in the file. A listing that is under way was compared with the one before.
+    pub(super) fn replace(&mut self, set: PinSet, meta: &Meta) {
+        begin_listing(self);
+        self.touch(0..self.next_id.max(meta.next_id));
+        self.marks.replaced(meta.journal_seq);
+        self.published.changes += 1;
+        self.publish(Arc::new(set), meta);
     }
 
     fn set(&self) -> &PinSet {
@@ -441,7 +466,7 @@ mod tests {
     #[test]
     fn a_transaction_that_has_failed_is_not_taken_for_a_commit() {
         let connection = Connection::open_in_memory().expect("in memory");
-        schema::create(&connection).expect("tables");
+        schema::create(&connection, 0).expect("tables");
         connection.execute_batch("CREATE TABLE once(n INTEGER PRIMARY KEY)").expect("a table with a key");
         let rows = || connection.query_row("SELECT count(*) FROM once", [], |row| row.get::<_, i64>(0));
 

@@ -28,6 +28,9 @@ pub enum IndexError {
     /// What the rows of an export went into refused them.
     #[error("the rows could not be written: {0}")]
     Export(io::Error),
+    /// What a backup holds is no index.
+    #[error("it does not fit: {0}")]
+    Unfit(String),
     /// A defect: the job panicked.
     #[error("a defect of the daemon ended it")]
     Panicked,

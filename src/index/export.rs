@@ -1,7 +1,7 @@
 //! Whole tables for readers of files: streamed out of one transaction, in the words that people and their programs use.
 //!
 //! In the index file a CID is bytes, a codec a number and a time has no zone; outside a column `cid` is text as Kubo prints it,
-//! `codec` a name and every time says that it is UTC.
+//! `codec` a name and every time says that it is UTC. `refill` goes the way back.
 
 use super::error::IndexError;
 use super::schema;
@@ -21,9 +21,11 @@ pub struct Table {
     /// Its name.
     pub name: &'static str,
     select: &'static str,
+    /// The way back: from `incoming`, which has the columns of `select`, codecs and times as the file has them and lists as lines.
+    pub(super) insert: &'static str,
 }
 
-/// Everything that is exported. Pins come first; the others are what Kubo cannot tell again. One more is one line more.
+/// Everything that is exported. Pins come first; the others are what Kubo cannot tell again. One more is one entry more.
 pub const TABLES: [Table; 5] = [
     Table {
         name: "pins",
@@ -32,6 +34,11 @@ pub const TABLES: [Table; 5] = [
           CASE WHEN kind = 0 THEN 'file' WHEN kind = 1 THEN 'directory' WHEN kind = 2 OR kind IS NULL AND codec = 85 THEN 'raw'
             WHEN kind IS NULL AND codec = 112 THEN NULL ELSE 'other' END AS kind,
           first_seen, generation FROM pins",
+        // `raw` may have been said of the codec alone.
+        insert: "SELECT id, cid, CASE type WHEN 'recursive' THEN 0 WHEN 'direct' THEN 1 END, name, first_seen, codec, generation,
+          size, CASE size_kind WHEN 'unknown' THEN 0 WHEN 'estimated' THEN 1 WHEN 'exact' THEN 2 END,
+          CASE WHEN kind = 'file' THEN 0 WHEN kind = 'directory' THEN 1 WHEN kind = 'raw' AND size_kind <> 'unknown' THEN 2
+            WHEN kind = 'other' THEN 3 END FROM incoming",
     },
     Table {
         name: "gone",
@@ -39,14 +46,30 @@ pub const TABLES: [Table; 5] = [
           CASE size_kind WHEN 0 THEN 'unknown' WHEN 1 THEN 'estimated' ELSE 'exact' END AS size_kind, codec,
           CASE kind WHEN 0 THEN 'file' WHEN 1 THEN 'directory' WHEN 2 THEN 'raw' WHEN 3 THEN 'other' END AS kind,
           first_seen, generation, gone_at, gone_generation FROM gone",
+        insert: "SELECT id, cid, CASE type WHEN 'recursive' THEN 0 WHEN 'direct' THEN 1 END, name, first_seen, codec, generation,
+          size, CASE size_kind WHEN 'unknown' THEN 0 WHEN 'estimated' THEN 1 WHEN 'exact' THEN 2 END,
+          CASE kind WHEN 'file' THEN 0 WHEN 'directory' THEN 1 WHEN 'raw' THEN 2 WHEN 'other' THEN 3 END,
+          gone_at, gone_generation FROM incoming",
     },
     Table {
         name: "changes",
         select: "SELECT id, cid, generation, changed_at, if(type_before = 0, 'recursive', 'direct') AS type_before,
           name_before, if(type = 0, 'recursive', 'direct') AS type, name FROM changes",
+        insert: "SELECT generation, changed_at, id, cid,
+          CASE type_before WHEN 'recursive' THEN 0 WHEN 'direct' THEN 1 END, name_before,
+          CASE type WHEN 'recursive' THEN 0 WHEN 'direct' THEN 1 END, name FROM incoming",
     },
-    Table { name: "generations", select: "SELECT generation, began FROM generations" },
-    Table { name: "marks", select: "SELECT cid, tags, note, tier, marked_at, seq FROM marks" },
+    Table {
+        name: "generations",
+        select: "SELECT generation, began FROM generations",
+        insert: "SELECT generation, began FROM incoming",
+    },
+    Table {
+        name: "marks",
+        select: "SELECT cid, tags, note, tier, marked_at, seq FROM marks",
+        insert: "SELECT cid, CASE WHEN tags = '' THEN [] ELSE string_split(tags, chr(10)) END, note, tier, marked_at, seq
+          FROM incoming",
+    },
 ];
 
 /// What an export says of itself.
@@ -80,12 +103,17 @@ impl Store {
     /// Exports every table as of one moment and gives the sink back. When the future is dropped, it ends soon.
     pub async fn export<S: Sink + Send + 'static>(&self, mut sink: S) -> Result<S, IndexError> {
         self.read_long(move |connection| {
-            sink.head(head(connection)?).map_err(IndexError::Export)?;
-            TABLES.iter().try_for_each(|table| stream(connection, table, &mut sink))?;
+            all(connection, &mut sink)?;
             Ok(sink)
         })
         .await
     }
+}
+
+/// Within a transaction: every table.
+pub(super) fn all(connection: &Connection, sink: &mut impl Sink) -> Result<(), IndexError> {
+    sink.head(head(connection)?).map_err(IndexError::Export)?;
+    TABLES.iter().try_for_each(|table| stream(connection, table, sink))
 }
 
 fn head(connection: &Connection) -> Result<Head, IndexError> {

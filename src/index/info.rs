@@ -25,21 +25,24 @@ pub struct Info {
     pub sizes: Known,
 }
 
+/// Bytes of the file and its log. It is not opened, which would drop its lock; and whoever asks may wait for a slow disk.
+pub(super) fn bytes(connection: &Connection) -> duckdb::Result<Option<u64>> {
+    let file: Option<String> =
+        connection.query_row("SELECT path FROM duckdb_databases() WHERE NOT internal", [], |row| row.get(0))?;
+    Ok(file.and_then(|file| {
+        let log = std::fs::metadata(format!("{file}.wal")).map_or(0, |log| log.len());
+        Some(std::fs::metadata(PathBuf::from(file)).ok()?.len() + log)
+    }))
+}
+
 /// Looks.
 pub fn info(connection: &Connection) -> Result<Info, IndexError> {
     let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
-    let file: Option<String> =
-        connection.query_row("SELECT path FROM duckdb_databases() WHERE NOT internal", [], |row| row.get(0))?;
-    // The file is not opened, which would drop its lock; and this is a reader's thread, which may wait for a slow disk.
-    let bytes = file.and_then(|file| {
-        let log = std::fs::metadata(format!("{file}.wal")).map_or(0, |log| log.len());
-        Some(std::fs::metadata(PathBuf::from(file)).ok()?.len() + log)
-    });
     Ok(Info {
         gone: count("SELECT count(*) FROM gone")?,
         changes: count("SELECT count(*) FROM changes")?,
         oldest: history::oldest(connection)?,
-        bytes,
+        bytes: bytes(connection)?,
         sizes: sizes::known(connection)?,
     })
 }

@@ -65,6 +65,8 @@ struct Found {
     end: u64,
     /// Where the records end that the last compaction left.
     base: u64,
+    /// The record that it began with, if all that it left is there.
+    compacted: Option<u64>,
     /// How it ends.
     tail: Next,
 }
@@ -79,6 +81,8 @@ pub struct Journal {
     end: u64,
     /// It is written anew when it is longer than this.
     limit: u64,
+    /// From this record on it holds everything that counts.
+    compacted: Option<u64>,
     closed: Option<String>,
     report: Option<String>,
 }
@@ -87,9 +91,18 @@ impl Journal {
     /// Opens what is in this directory, and mends it; `floor` is [`FLOOR`]. It always opens: one that cannot be mended takes
     /// nothing, and says why.
     pub fn open(dir: &Path, floor: u64) -> Journal {
-        let (file, closed, report) = (None, None, None);
-        let mut journal =
-            Journal { dir: dir.to_owned(), floor, file, epoch: 1, seq: 0, end: 0, limit: floor, closed, report };
+        let mut journal = Journal {
+            dir: dir.to_owned(),
+            floor,
+            file: None,
+            epoch: 1,
+            seq: 0,
+            end: 0,
+            limit: floor,
+            compacted: None,
+            closed: None,
+            report: None,
+        };
         if let Err(error) = journal.recover() {
             let why = format!("it could not be opened: {error}");
             tracing::error!("the journal in {} takes no marks: {why}", dir.display());
@@ -102,6 +115,42 @@ impl Journal {
     /// The sequence of the newest record; 0 before the first.
     pub fn last(&self) -> u64 {
         self.seq
+    }
+
+    /// The record from which on it holds all that was said, whatever was said before: blank marks are not written anew.
+    pub fn compacted(&self) -> Option<u64> {
+        self.compacted
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Reads all of it; `Err` says what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        self.admit().map_err(|error| error.to_string())?;
+        let Some(file) = &self.file else { return Ok(()) };
+        let found = look(file).map_err(|error| format!("the journal cannot be read: {error}"))?;
+        match found.tail {
+            Next::End if (found.seq, found.end) == (self.seq, self.end) => Ok(()),
+            Next::End => Err(format!("the journal ends with record {} instead of {}", found.seq, self.seq)),
+            other => Err(format!("the journal is damaged behind record {}: {other:?}", found.seq)),
+        }
+    }
+
+    /// Refuses when it takes nothing more.
+    pub fn admit(&self) -> Result<(), JournalError> {
+        match self.closed.clone() {
+            Some(why) => Err(JournalError::Closed { dir: self.dir.clone(), why }),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes nothing more until the next start.
+    pub fn close(&mut self, why: String) {
+        tracing::error!("the journal in {} takes no marks: {why}", self.dir.display());
+        self.closed = Some(why);
     }
 
     /// Whether it takes marks.
@@ -175,7 +224,7 @@ impl Journal {
 
     /// Takes over where the file stands.
     fn follow(&mut self, found: &Found) {
-        (self.seq, self.end) = (found.seq, found.end);
+        (self.seq, self.end, self.compacted) = (found.seq, found.end, found.compacted);
         self.limit = self.floor.max(GROWTH * found.base);
     }
 
@@ -186,9 +235,7 @@ impl Journal {
     /// Records a mark; when this returns, it is on disk under the sequence that it answers. After an error it is not recorded,
     /// unless the journal is closed: then the next start knows.
     pub fn append(&mut self, mark: &Mark) -> Result<u64, JournalError> {
-        if let Some(why) = self.closed.clone() {
-            return Err(JournalError::Closed { dir: self.dir.clone(), why });
-        }
+        self.admit()?;
         let seq = self.seq + 1;
         let bytes = record::encode(self.epoch, seq, &record::mark(mark));
         match self.write(&bytes) {
@@ -372,23 +419,26 @@ fn look(mut file: &File) -> io::Result<Found> {
     let length = written(file)?;
     file.seek(SeekFrom::Start(0))?;
     let mut reader = Reader::new(file.take(length));
-    let (mut base, mut to_come) = (0, None);
+    let (mut base, mut to_come, mut began, mut compacted) = (0, None, 0, None);
     let tail = loop {
         match reader.read_one()? {
             Next::Record(record) => {
                 to_come = match record.entry {
-                    Entry::Compacted { records } => Some(records),
+                    Entry::Compacted { records } => {
+                        began = record.seq;
+                        Some(records)
+                    }
                     _ => to_come.and_then(|n: u64| n.checked_sub(1)),
                 };
                 if to_come == Some(0) {
-                    base = reader.offset();
+                    (base, compacted) = (reader.offset(), Some(began));
                 }
             }
             end => break end,
         }
     };
     let (epoch, seq) = reader.last().unwrap_or_default();
-    Ok(Found { epoch, seq, end: reader.offset(), base, tail })
+    Ok(Found { epoch, seq, end: reader.offset(), base, compacted, tail })
 }
 
 /// The file's length without the zeros at its end.

@@ -42,6 +42,11 @@ impl Marks {
         self.applied
     }
 
+    /// DuckDB has other marks now, as if they were the journal's up to this record.
+    pub(super) fn replaced(&mut self, applied: u64) {
+        (self.applied, self.pending) = (applied, None);
+    }
+
     /// Makes file and journal of one mind at the start. `fresh` says that the file is new. Answers what is to be told.
     pub(super) fn recover(
         connection: &Connection,
@@ -100,7 +105,9 @@ fn from_file(connection: &Connection, journal: &mut Journal, after: u64) -> Resu
 
 /// Has DuckDB take every record that it lacks; answers of how many CIDs. A crash in the middle leaves a part that is whole.
 fn follow(connection: &Connection, journal: &Journal, meta: &mut Meta) -> Result<u64, IndexError> {
-    let mut batch = Batch::default();
+    // What was taken back before the journal was written anew, it does not say any more.
+    let anew = journal.compacted().is_some_and(|began| began > meta.journal_seq);
+    let mut batch = Batch { anew, ..Batch::default() };
     let mut cids = 0;
     journal.replay(meta.journal_seq, |seq, mark| {
         batch.add(seq, mark);
@@ -121,6 +128,8 @@ struct Batch {
     newest: HashMap<Cid, (u64, Mark)>,
     bytes: usize,
     last: u64,
+    /// Nothing that was said before counts.
+    anew: bool,
 }
 
 impl Batch {
@@ -135,19 +144,27 @@ impl Batch {
     }
 
     fn apply(&mut self, connection: &Connection, meta: &mut Meta) -> Result<u64, IndexError> {
-        let Batch { newest, last, .. } = std::mem::take(self);
-        if !newest.is_empty() {
-            let after = Meta { journal_seq: last, ..meta.clone() };
-            store(connection, &after, newest.values().map(|(seq, mark)| (*seq, mark)).collect())?;
+        let Batch { newest, last, anew, .. } = std::mem::take(self);
+        if anew || !newest.is_empty() {
+            let after = Meta { journal_seq: last.max(meta.journal_seq), ..meta.clone() };
+            store(connection, &after, anew, newest.values().map(|(seq, mark)| (*seq, mark)).collect())?;
             *meta = after;
         }
         Ok(newest.values().filter(|(_, mark)| !mark.is_blank()).count() as u64)
     }
 }
 
-/// One transaction: these marks, and `meta` that says so. After an error nothing is left open.
-fn store(connection: &Connection, meta: &Meta, marks: BTreeMap<u64, &Mark>) -> Result<(), IndexError> {
-    let stored = transaction(connection, meta, || Ok(rows::mark(connection, &marks)?));
+/// One transaction: these marks, `anew` instead of all others, and `meta` that says so. After an error nothing is left open.
+fn store(connection: &Connection, meta: &Meta, anew: bool, marks: BTreeMap<u64, &Mark>) -> Result<(), IndexError> {
+    let stored = transaction(connection, meta, || {
+        if anew {
+            connection.execute_batch("DELETE FROM marks")?;
+        }
+        if !marks.is_empty() {
+            rows::mark(connection, &marks)?;
+        }
+        Ok(())
+    });
     stored.inspect_err(|_| drop(connection.execute_batch("ROLLBACK")))
 }
 
@@ -155,7 +172,7 @@ fn store(connection: &Connection, meta: &Meta, marks: BTreeMap<u64, &Mark>) -> R
 pub(super) fn settle(connection: &Connection, state: &mut State) -> Result<(), IndexError> {
     if let Some((seq, mark)) = &state.marks.pending {
         let meta = Meta { journal_seq: *seq, ..state.meta() };
-        store(connection, &meta, BTreeMap::from([(*seq, mark)]))?;
+        store(connection, &meta, false, BTreeMap::from([(*seq, mark)]))?;
         state.touch_marked(&mark.cid);
         state.marks.applied = *seq;
         state.marks.pending = None;
@@ -199,13 +216,55 @@ pub(super) fn tidy(connection: &Connection, state: &mut State) {
         return;
     }
     match state.marks.journal.compact() {
-        Ok(()) => {
-            // The same marks under new numbers: DuckDB has them. Otherwise the next start takes them once more, which does no harm.
-            state.marks.applied = state.marks.journal.last();
-            if let Err(error) = schema::write_meta(connection, &state.meta()) {
-                tracing::warn!(%error, "the index does not know the new numbers of the journal");
-            }
-        }
+        Ok(()) => renumbered(connection, state),
         Err(error) => tracing::warn!(%error, "the journal could not be written anew, and grows on"),
     }
+}
+
+/// The same marks under new numbers: DuckDB has them. If it is not told, the next start takes them once more, which does no harm.
+fn renumbered(connection: &Connection, state: &mut State) {
+    state.marks.applied = state.marks.journal.last();
+    if let Err(error) = schema::write_meta(connection, &state.meta()) {
+        tracing::warn!(%error, "the index does not know the new numbers of the journal");
+    }
+}
+
+/// Writes the journal anew because somebody asks; its bytes before and after.
+pub(super) fn compact(connection: &Connection, state: &mut State) -> Result<(u64, u64), IndexError> {
+    settle(connection, state)?;
+    let before = state.marks.journal.bytes();
+    state.marks.journal.compact()?;
+    renumbered(connection, state);
+    Ok((before, state.marks.journal.bytes()))
+}
+
+/// Reads the journal from its beginning; its newest record, and what is wrong.
+pub(super) fn look(connection: &Connection, state: &mut State) -> Result<(u64, Option<String>), IndexError> {
+    settle(connection, state)?;
+    let (journal, applied) = (&state.marks.journal, state.marks.applied);
+    let problem = journal.check().err().or_else(|| {
+        let last = journal.last();
+        (last != applied).then(|| format!("the journal ends with record {last} and the index has {applied}"))
+    });
+    Ok((journal.last(), problem))
+}
+
+/// Before other marks come in the place of all: a sequence that the journal does not have. If the process ends before it has the
+/// new ones, the next start finds that it lacks them.
+pub(super) fn beyond(connection: &Connection, state: &mut State) -> Result<u64, IndexError> {
+    settle(connection, state)?;
+    state.marks.journal.admit()?;
+    Ok(state.marks.journal.last().max(state.marks.applied) + 1)
+}
+
+/// After that: writes the journal anew from what DuckDB has; how many marks. After an error it takes nothing more, since what it
+/// took would hide from the next start what it lacks.
+pub(super) fn renew(connection: &Connection, state: &mut State) -> Result<u64, IndexError> {
+    let after = state.marks.applied;
+    let renewed = from_file(connection, &mut state.marks.journal, after);
+    match &renewed {
+        Ok(_) => renumbered(connection, state),
+        Err(error) => state.marks.journal.close(format!("it lacks the marks of the restored index: {error}")),
+    }
+    renewed
 }

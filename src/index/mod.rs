@@ -4,6 +4,7 @@
 //! actor     the front: messages in, faults out; a restarted one attaches to the same store
 //! store     the threads that own the one open handle: one writer, two readers, one for exports
 //! open      how the file is opened, and what happens to a damaged one
+//! migrate   the file of an older version, brought to this one in a copy
 //! apply     what the writer does: listings and single changes, one transaction each
 //! rows      the statements of such a transaction
 //! marks     what people say of CIDs: journal first, then the file
@@ -11,6 +12,8 @@
 //! journal   the file that keeps marks for ever; record has its form (pure)
 //! query     what the readers do
 //! export    whole tables, streamed
+//! recover   what a new file begins with
+//! refill    the way back: tables out of what was exported
 //! history   what they do about the past
 //! info      what they say of the file
 //! sizes     which pins lack a size, and what was measured
@@ -31,9 +34,12 @@ pub mod info;
 pub mod journal;
 pub mod mark;
 pub mod marks;
+mod migrate;
 pub mod open;
 pub mod query;
 pub mod record;
+mod recover;
+mod refill;
 mod rows;
 pub mod schema;
 pub mod set;

@@ -5,17 +5,22 @@
 use super::apply::State;
 use super::journal::{self, Journal};
 use super::marks::Marks;
+use super::migrate;
+use super::recover;
 use super::rows;
 use super::schema;
 use super::set::{Entry, Keyed, PinSet, Sums};
 use crate::cid::{Cid, Key, text};
 use crate::instance::{self, Claim, InstanceError};
+use crate::snapshot::atomic;
+use crate::snapshot::place::Place;
 use arrow_array::StructArray;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt8Type};
 use duckdb::{Connection, Statement};
 use jiff::Timestamp;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -82,26 +87,44 @@ impl OpenError {
 }
 
 /// An open index, and the claim that is to be held until the last connection is closed.
-pub(super) fn open(dir: &Path, journal: &Path) -> Result<(Connection, State, Claim), OpenError> {
+pub(super) fn open(dir: &Path, journal: &Path, snapshots: &Path) -> Result<(Connection, State, Claim), OpenError> {
     let claim = instance::claim(dir)?;
     let path = dir.join(FILE);
-    match open_file(&path, journal, None) {
+    let mut lost = None;
+    if !path.exists() && wal(&path).exists() {
+        // DuckDB would delete it.
+        lost = Some(format!("the index file was gone; its log was moved to {}", move_aside(dir)?.display()));
+    }
+    let old = migrate::kept(&path);
+    let opened = match open_file(&path, journal, snapshots, lost) {
         Err(OpenError::Damaged { detail, .. }) => {
-            let aside = move_aside(dir)?;
-            let text = format!(
-                "the index was damaged ({}); it was moved to {} and is rebuilt from Kubo",
-                detail.lines().next().unwrap_or_default(),
-                aside.display()
-            );
-            tracing::error!("{text}");
-            open_file(&path, journal, Some(text))
+            let first = detail.lines().next().unwrap_or_default();
+            tracing::error!("the index is damaged: {detail}");
+            let lost = format!("the index was damaged ({first}); it was moved to {}", move_aside(dir)?.display());
+            open_file(&path, journal, snapshots, Some(lost))
         }
         opened => opened,
-    }
-    .map(|(connection, state)| (connection, state, claim))
+    };
+    let (connection, state) = opened?;
+    // This file was opened before, and now once more.
+    migrate::forget(&old);
+    Ok((connection, state, claim))
 }
 
-fn open_file(path: &Path, journal: &Path, recovery: Option<String>) -> Result<(Connection, State), OpenError> {
+/// Where DuckDB keeps what is not yet in the file.
+pub(super) fn wal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".wal");
+    name.into()
+}
+
+/// `lost` says what became of the file before.
+fn open_file(
+    path: &Path,
+    journal: &Path,
+    snapshots: &Path,
+    lost: Option<String>,
+) -> Result<(Connection, State), OpenError> {
     let named = |error: duckdb::Error| classify(path, &error.to_string());
     let damaged = |detail| OpenError::Damaged { path: path.to_owned(), detail };
     if path.is_dir() {
@@ -109,18 +132,22 @@ fn open_file(path: &Path, journal: &Path, recovery: Option<String>) -> Result<(C
     }
     let connection = schema::open(path, &path.with_file_name("tmp")).map_err(named)?;
     let version = schema::version(&connection).map_err(named)?;
+    let mut recovery = None;
     match version {
-        None => schema::create(&connection).map_err(named)?,
+        None => recovery = recover::create(&connection, path, &Place::at(snapshots), lost)?,
         Some(schema::VERSION) => {}
         Some(version) if version > schema::VERSION => {
             let detail = format!("its tables have version {version}, this program knows {}", schema::VERSION);
+            // Closed, it would be checkpointed. The process ends without a change.
+            std::mem::forget(connection);
             return Err(OpenError::Newer { path: path.to_owned(), detail });
         }
         Some(version) => {
-            if !schema::migrate(&connection, version).map_err(named)? {
+            connection.close().map_err(|(_, error)| named(error))?;
+            if !migrate::migrate(path, version)? {
                 return Err(damaged(format!("its tables have the unknown version {version}")));
             }
-            tracing::info!(from = version, to = schema::VERSION, "the index has new tables");
+            return open_file(path, journal, snapshots, lost);
         }
     }
     let mut meta = schema::read_meta(&connection).map_err(named)?;
@@ -130,12 +157,42 @@ fn open_file(path: &Path, journal: &Path, recovery: Option<String>) -> Result<(C
     let journal = Journal::open(journal, journal::FLOOR);
     let (marks, told) = Marks::recover(&connection, journal, &mut meta, version.is_none()).map_err(named)?;
     let recovery = [recovery, told].into_iter().flatten().reduce(|all, text| format!("{all}; {text}"));
-    Ok((connection, State::new(keyed, set, &meta, marks, recovery)))
+    let home = Home::of(path).map_err(|source| OpenError::Io { action: "look at the index file", source })?;
+    Ok((connection, State::new(keyed, set, &meta, marks, recovery, home)))
+}
+
+/// The file that DuckDB has open, by which it is known again.
+#[derive(Debug)]
+pub(super) struct Home {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Home {
+    /// The file that has this name now.
+    pub(super) fn of(path: &Path) -> io::Result<Home> {
+        let found = std::fs::metadata(path)?;
+        Ok(Home { path: path.to_owned(), identity: (found.dev(), found.ino()) })
+    }
+
+    /// What has become of it, if it does not have its name any more: what is written into it now, nobody will find.
+    pub(super) fn lost(&self) -> Option<String> {
+        let gone = match std::fs::metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == self.identity => return None,
+            Ok(_) => "another file was put in its place",
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                "it was taken away"
+            }
+            // Not to be reached for the moment; DuckDB will say so, too.
+            Err(_) => return None,
+        };
+        Some(format!("{}: {gone} while it was in use", self.path.display()))
+    }
 }
 
 /// Tells the kinds of refusal apart by DuckDB's own words, which is all that it gives. What it says nothing special about is
 /// damage: then the daemon starts, and the file is kept for whoever knows better.
-fn classify(path: &Path, detail: &str) -> OpenError {
+pub(super) fn classify(path: &Path, detail: &str) -> OpenError {
     const NEWER: &[&str] = &["we can only read versions", "newer version of DuckDB"];
     const REFUSED: &[&str] = &[
         "Cannot open file",
@@ -164,7 +221,7 @@ fn classify(path: &Path, detail: &str) -> OpenError {
 
 /// Reads the set; the inner error says what no sound index has. Rows come as a stream, since all at once would take memory twice,
 /// and every processor hashes them, which is most of the work.
-fn load(connection: &Connection, keyed: &Keyed) -> duckdb::Result<Result<PinSet, String>> {
+pub(super) fn load(connection: &Connection, keyed: &Keyed) -> duckdb::Result<Result<PinSet, String>> {
     let mut statement = connection.prepare("SELECT id, cid, type, name FROM pins")?;
     // The iterator would panic at an error; `step` returns it.
     drop(statement.stream_arrow([])?);
@@ -229,17 +286,23 @@ fn add_rows(rows: &StructArray, keyed: &Keyed, entries: &mut Vec<Entry>, sums: &
     Ok(())
 }
 
-/// Moves the file and what DuckDB keeps beside it into a directory of their own.
+/// Moves the file and what DuckDB keeps beside it into a directory of their own. The file goes first: a log without it is seen for
+/// what it is, while a file without its log would pass for a whole one.
 fn move_aside(dir: &Path) -> Result<PathBuf, OpenError> {
     let io = |action| move |source| OpenError::Io { action, source };
     let aside = dir.join(format!("damaged-{}", Timestamp::now().as_microsecond()));
     std::fs::create_dir(&aside).map_err(io("make a place for the damaged index"))?;
-    for entry in std::fs::read_dir(dir).map_err(io("list the index directory"))? {
-        let entry = entry.map_err(io("list the index directory"))?;
-        if entry.file_name().to_string_lossy().starts_with(FILE) {
-            std::fs::rename(entry.path(), aside.join(entry.file_name())).map_err(io("move the damaged index aside"))?;
-        }
+    let names = std::fs::read_dir(dir)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>());
+    let mut names = names.map_err(io("list the index directory"))?;
+    names.retain(|name| name.to_string_lossy().starts_with(FILE));
+    names.sort();
+    for name in names {
+        std::fs::rename(dir.join(&name), aside.join(&name)).map_err(io("move the damaged index aside"))?;
     }
+    atomic::sync_parent(&aside.join(FILE))
+        .and_then(|()| atomic::sync_parent(&aside))
+        .map_err(io("sync the index directory"))?;
     Ok(aside)
 }
 

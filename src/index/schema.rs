@@ -107,13 +107,24 @@ pub fn version(connection: &Connection) -> duckdb::Result<Option<i64>> {
     connection.query_row("SELECT schema_version FROM meta", [], |row| row.get(0)).map(Some)
 }
 
-/// Makes the tables of a new file.
-pub fn create(connection: &Connection) -> duckdb::Result<()> {
+/// Makes the tables of a new file; the first generation is this one.
+pub fn create(connection: &Connection, generation: u64) -> duckdb::Result<()> {
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1, 0);
-         INSERT INTO generations VALUES (0, make_timestamp({})); COMMIT;",
+        "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, {generation}, NULL, false, 1, 0);
+         INSERT INTO generations VALUES ({generation}, make_timestamp({})); COMMIT;",
         Timestamp::now().as_microsecond()
     ))
+}
+
+/// Within a transaction: the tables without any rows, whatever was there before, and a `meta` that is to be written.
+pub(super) fn clear(connection: &Connection) -> duckdb::Result<()> {
+    let mut statement =
+        connection.prepare("SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary")?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<duckdb::Result<Vec<_>>>()?;
+    // They are names of ours, of this version or an older one.
+    let drops: String = names.iter().map(|name| format!("DROP TABLE \"{name}\"; ")).collect();
+    connection
+        .execute_batch(&format!("{drops} {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1, 0)"))
 }
 
 /// Brings the tables of an older version to this one, all or nothing; `false` when there is no way from there.

@@ -46,9 +46,9 @@ pub struct Store {
 impl Store {
     /// Opens the index in this directory, or makes it; a damaged one is moved aside, never deleted, and a new one made. While
     /// any thread of the store lives, the directory is claimed and cannot be opened again. `journal` is the directory of the
-    /// journal of marks, which no other store may use.
-    pub fn open(dir: &Path, journal: &Path) -> Result<Store, OpenError> {
-        let (connection, state, claim) = open::open(dir, journal)?;
+    /// journal of marks, which no other store may use; a new file is filled from what there is in `snapshots`.
+    pub fn open(dir: &Path, journal: &Path, snapshots: &Path) -> Result<Store, OpenError> {
+        let (connection, state, claim) = open::open(dir, journal, snapshots)?;
         let published = state.published();
         let claim = Arc::new(claim);
         let thread = |source| OpenError::Io { action: "start a thread of the index", source };
@@ -85,7 +85,12 @@ impl Store {
     {
         let (reply, answer) = oneshot::channel();
         let job: WriteJob = Box::new(move |connection, state| {
-            let result = settled(connection, attempt(|| job(connection, state)));
+            let result = attempt(|| match state.home.lost() {
+                // The next start finds what there is, and fills it again.
+                Some(why) => Err(IndexError::Fatal(why)),
+                None => job(connection, state),
+            });
+            let result = settled(connection, result);
             // The asker may have gone; the write has happened all the same.
             let _ = reply.send(result);
         });
@@ -111,6 +116,11 @@ impl Store {
         job: impl FnOnce(&Connection) -> Result<R, IndexError> + Send + 'static,
     ) -> Result<R, IndexError> {
         read_by(&self.long, job).await
+    }
+
+    /// Has DuckDB take the mark that the journal alone has, if there is one.
+    pub async fn settle(&self) -> Result<(), IndexError> {
+        self.write(|connection, state| marks::settle(connection, state)).await
     }
 
     /// Ends the threads: what is queued is done, the file is checkpointed and closed. Does nothing the second time.
@@ -271,11 +281,19 @@ fn read_loop(claim: Arc<Claim>, connection: Connection, jobs: &Mutex<mpsc::Recei
 fn write_loop(claim: Arc<Claim>, connection: Connection, mut state: State, jobs: &mpsc::Receiver<Order<WriteJob>>) {
     while let Ok(order) = jobs.recv() {
         match order {
+            Order::Run(job) if state.home.lost().is_some() => job(&connection, &mut state),
             Order::Run(job) => {
                 // Logged when it was met first; whoever marks next is told.
                 let _ = marks::settle(&connection, &mut state);
                 job(&connection, &mut state);
                 marks::tidy(&connection, &mut state);
+            }
+            Order::Close(told) if state.home.lost().is_some() => {
+                // Closed, it would write a checkpoint, and remove a log of this name, whoever's it is now.
+                std::mem::forget(connection);
+                drop(claim);
+                let _ = told.send(());
+                return;
             }
             Order::Close(told) => {
                 let closed = schema::write_meta(&connection, &state.meta())

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn quick_refreshes_keep_the_interval_and_slow_ones_their_share() {
+    fn d17_quick_refreshes_keep_the_interval_and_slow_ones_their_share() {
         assert_eq!(after_success(s(30), s(1), 0.2), s(30));
         assert_eq!(after_success(s(30), s(31), 0.2), s(155));
         assert_eq!(after_success(s(30), s(40), 1.0), s(40));

@@ -2,7 +2,7 @@
 
 use super::output::{Finished, Output};
 use ::parquet::arrow::ArrowWriter;
-use ::parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::KeyValue;
@@ -15,6 +15,8 @@ use std::io::{self, Write};
 
 /// Rows of a row group; its pages are kept in memory until it is full.
 const ROW_GROUP: usize = 131_072;
+/// Rows that are read at a time.
+const BATCH: usize = 65_536;
 
 /// A Parquet file under way.
 pub struct Table<W: Write + Send> {
@@ -60,6 +62,13 @@ impl Table<Output> {
 pub fn rows(file: File) -> io::Result<u64> {
     let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(plain)?;
     Ok(metadata.metadata().file_metadata().num_rows().max(0).cast_unsigned())
+}
+
+/// The rows of a Parquet file.
+pub fn read(file: File) -> io::Result<impl Iterator<Item = io::Result<RecordBatch>>> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(plain)?.with_batch_size(BATCH);
+    let rows = reader.build().map_err(plain)?;
+    Ok(rows.map(|rows| rows.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))))
 }
 
 /// What stands under this key in the file's metadata.

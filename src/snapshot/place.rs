@@ -64,6 +64,11 @@ impl Place {
         Ok(Place { dir: dir.to_owned() })
     }
 
+    /// The same without making it: where there is none, there are no snapshots.
+    pub fn at(dir: &Path) -> Place {
+        Place { dir: dir.to_owned() }
+    }
+
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -95,7 +100,11 @@ impl Place {
 
     /// Those that there are, newest first.
     pub fn names(&self) -> io::Result<Vec<Name>> {
-        let names = std::fs::read_dir(&self.dir)?.map(|entry| Ok(Name::parse(&entry?.file_name().to_string_lossy())));
+        let entries = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let names = entries.map(|entry| Ok(Name::parse(&entry?.file_name().to_string_lossy())));
         let mut names: Vec<Name> = names.filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
         names.sort_by_key(|name| std::cmp::Reverse(name.serial));
         Ok(names)
@@ -165,6 +174,11 @@ impl Place {
 
     /// The newest good one by its digests, and why newer ones were passed over; `Err` with those reasons when none is good.
     pub fn choose(&self) -> Result<(Name, SnapshotManifest, Vec<String>), Vec<String>> {
+        self.choose_before(u64::MAX)
+    }
+
+    /// The same among those with a lower serial.
+    pub fn choose_before(&self, serial: u64) -> Result<(Name, SnapshotManifest, Vec<String>), Vec<String>> {
         let mut passed_over = Vec::new();
         let newest = self.newest().unwrap_or_else(|problem| {
             passed_over.push(problem);
@@ -178,7 +192,7 @@ impl Place {
         {
             passed_over.push(format!("{} is not there", newest.name));
         }
-        for name in names.into_iter().filter(published) {
+        for name in names.into_iter().filter(|name| published(name) && name.serial < serial) {
             let problems = self.verify(name).problems;
             match self.look(name) {
                 Ok(manifest) if problems.is_empty() => return Ok((name, manifest, passed_over)),

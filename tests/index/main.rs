@@ -10,6 +10,7 @@ mod mark;
 mod other;
 mod place;
 mod query;
+mod recovery;
 mod sizes;
 mod snapshot;
 mod snapshot_faults;

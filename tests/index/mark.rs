@@ -12,17 +12,17 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-async fn say(place: &Place, cid: Cid, what: Result<What, String>) -> Result<PinMarked, IndexError> {
+pub(crate) async fn say(place: &Place, cid: Cid, what: Result<What, String>) -> Result<PinMarked, IndexError> {
     let ask = Say { cid, what: what.expect("within the limits") };
     place.store.write(move |connection, state| marks::say(connection, state, ask)).await
 }
 
-async fn tag(place: &Place, cid: Cid, add: &[&str], remove: &[&str]) -> PinMarked {
+pub(crate) async fn tag(place: &Place, cid: Cid, add: &[&str], remove: &[&str]) -> PinMarked {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     say(place, cid, What::tags(words(add), words(remove))).await.expect("recorded")
 }
 
-async fn told_of(place: &Place, cid: Cid) -> PinMarked {
+pub(crate) async fn told_of(place: &Place, cid: Cid) -> PinMarked {
     say(place, cid, Ok(What::Nothing)).await.expect("told")
 }
 

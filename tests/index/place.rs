@@ -52,7 +52,7 @@ pub(crate) fn listing(token: Token, at: Timestamp) -> ListingChanges {
 
 /// The index of this directory, its journal in it.
 pub(crate) fn open(dir: &Path) -> Result<Store, OpenError> {
-    Store::open(dir, &dir.join("journal"))
+    Store::open(dir, &dir.join("journal"), &dir.join("snapshots"))
 }
 
 pub(crate) struct Place {

@@ -62,7 +62,7 @@ fn d1_a_kill_at_any_moment_leaves_the_old_manifest_or_the_new_one() {
     if let Some(dir) = role() {
         let place = Place::at(
             tempfile::TempDir::new_in(&dir).expect("a temp dir"),
-            Store::open(&dir.join("index"), &dir.join("journal")).expect("an index"),
+            Store::open(&dir.join("index"), &dir.join("journal"), &dir.join("snapshots")).expect("an index"),
         );
         let to = Snapshots::open(&dir.join("snapshots")).expect("a directory");
         block_on(async {
@@ -120,7 +120,7 @@ fn at_every_call(test: &str, calls: &[&str], fault: &str) -> Option<usize> {
                 fs::create_dir(&index).expect("made");
                 let place = Place::at(
                     tempfile::TempDir::new_in(dir.path()).expect("a temp dir"),
-                    Store::open(&index, &dir.path().join("journal")).expect("an index"),
+                    Store::open(&index, &dir.path().join("journal"), to.dir()).expect("an index"),
                 );
                 place.add(raw(0), RECURSIVE, "").await;
                 publish(&place, &to).await.expect("published");
@@ -154,7 +154,7 @@ fn at_every_call(test: &str, calls: &[&str], fault: &str) -> Option<usize> {
 fn publish_once(dir: &Path) {
     let place = Place::at(
         tempfile::TempDir::new_in(dir).expect("a temp dir"),
-        Store::open(&dir.join("index"), &dir.join("journal")).expect("an index"),
+        Store::open(&dir.join("index"), &dir.join("journal"), &dir.join("snapshots")).expect("an index"),
     );
     let to = Snapshots::open(&dir.join("snapshots")).expect("a directory");
     say("open");

@@ -37,7 +37,7 @@ impl Drop for Other {
     }
 }
 
-fn block_on<R>(work: impl Future<Output = R>) -> R {
+pub(crate) fn block_on<R>(work: impl Future<Output = R>) -> R {
     tokio::runtime::Runtime::new().expect("a runtime").block_on(work)
 }
 

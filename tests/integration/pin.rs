@@ -224,7 +224,7 @@ fn a_pin_that_kubo_has_made_is_indexed_although_the_daemon_is_stopping() {
 }
 
 #[test]
-fn pins_changed_behind_the_daemons_back_are_in_the_index_after_a_refresh() {
+fn d14_pins_changed_behind_the_daemons_back_are_in_the_index_after_a_refresh() {
     let mut kit = Kit::fake();
     kit.start_whole();
     let [a, b, c] = ["a", "b", "c"].map(identity_cid);

@@ -185,7 +185,8 @@ impl Rig {
             snapshot: crate::config::Snapshot::default(),
             settings: Vec::new(),
         }));
-        let store = Store::open(dir.path(), &dir.path().join("journal")).expect("an index");
+        let store =
+            Store::open(dir.path(), &dir.path().join("journal"), &dir.path().join("snapshots")).expect("an index");
         let report = crate::kubo::memory::before_start(&config.borrow());
         let board = Arc::new(Board::new(report, store.state()));
         let index =

@@ -1,0 +1,171 @@
+//! The way back from an export: the tables out of the Parquet files of a snapshot or of a backup, all or nothing. Rows go to DuckDB
+//! through its appender, by way of a temporary table in which CIDs are bytes again.
+
+use super::export::TABLES;
+use super::open;
+use super::rows::{self, append};
+use super::schema::{self, Meta};
+use super::set::Keyed;
+use crate::cid;
+use crate::snapshot::parquet;
+use arrow_array::builder::{BinaryBuilder, StringBuilder, UInt64Builder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, TimeUnit};
+use duckdb::Connection;
+use jiff::Timestamp;
+use proto_msgs::snapshot::SnapshotManifest;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why files are not taken.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// They are not what they should be.
+    Unfit(String),
+    /// DuckDB refuses.
+    Duckdb(duckdb::Error),
+}
+
+impl From<duckdb::Error> for Refusal {
+    fn from(error: duckdb::Error) -> Refusal {
+        Refusal::Duckdb(error)
+    }
+}
+
+/// Makes the tables of a new file with what a snapshot holds, and begins this generation. It is not complete: Kubo has the newer
+/// news.
+pub(super) fn from_snapshot(
+    connection: &Connection,
+    dir: &Path,
+    manifest: &SnapshotManifest,
+    generation: u64,
+) -> Result<(), Refusal> {
+    let attempt = || {
+        connection.execute_batch("BEGIN")?;
+        let meta = Meta { generation, ..fill(connection, dir, manifest)? };
+        rows::begin(connection, generation, Timestamp::now())?;
+        // What the start would refuse is refused here, where an older snapshot may do.
+        open::load(connection, &Keyed::random())?.map_err(Refusal::Unfit)?;
+        // The last statement: a transaction that has failed refuses it, while its COMMIT would be answered with `Ok`.
+        schema::write_meta(connection, &meta)?;
+        connection.execute_batch("COMMIT")?;
+        Ok(())
+    };
+    // Parquet's reader meets files of which nothing is known but their digests.
+    let panicked = |_| Err(Refusal::Unfit("reading it panicked".to_owned()));
+    let filled = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(panicked);
+    filled.inspect_err(|_| drop(connection.execute_batch("ROLLBACK")))
+}
+
+/// Within a transaction: new tables with what these files hold, and what they say of themselves.
+pub(super) fn fill(connection: &Connection, dir: &Path, manifest: &SnapshotManifest) -> Result<Meta, Refusal> {
+    if manifest.schema_version > schema::VERSION {
+        let version = manifest.schema_version;
+        return Err(Refusal::Unfit(format!(
+            "its tables have version {version}, this program knows {}",
+            schema::VERSION
+        )));
+    }
+    schema::clear(connection)?;
+    for table in &TABLES {
+        let name = format!("{}.parquet", table.name);
+        match manifest.rows(&name) {
+            Some(expected) => {
+                let rows = load(connection, table.name, table.insert, &dir.join(&name))?;
+                if rows != expected {
+                    return Err(Refusal::Unfit(format!("{name} has {rows} rows where {expected} were written")));
+                }
+            }
+            None if table.name == "pins" => return Err(Refusal::Unfit("it has no pins".to_owned())),
+            // The version that wrote it did not have that table yet.
+            None => {}
+        }
+    }
+    let last =
+        "SELECT max(id) FROM (SELECT id FROM pins UNION ALL SELECT id FROM gone UNION ALL SELECT id FROM changes)";
+    let last: Option<i64> = connection.query_row(last, [], |row| row.get(0))?;
+    let as_of = manifest.as_of.as_deref().and_then(|as_of| as_of.parse::<Timestamp>().ok());
+    Ok(Meta {
+        peer_id: manifest.peer_id.clone(),
+        generation: manifest.generation,
+        as_of_us: as_of.map(Timestamp::as_microsecond),
+        complete: false,
+        next_id: last.unwrap_or_default().cast_unsigned() + 1,
+        journal_seq: manifest.journal_seq.unwrap_or_default(),
+    })
+}
+
+/// Puts the rows of a file into a table; how many there were.
+fn load(connection: &Connection, table: &str, insert: &str, path: &Path) -> Result<u64, Refusal> {
+    let unfit = |error: std::io::Error| Refusal::Unfit(format!("{}: {error}", path.display()));
+    let mut count = 0;
+    for rows in File::open(path).and_then(parquet::read).map_err(unfit)? {
+        let rows = rows.map_err(unfit)?;
+        let (columns, arrays) = inside(&rows).map_err(|why| Refusal::Unfit(format!("{}: {why}", path.display())))?;
+        connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE incoming({columns})"))?;
+        let mut appender = connection.appender("incoming")?;
+        append(&mut appender, arrays)?;
+        appender.flush()?;
+        drop(appender);
+        connection.execute_batch(&format!("INSERT INTO {table} {insert}"))?;
+        count += rows.num_rows() as u64;
+    }
+    Ok(count)
+}
+
+/// The columns of a temporary table and what goes into it.
+fn inside(rows: &RecordBatch) -> Result<(String, Vec<ArrayRef>), String> {
+    let (cids, codecs) = cids(rows)?;
+    let (mut columns, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let name = field.name();
+        if !name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+            return Err(format!("a column {name:?}"));
+        }
+        let (sql, array): (_, ArrayRef) = match (name.as_str(), column.data_type()) {
+            ("cid", _) => ("BLOB", cids.clone()),
+            ("codec", _) => ("UBIGINT", codecs.clone()),
+            (_, DataType::Utf8) => ("VARCHAR", column.clone()),
+            (_, DataType::Int64) => ("BIGINT", column.clone()),
+            (_, DataType::Boolean) => ("BOOLEAN", column.clone()),
+            (_, DataType::Float64) => ("DOUBLE", column.clone()),
+            (_, DataType::Timestamp(TimeUnit::Microsecond, _)) => {
+                let times = column.as_primitive::<TimestampMicrosecondType>().clone();
+                ("TIMESTAMP", Arc::new(times.with_timezone_opt(None::<Arc<str>>)))
+            }
+            (_, DataType::List(of)) if *of.data_type() == DataType::Utf8 => ("VARCHAR", lines(column)),
+            (name, other) => return Err(format!("the column {name} is {other}")),
+        };
+        columns.push(format!("\"{name}\" {sql}"));
+        arrays.push(array);
+    }
+    Ok((columns.join(", "), arrays))
+}
+
+/// CIDs as bytes, and their codecs.
+fn cids(rows: &RecordBatch) -> Result<(ArrayRef, ArrayRef), String> {
+    let (mut bytes, mut codecs) = (BinaryBuilder::new(), UInt64Builder::new());
+    if let Some(texts) = rows.column_by_name("cid") {
+        let texts = texts.as_string_opt::<i32>().ok_or("its CIDs are no text")?;
+        for text in texts {
+            let cid = text.map(cid::parse).transpose().map_err(|fault| fault.detail)?;
+            bytes.append_option(cid.map(|cid| cid.to_bytes()));
+            codecs.append_option(cid.map(|cid| cid.codec()));
+        }
+    }
+    Ok((Arc::new(bytes.finish()), Arc::new(codecs.finish())))
+}
+
+/// Lists of words as lines.
+fn lines(column: &ArrayRef) -> ArrayRef {
+    let mut texts = StringBuilder::new();
+    for list in column.as_list::<i32>().iter() {
+        let words = list.map(|list| list.as_string::<i32>().iter().flatten().collect::<Vec<_>>().join("\n"));
+        texts.append_option(words);
+    }
+    Arc::new(texts.finish())
+}
