@@ -157,7 +157,7 @@ async fn fill_and_ask(dir: &Path, pins: u64) {
 }
 
 fn open(dir: &Path) -> Store {
-    Store::open(&dir.join("index"), &dir.join("journal")).expect("an index")
+    Store::open(&dir.join("index"), &dir.join("journal"), &dir.join("snapshots")).expect("an index")
 }
 
 /// A listing that changes nothing yet.

@@ -325,6 +325,26 @@ pub(crate) enum Index {
     Resume,
     /// Rows, age, pace, file and how far the sizes are measured
     Info,
+    /// Write everything that Kubo cannot tell again into one file: marks, history, sizes, first sights
+    Backup {
+        /// Where to; the daemon writes it, as its own user
+        file: PathBuf,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a backup in the place of the index; what there was is kept as a backup
+    Restore {
+        /// The backup; the daemon reads it, as its own user
+        file: PathBuf,
+        /// Also when it is of another node
+        #[arg(long)]
+        force: bool,
+    },
+    /// Read all of it, the journal and every snapshot (exit code 1 when something is wrong)
+    Verify,
+    /// Write the file's log into the file, and the journal without what was said again later
+    Compact,
 }
 
 #[derive(Subcommand, Debug)]

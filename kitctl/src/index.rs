@@ -7,11 +7,17 @@ use crate::daemon::{counted, measured, trouble};
 use crate::exit::{self, Failure};
 use crate::output::{Out, Table, ago, size, span};
 use proto_msgs::daemon::{IndexInfo, IndexInfoReport, IndexPause, IndexRefresh, IndexResume};
+use proto_msgs::upkeep::{IndexBackup, IndexCompact, IndexRestore, IndexVerified, IndexVerify};
+use std::path::Path;
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, what: args::Index) -> Result<u8, Failure> {
     match what {
         args::Index::Refresh { wait, names } => return refresh(ask, out, IndexRefresh { wait, names }),
         args::Index::Info => return info(ask, out),
+        args::Index::Backup { file, force } => return backup(ask, out, &file, force),
+        args::Index::Restore { file, force } => return restore(ask, out, &file, force),
+        args::Index::Verify => return verify(ask, out),
+        args::Index::Compact => return compact(ask, out),
         args::Index::Pause => {
             let paused = ask.call(IndexPause {})?;
             match out.format {
@@ -39,6 +45,95 @@ fn refresh(ask: &mut Ask, out: &mut Out, verb: IndexRefresh) -> Result<u8, Failu
             refreshed.added, refreshed.removed, refreshed.changed, refreshed.generation
         ))?,
         _ => out.answer(&refreshed)?,
+    }
+    Ok(exit::OK)
+}
+
+/// The daemon may be elsewhere in the tree than the client.
+fn absolute(file: &Path) -> Result<String, Failure> {
+    let path = std::path::absolute(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    path.into_os_string().into_string().map_err(|path| Failure::Usage(format!("{} is no text", path.display())))
+}
+
+fn backup(ask: &mut Ask, out: &mut Out, file: &Path, force: bool) -> Result<u8, Failure> {
+    let made = ask.call(IndexBackup { path: absolute(file)?, force })?;
+    match out.format {
+        Format::Table => {
+            let rows = |table| made.manifest.rows(table).unwrap_or_default();
+            let (pins, marks, gone) = (rows("pins.parquet"), rows("marks.parquet"), rows("gone.parquet"));
+            let what = [counted(pins, "pin"), counted(marks, "mark"), counted(gone, "tombstone")].join(", ");
+            out.line(format!(
+                "{}: {}, {what}, generation {}",
+                made.path,
+                size(Some(made.bytes)),
+                made.manifest.generation
+            ))?;
+        }
+        _ => out.answer(&made)?,
+    }
+    Ok(exit::OK)
+}
+
+fn restore(ask: &mut Ask, out: &mut Out, file: &Path, force: bool) -> Result<u8, Failure> {
+    let done = ask.call(IndexRestore { path: absolute(file)?, force })?;
+    match out.format {
+        Format::Table => {
+            out.line(format!(
+                "restored: {}, {}, as generation {}; complete after the next refresh",
+                counted(done.pins, "pin"),
+                counted(done.marks, "mark"),
+                done.generation
+            ))?;
+            out.line(format!("what there was is in {}", done.kept))?;
+        }
+        _ => out.answer(&done)?,
+    }
+    Ok(exit::OK)
+}
+
+fn verify(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
+    let found = ask.call(IndexVerify {})?;
+    let bad = found.snapshots.iter().any(|snapshot| !snapshot.problems.is_empty()) || !found.problems.is_empty();
+    match out.format {
+        Format::Table => show_verified(out, &found)?,
+        _ => out.answer(&found)?,
+    }
+    Ok(if bad { exit::FAILED } else { exit::OK })
+}
+
+fn show_verified(out: &mut Out, found: &IndexVerified) -> Result<(), Failure> {
+    let mut table = Table::new(None);
+    let mut row = |out: &mut Out, key: &str, value: String| table.row(out, vec![key.to_owned(), value]);
+    let rows = [counted(found.pins, "pin"), counted(found.gone, "tombstone"), counted(found.changes, "change")];
+    row(out, "index", format!("{}, generation {}", rows.join(", "), found.generation))?;
+    row(out, "marks", format!("{}, the journal up to record {}", found.marks, found.journal_seq))?;
+    for problem in &found.problems {
+        row(out, "", format!("wrong: {problem}"))?;
+    }
+    for snapshot in &found.snapshots {
+        let good = if snapshot.problems.is_empty() { "good".to_owned() } else { snapshot.problems.join("; ") };
+        row(
+            out,
+            &snapshot.name,
+            format!("{}, {}: {good}", counted(snapshot.files, "file"), size(Some(snapshot.bytes))),
+        )?;
+    }
+    table.finish(out)
+}
+
+fn compact(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
+    let saved = ask.call(IndexCompact {})?;
+    match out.format {
+        Format::Table => {
+            let from_to =
+                |what: &str, before, after| format!("{what}: {} before, {} now", size(Some(before)), size(Some(after)));
+            out.line(from_to("index", saved.index_before, saved.index_after))?;
+            out.line(from_to("journal", saved.journal_before, saved.journal_after))?;
+            if let Some(why) = &saved.put_off {
+                out.line(format!("the index was left as it is, since it is being read: {why}"))?;
+            }
+        }
+        _ => out.answer(&saved)?,
     }
     Ok(exit::OK)
 }

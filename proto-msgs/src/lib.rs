@@ -34,6 +34,7 @@ pub mod kubo;
 pub mod lock;
 pub mod pin;
 pub mod snapshot;
+pub mod upkeep;
 pub mod verb;
 
 pub use client::{Client, ClientError};

@@ -20,6 +20,9 @@ use crate::pin::{
 use crate::snapshot::{
     SnapshotAt, SnapshotList, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
 };
+use crate::upkeep::{
+    IndexBackedUp, IndexBackup, IndexCompact, IndexCompacted, IndexRestore, IndexRestored, IndexVerified, IndexVerify,
+};
 use serde::{Deserialize, Serialize};
 
 /// A question with exactly one type of answer.
@@ -100,6 +103,10 @@ verbs! {
     IndexPause => IndexPaused, "index_pause";
     IndexResume => IndexPaused, "index_resume";
     IndexInfo => IndexInfoReport, "index_info";
+    IndexBackup => IndexBackedUp, "index_backup";
+    IndexRestore => IndexRestored, "index_restore";
+    IndexVerify => IndexVerified, "index_verify";
+    IndexCompact => IndexCompacted, "index_compact";
     SnapshotNow => SnapshotAt, "snapshot_now";
     SnapshotLs => SnapshotList, "snapshot_ls";
     SnapshotPath => SnapshotAt, "snapshot_path";

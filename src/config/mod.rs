@@ -355,6 +355,11 @@ impl Config {
         self.data_dir.join("snapshots")
     }
 
+    /// Where backups may be in the data dir, and where an index goes that another one replaces.
+    pub fn backup_dir(&self) -> PathBuf {
+        self.data_dir.join("backups")
+    }
+
     /// PeerID and repo path of the node that this data dir belongs to.
     pub fn node_file(&self) -> PathBuf {
         self.data_dir.join("node.json")

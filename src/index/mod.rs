@@ -14,6 +14,8 @@
 //! export    whole tables, streamed
 //! recover   what a new file begins with
 //! refill    the way back: tables out of what was exported
+//! restore   a backup in the place of what there is
+//! verify    a look at everything, and the giving back of room
 //! history   what they do about the past
 //! info      what they say of the file
 //! sizes     which pins lack a size, and what was measured
@@ -40,8 +42,10 @@ pub mod query;
 pub mod record;
 mod recover;
 mod refill;
+pub mod restore;
 mod rows;
 pub mod schema;
 pub mod set;
 pub mod sizes;
 pub mod store;
+pub mod verify;

@@ -3,7 +3,7 @@
 
 use super::export::TABLES;
 use super::open;
-use super::rows::{self, append};
+use super::rows;
 use super::schema::{self, Meta};
 use super::set::Keyed;
 use crate::cid;
@@ -103,16 +103,12 @@ pub(super) fn fill(connection: &Connection, dir: &Path, manifest: &SnapshotManif
 fn load(connection: &Connection, table: &str, insert: &str, path: &Path) -> Result<u64, Refusal> {
     let unfit = |error: std::io::Error| Refusal::Unfit(format!("{}: {error}", path.display()));
     let mut count = 0;
-    for rows in File::open(path).and_then(parquet::read).map_err(unfit)? {
-        let rows = rows.map_err(unfit)?;
-        let (columns, arrays) = inside(&rows).map_err(|why| Refusal::Unfit(format!("{}: {why}", path.display())))?;
-        connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE incoming({columns})"))?;
-        let mut appender = connection.appender("incoming")?;
-        append(&mut appender, arrays)?;
-        appender.flush()?;
-        drop(appender);
+    for batch in File::open(path).and_then(parquet::read).map_err(unfit)? {
+        let batch = batch.map_err(unfit)?;
+        let (columns, arrays) = inside(&batch).map_err(|why| Refusal::Unfit(format!("{}: {why}", path.display())))?;
+        rows::fill_temp(connection, &format!("incoming({columns})"), arrays)?;
         connection.execute_batch(&format!("INSERT INTO {table} {insert}"))?;
-        count += rows.num_rows() as u64;
+        count += batch.num_rows() as u64;
     }
     Ok(count)
 }

@@ -120,7 +120,7 @@ impl Store {
 
     /// Has DuckDB take the mark that the journal alone has, if there is one.
     pub async fn settle(&self) -> Result<(), IndexError> {
-        self.write(|connection, state| marks::settle(connection, state)).await
+        self.write(marks::settle).await
     }
 
     /// Ends the threads: what is queued is done, the file is checkpointed and closed. Does nothing the second time.

@@ -38,7 +38,10 @@ impl Late {
             Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => {
                 Late::Read(name)
             }
-            Call::SnapshotNow(_) => Late::Change(name),
+            Call::SnapshotNow(_) | Call::IndexBackup(_) | Call::IndexRestore(_) | Call::IndexCompact(_) => {
+                Late::Change(name)
+            }
+            Call::IndexVerify(_) => Late::Read(name),
             Call::SnapshotLs(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => Late::Read(name),
             Call::PinHistory(_) | Call::PinDiff(_) | Call::IndexInfo(_) => Late::Read(name),
             Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => Late::Read(name),

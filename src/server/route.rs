@@ -137,6 +137,13 @@ impl Routes {
             Call::IndexPause(verb) => ask(&self.indexer, verb).await,
             Call::IndexResume(verb) => ask(&self.indexer, verb).await,
             Call::IndexInfo(_) => status::index_info(self).await.map(IndexInfo::done),
+            Call::IndexBackup(verb) => ask(&self.snapshots, verb).await,
+            Call::IndexRestore(verb) => {
+                tracing::info!(uid, path = verb.path, force = verb.force, "a client has a backup restored");
+                ask(&self.snapshots, verb).await
+            }
+            Call::IndexVerify(verb) => ask(&self.snapshots, verb).await,
+            Call::IndexCompact(verb) => ask(&self.snapshots, verb).await,
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::SnapshotNow(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,
@@ -190,6 +197,7 @@ fn long(call: &Call) -> bool {
         Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => true,
         Call::Wait(_) | Call::LockWait(_) => true,
         Call::SnapshotNow(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => true,
+        Call::IndexBackup(_) | Call::IndexRestore(_) | Call::IndexVerify(_) | Call::IndexCompact(_) => true,
         Call::IndexRefresh(refresh) => refresh.wait,
         Call::KuboLogs(logs) => logs.follow,
         Call::Events(events) => events.follow,

@@ -81,6 +81,11 @@ struct Notes {
 }
 
 impl Book {
+    /// The turn of who makes a snapshot or a backup.
+    pub(super) async fn turn(&self) -> Turn {
+        self.turn.clone().lock_owned().await
+    }
+
     fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +93,7 @@ impl Book {
 
 /// The actor.
 pub struct Snapshots {
-    args: SnapshotArgs,
+    pub(super) args: SnapshotArgs,
     making: Option<AbortOnDropHandle<()>>,
 }
 
@@ -168,8 +173,8 @@ async fn make_when_due(args: SnapshotArgs) {
 }
 
 /// Once a process: clears away what a killed one left, and finds out what is there.
-async fn begin(args: &SnapshotArgs) -> io::Result<()> {
-    let turn = args.book.turn.clone().lock_owned().await;
+pub(super) async fn begin(args: &SnapshotArgs) -> io::Result<()> {
+    let turn = args.book.turn().await;
     if args.book.notes().begun {
         return Ok(());
     }
@@ -203,7 +208,7 @@ async fn begin(args: &SnapshotArgs) -> io::Result<()> {
 /// Makes one now; tells of what went wrong, and notes when the next one may be made. For somebody who asked at that time one
 /// that began since is as good.
 async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Result<SnapshotManifest, Fault> {
-    let turn = args.book.turn.clone().lock_owned().await;
+    let turn = args.book.turn().await;
     args.life.fault_point("make");
     let newest = args.board.snapshot.borrow().clone();
     if let (Some(asked), Some(newest)) = (asked, newest)
@@ -265,21 +270,15 @@ fn failed(args: &SnapshotArgs, began: Instant, error: &PublishError) {
 type Made = (SnapshotManifest, Option<Arc<PinFile>>);
 
 async fn publish(args: &SnapshotArgs, arrow: bool, turn: Turn) -> (u64, Result<Made, PublishError>) {
-    let config = args.config.borrow().clone();
-    let complete = dated(&args.board).complete;
-    let (changes, generation, as_of, pins) = {
+    // Before what is published is looked at: it holds this much at least.
+    let (changes, pins) = {
         let index = args.board.index.borrow();
-        (index.changes, index.generation, index.as_of, index.set.len())
+        (index.changes, index.set.len())
     };
-    let dir = config.snapshot_dir();
-    let place = match blocking(move || Place::open(&dir)).await {
-        Ok(place) => place,
-        Err(error) => return (changes, Err(error.into())),
-    };
-    let arrow = (arrow || pins <= config.snapshot.arrow_max_rows).then_some(pins);
-    let path = place.dir().to_owned();
-    let order = Order { place, generation, as_of, complete, arrow };
+    let arrow = arrow || pins <= args.config.borrow().snapshot.arrow_max_rows;
     let made = async {
+        let order = order(args, arrow).await?;
+        let path = order.place.dir().to_owned();
         // Before the rows are read.
         let fresh = args.store.write(apply::begin_copy).await?;
         let manifest = publish::publish(&args.store, order, turn).await?;
@@ -295,10 +294,20 @@ async fn publish(args: &SnapshotArgs, arrow: bool, turn: Turn) -> (u64, Result<M
     (changes, made.await)
 }
 
+/// What is known now of what is to be written.
+pub(super) async fn order(args: &SnapshotArgs, arrow: bool) -> io::Result<Order> {
+    let dir = args.config.borrow().snapshot_dir();
+    let place = blocking(move || Place::open(&dir)).await?;
+    let complete = dated(&args.board).complete;
+    let index = args.board.index.borrow();
+    let arrow = arrow.then(|| index.set.len());
+    Ok(Order { place, generation: index.generation, as_of: index.as_of, complete, arrow })
+}
+
 /// After a snapshot: what old readers look for, and what nobody needs any more. The bytes that it wrote.
 async fn tidy(args: &SnapshotArgs, manifest: &SnapshotManifest) -> u64 {
     let config = args.config.borrow().clone();
-    let (turn, spare) = (args.book.turn.clone().lock_owned().await, args.book.notes().spare);
+    let (turn, spare) = (args.book.turn().await, args.book.notes().spare);
     let manifest = manifest.clone();
     let done = blocking(move || {
         let _turn = turn;
@@ -348,7 +357,7 @@ fn fault(error: &PublishError) -> Fault {
 }
 
 /// Works with files on a thread of its own.
-async fn blocking<R: Send + 'static>(job: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
+pub(super) async fn blocking<R: Send + 'static>(job: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
     tokio::task::spawn_blocking(job).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 

@@ -32,9 +32,22 @@ impl NewFile {
     /// Gives it its name; on return it is on disk. After an error of fsync the file that was there stays: what the kernel has
     /// dropped, a second fsync would not bring back.
     pub fn commit(self, mode: u32) -> io::Result<()> {
+        self.put(mode, true)
+    }
+
+    /// The same where no file may be.
+    pub fn commit_first(self, mode: u32) -> io::Result<()> {
+        self.put(mode, false)
+    }
+
+    fn put(self, mode: u32, replace: bool) -> io::Result<()> {
         self.file.as_file().set_permissions(Permissions::from_mode(mode))?;
         self.file.as_file().sync_all()?;
-        self.file.persist(&self.path)?;
+        if replace {
+            self.file.persist(&self.path)?
+        } else {
+            self.file.persist_noclobber(&self.path)?
+        };
         sync_parent(&self.path)
     }
 }

@@ -11,12 +11,15 @@
 //! legacy     `pins.parquet` as older programs look for it
 //! pace       when the next one may be made (pure)
 //! retention  which ones are no longer needed (pure)
+//! backup     everything in one file
+//! upkeep     who asks for a backup, a restore, a look at everything
 //! atomic     the one way a file is replaced
 //! ```
 
 pub mod actor;
 pub mod arrow;
 pub mod atomic;
+pub mod backup;
 pub mod legacy;
 pub mod lookup;
 pub mod output;
@@ -25,3 +28,4 @@ pub mod parquet;
 pub mod place;
 pub mod publish;
 pub mod retention;
+mod upkeep;

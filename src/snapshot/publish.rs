@@ -8,7 +8,7 @@ use super::output::{FILE_MODE, Finished, Output};
 use super::parquet::Table;
 use super::place::{MANIFEST, Name, Place};
 use super::retention::{Kept, superfluous};
-use super::{atomic, place};
+use super::{atomic, backup, place};
 use crate::index::error::IndexError;
 use crate::index::export::{Head, Sink};
 use crate::index::store::Store;
@@ -16,6 +16,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::snapshot::{SNAPSHOT_FORMAT, SNAPSHOT_FORMAT_VERSION, SnapshotManifest};
+use proto_msgs::upkeep::BACKUP_FORMAT;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -68,6 +69,19 @@ pub async fn publish(store: &Store, order: Order, turn: Turn) -> Result<Snapshot
     Ok(sealed.unwrap_or_else(|error| Err(io::Error::other(error)))?)
 }
 
+/// Writes the same into one file elsewhere, and puts nothing into force; the file's length.
+pub async fn back_up(
+    store: &Store,
+    order: Order,
+    turn: Turn,
+    to: PathBuf,
+    replace: bool,
+) -> Result<(SnapshotManifest, u64), PublishError> {
+    let written = store.export(Writing::new(order, turn)).await?;
+    let packed = tokio::task::spawn_blocking(move || written.pack(&to, replace)).await;
+    Ok(packed.unwrap_or_else(|error| Err(io::Error::other(error)))?)
+}
+
 /// Removes what is no longer needed; what cannot be removed is left for the next time.
 pub fn retire(place: &Place, now: Timestamp, keep: usize, age: Duration, spare: Option<u64>) -> io::Result<()> {
     let named = place.newest().ok().flatten().map(|manifest| manifest.serial);
@@ -84,7 +98,7 @@ pub fn retire(place: &Place, now: Timestamp, keep: usize, age: Duration, spare: 
 }
 
 /// A snapshot under way. Dropped before its end, its directory is removed.
-struct Writing {
+pub struct Writing {
     order: Order,
     _turn: Turn,
     began: Instant,
@@ -99,7 +113,8 @@ struct Writing {
 }
 
 impl Writing {
-    fn new(order: Order, turn: Turn) -> Writing {
+    /// Not yet begun.
+    pub fn new(order: Order, turn: Turn) -> Writing {
         Writing {
             order,
             _turn: turn,
@@ -123,10 +138,11 @@ impl Writing {
 
     /// Where it is while it is under way.
     fn dir(&self) -> io::Result<&Path> {
-        self.dir.0.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.dir.path()
     }
 
-    fn seal(mut self) -> io::Result<SnapshotManifest> {
+    /// Puts the files on disk; what they are.
+    fn end(&mut self) -> io::Result<(Name, SnapshotManifest)> {
         let files = std::mem::take(&mut self.finished).into_iter().map(Finished::seal).collect::<io::Result<_>>()?;
         let name = Name { generation: self.head.generation, serial: self.serial };
         let manifest = SnapshotManifest {
@@ -144,6 +160,19 @@ impl Writing {
             took_s: (self.began.elapsed().as_secs_f64() * 1e3).round() / 1e3,
             files,
         };
+        Ok((name, manifest))
+    }
+
+    /// Packs them into one file; its length.
+    pub fn pack(mut self, to: &Path, replace: bool) -> io::Result<(SnapshotManifest, u64)> {
+        let (_, manifest) = self.end()?;
+        let manifest = SnapshotManifest { format: BACKUP_FORMAT.to_owned(), ..manifest };
+        let bytes = backup::pack(self.dir()?, &manifest, to, replace)?;
+        Ok((manifest, bytes))
+    }
+
+    fn seal(mut self) -> io::Result<SnapshotManifest> {
+        let (name, manifest) = self.end()?;
         let text = serde_json::to_vec_pretty(&manifest)?;
         let (place, dir) = (&self.order.place, self.dir()?);
         let name_it =
@@ -170,9 +199,7 @@ impl Sink for Writing {
         let newest = self.order.place.names()?.first().map_or(0, |name| name.serial);
         let named = self.order.place.newest().ok().flatten().map_or(0, |manifest| manifest.serial);
         self.serial = newest.max(named) + 1;
-        let dir = self.order.place.aside(self.serial);
-        place::make_dir(&dir)?;
-        self.dir = Temporary(Some(dir));
+        self.dir = Temporary::create(self.order.place.aside(self.serial))?;
         self.head = head;
         let (generation, schema) = (self.head.generation.to_string(), self.head.schema_version.to_string());
         let stamp = [
@@ -219,7 +246,20 @@ impl Sink for Writing {
 pub const STAMP: &str = "ipfs_kitd.";
 
 /// A directory that goes with its owner.
-struct Temporary(Option<PathBuf>);
+pub struct Temporary(Option<PathBuf>);
+
+impl Temporary {
+    /// Makes it; its name is to be one that the next start removes.
+    pub fn create(dir: PathBuf) -> io::Result<Temporary> {
+        place::make_dir(&dir)?;
+        Ok(Temporary(Some(dir)))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> io::Result<&Path> {
+        self.0.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
 
 impl Drop for Temporary {
     fn drop(&mut self) {

@@ -3,6 +3,7 @@
 
 mod actor;
 mod apply;
+mod backup;
 mod history;
 mod journal;
 mod lookup;

@@ -384,7 +384,7 @@ fn d13_nothing_in_this_process_opens_the_index_file_after_duckdb() {
             publish(&place, &snapshots(&place)).await.expect("published");
             place.store.verify().await.expect("looked at");
             place.store.compact().await.expect("compacted");
-            place.store.read(|connection| ipfs_kitd::index::info::info(connection)).await.expect("told");
+            place.store.read(ipfs_kitd::index::info::info).await.expect("told");
             place.close().await;
             writeln!(std::io::stdout(), "opened and closed").expect("a parent that listens");
         });

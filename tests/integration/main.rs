@@ -3,6 +3,7 @@
 
 mod actors;
 mod attach;
+mod backup;
 mod clock;
 mod ctl;
 mod daemon;

@@ -11,6 +11,7 @@ use proto_msgs::kubo::*;
 use proto_msgs::lock::*;
 use proto_msgs::pin::*;
 use proto_msgs::snapshot::*;
+use proto_msgs::upkeep::*;
 use proto_msgs::verb::{Body, Call, Done, Part, Request, Response, Verb};
 
 /// What varies between samples.
@@ -121,6 +122,10 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         IndexPause {}.into(),
         IndexResume {}.into(),
         IndexInfo {}.into(),
+        IndexBackup { path: s.t(), force: s.flag }.into(),
+        IndexRestore { path: s.t(), force: s.flag }.into(),
+        IndexVerify {}.into(),
+        IndexCompact {}.into(),
         SnapshotNow { arrow: s.flag }.into(),
         SnapshotLs {}.into(),
         SnapshotPath {}.into(),
@@ -185,13 +190,35 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         IndexPause::done(IndexPaused { paused: s.flag }),
         IndexResume::done(IndexPaused { paused: s.flag }),
         IndexInfo::done(info(s)),
+        IndexBackup::done(IndexBackedUp { path: s.t(), bytes: s.number, manifest: snapshot(s).manifest }),
+        IndexRestore::done(IndexRestored {
+            manifest: snapshot(s).manifest,
+            kept: s.t(),
+            generation: s.number,
+            pins: s.number,
+            marks: s.number,
+        }),
+        IndexVerify::done(IndexVerified {
+            generation: s.number,
+            pins: s.number,
+            gone: s.number,
+            changes: s.number,
+            marks: s.number,
+            journal_seq: s.number,
+            snapshots: s.list(check(s)),
+            problems: s.list(s.t()),
+        }),
+        IndexCompact::done(IndexCompacted {
+            index_before: s.number,
+            index_after: s.number,
+            journal_before: s.number,
+            journal_after: s.number,
+            put_off: s.m(),
+        }),
         SnapshotNow::done(snapshot(s)),
         SnapshotLs::done(SnapshotList { dir: s.t(), snapshots: s.list(snapshot_row(s)) }),
         SnapshotPath::done(snapshot(s)),
-        SnapshotVerify::done(SnapshotVerified {
-            snapshots: s.list(SnapshotCheck { name: s.t(), files: s.number, bytes: s.number, problems: s.list(s.t()) }),
-            problem: s.m(),
-        }),
+        SnapshotVerify::done(SnapshotVerified { snapshots: s.list(check(s)), problem: s.m() }),
         Metrics::done(MetricsReport {
             as_of: s.m(),
             age_s: s.reals(),
@@ -503,6 +530,10 @@ fn info(s: &Seed) -> IndexInfoReport {
         paused: s.flag,
         sizes: sizes(s),
     }
+}
+
+fn check(s: &Seed) -> SnapshotCheck {
+    SnapshotCheck { name: s.t(), files: s.number, bytes: s.number, problems: s.list(s.t()) }
 }
 
 fn snapshot(s: &Seed) -> SnapshotAt {

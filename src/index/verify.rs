@@ -1,0 +1,138 @@
+//! A look at everything: whether the file can be read, is what the set in memory says, and the journal what the file says; and the
+//! giving back of room.
+
+use super::error::IndexError;
+use super::export::TABLES;
+use super::info;
+use super::set::Keyed;
+use super::store::Store;
+use super::{marks, open, schema};
+use crate::board::IndexState;
+use duckdb::Connection;
+use std::time::Duration;
+
+/// A set and a file of two generations are looked at again; so often.
+const TRIES: u32 = 20;
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The generation that was read.
+    pub generation: u64,
+    /// Rows of each table.
+    pub rows: Vec<(&'static str, u64)>,
+    /// The newest record of the journal.
+    pub journal_seq: u64,
+    /// What is wrong.
+    pub problems: Vec<String>,
+}
+
+/// What was saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Bytes of the file and its log before and after.
+    pub index: (u64, u64),
+    /// Bytes of the journal before and after.
+    pub journal: (u64, u64),
+    /// Why there was no checkpoint.
+    pub put_off: Option<String>,
+}
+
+impl Store {
+    /// Reads all of it.
+    pub async fn verify(&self) -> Result<Verified, IndexError> {
+        let keyed = self.write(|_, state| Ok(state.keyed().clone())).await?;
+        let mut tries = 0;
+        let mut verified = loop {
+            let (keyed, published) = (keyed.clone(), self.state());
+            let read = self.read_long(move |connection| {
+                // The transaction begins with its first statement.
+                let generation = schema::read_meta(connection)?.generation;
+                let state = published.borrow().clone();
+                if state.generation == generation { look(connection, &state, &keyed).map(Some) } else { Ok(None) }
+            });
+            match read.await? {
+                Some(verified) => break verified,
+                None if tries < TRIES => tokio::time::sleep(AGAIN).await,
+                None => return Err(IndexError::Busy),
+            }
+            tries += 1;
+        };
+        let (seq, problem) = self.write(marks::look).await?;
+        verified.journal_seq = seq;
+        verified.problems.extend(problem);
+        Ok(verified)
+    }
+
+    /// A checkpoint, which is put off while reads go on, and never forced; and the journal written anew.
+    pub async fn compact(&self) -> Result<Compacted, IndexError> {
+        // First, since it ends with a write.
+        let mut compacted = Compacted { journal: self.write(marks::compact).await?, ..Compacted::default() };
+        for _ in 0..TRIES {
+            let (before, refused, after) = self.write(|connection, _| checkpoint(connection)).await?;
+            if compacted.index.0 == 0 {
+                compacted.index.0 = before;
+            }
+            compacted.index.1 = after;
+            compacted.put_off = refused;
+            if compacted.put_off.is_none() {
+                break;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        Ok(compacted)
+    }
+}
+
+fn checkpoint(connection: &Connection) -> Result<(u64, Option<String>, u64), IndexError> {
+    let bytes = || Ok::<_, IndexError>(info::bytes(connection)?.unwrap_or_default());
+    let before = bytes()?;
+    let refused = match connection.execute_batch("CHECKPOINT") {
+        Ok(()) => None,
+        Err(error) if error.to_string().contains("Cannot CHECKPOINT") => Some(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((before, refused, bytes()?))
+}
+
+fn look(connection: &Connection, state: &IndexState, keyed: &Keyed) -> Result<Verified, IndexError> {
+    let mut verified = Verified { generation: state.generation, ..Verified::default() };
+    for table in &TABLES {
+        // Every column, and with it the checksum of every block.
+        let sql = format!("SELECT count(*), count(hash(t)) FROM {} t", table.name);
+        match connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
+            Ok(rows) => verified.rows.push((table.name, rows.cast_unsigned())),
+            Err(error) => verified.problems.push(format!("{} cannot be read: {error}", table.name)),
+        }
+    }
+    match open::load(connection, keyed) {
+        Ok(Ok(set)) if set.sums() == state.set.sums() && set.iter().eq(state.set.iter()) => {}
+        Ok(Ok(set)) => {
+            let (file, memory) = (set.len(), state.set.len());
+            verified.problems.push(format!("the file has other pins ({file}) than the set in memory ({memory})"));
+        }
+        Ok(Err(problem)) => verified.problems.push(problem),
+        Err(error) => verified.problems.push(format!("the pins cannot be read: {error}")),
+    }
+    for (what, sql) in [
+        (
+            "ids that are used twice",
+            "SELECT count(*) - count(DISTINCT id) FROM (SELECT id FROM pins UNION ALL SELECT id FROM gone)",
+        ),
+        ("ids that are not given yet", "SELECT count(*) FROM pins, meta WHERE id >= next_id"),
+        (
+            "pins of generations that did not begin yet",
+            "SELECT count(*) FROM pins, meta WHERE pins.generation > meta.generation",
+        ),
+        ("CIDs that are marked twice", "SELECT count(*) - count(DISTINCT cid) FROM marks"),
+    ] {
+        match connection.query_row(sql, [], |row| row.get::<_, i64>(0)) {
+            Ok(0) => {}
+            Ok(count) => verified.problems.push(format!("{what}: {count}")),
+            Err(error) => verified.problems.push(format!("{what}: {error}")),
+        }
+    }
+    Ok(verified)
+}

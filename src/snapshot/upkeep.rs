@@ -1,0 +1,229 @@
+//! `index backup`, `index restore`, `index verify`, `index compact`: answered by the actor of the snapshots, since a backup is made as
+//! they are, and only one of them at a time.
+
+use super::actor::{SnapshotArgs, Snapshots, begin, blocking, order};
+use super::backup;
+use super::place::{Place, regular};
+use super::publish::{self, PublishError, Temporary, Writing};
+use crate::board::StopReason;
+use crate::config::Config;
+use crate::index::error::IndexError;
+use crate::index::restore::{self, Restore, Restored};
+use jiff::Timestamp;
+use kameo::message::{Context, Message};
+use kameo::reply::DelegatedReply;
+use proto_msgs::snapshot::SnapshotManifest;
+use proto_msgs::upkeep::{
+    IndexBackedUp, IndexBackup, IndexCompact, IndexCompacted, IndexRestore, IndexRestored, IndexVerified, IndexVerify,
+};
+use proto_msgs::{Fault, FaultKind};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+impl Message<IndexBackup> for Snapshots {
+    type Reply = DelegatedReply<Result<IndexBackedUp, Fault>>;
+
+    async fn handle(&mut self, ask: IndexBackup, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move { back_up(&args, ask).await })
+    }
+}
+
+impl Message<IndexRestore> for Snapshots {
+    type Reply = DelegatedReply<Result<IndexRestored, Fault>>;
+
+    async fn handle(&mut self, ask: IndexRestore, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move { put_back(&args, ask).await })
+    }
+}
+
+impl Message<IndexVerify> for Snapshots {
+    type Reply = DelegatedReply<Result<IndexVerified, Fault>>;
+
+    async fn handle(&mut self, _: IndexVerify, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move {
+            let found = args.store.verify().await.map_err(|error| fault(&args, "verify the index", &error))?;
+            let dir = args.config.borrow().snapshot_dir();
+            let snapshots = blocking(move || {
+                let place = Place::at(&dir);
+                Ok(place.names()?.into_iter().map(|name| place.verify(name)).collect())
+            });
+            let rows = |table| found.rows.iter().find(|(name, _)| *name == table).map_or(0, |(_, rows)| *rows);
+            Ok(IndexVerified {
+                generation: found.generation,
+                pins: rows("pins"),
+                gone: rows("gone"),
+                changes: rows("changes"),
+                marks: rows("marks"),
+                journal_seq: found.journal_seq,
+                snapshots: snapshots.await.map_err(|error| failed("verify the snapshots", &error))?,
+                problems: found.problems,
+            })
+        })
+    }
+}
+
+impl Message<IndexCompact> for Snapshots {
+    type Reply = DelegatedReply<Result<IndexCompacted, Fault>>;
+
+    async fn handle(&mut self, _: IndexCompact, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move {
+            let saved = args.store.compact().await.map_err(|error| fault(&args, "compact the index", &error))?;
+            Ok(IndexCompacted {
+                index_before: saved.index.0,
+                index_after: saved.index.1,
+                journal_before: saved.journal.0,
+                journal_after: saved.journal.1,
+                put_off: saved.put_off,
+            })
+        })
+    }
+}
+
+async fn back_up(args: &SnapshotArgs, ask: IndexBackup) -> Result<IndexBackedUp, Fault> {
+    const WHAT: &str = "make a backup";
+    let config = args.config.borrow().clone();
+    let (path, force) = (PathBuf::from(&ask.path), ask.force);
+    let to = path.clone();
+    task(move || may_write(&to, force, &config)).await?;
+    begin(args).await.map_err(|error| failed(WHAT, &error))?;
+    let turn = args.book.turn().await;
+    // A mark that is in the journal alone would be missing.
+    args.store.settle().await.map_err(|error| fault(args, WHAT, &error))?;
+    let order = order(args, false).await.map_err(|error| failed(WHAT, &error))?;
+    let made = publish::back_up(&args.store, order, turn, path, force).await;
+    let (manifest, bytes) = made.map_err(|error| match &error {
+        PublishError::Export(error) => fault(args, WHAT, error),
+        PublishError::Seal(error) => failed(WHAT, error),
+    })?;
+    Ok(IndexBackedUp { path: ask.path, bytes, manifest })
+}
+
+async fn put_back(args: &SnapshotArgs, ask: IndexRestore) -> Result<IndexRestored, Fault> {
+    const WHAT: &str = "restore the backup";
+    let config = args.config.borrow().clone();
+    begin(args).await.map_err(|error| failed(WHAT, &error))?;
+    let turn = args.book.turn().await;
+    let kept = config.backup_dir().join(format!("before-restore-{}.tar", Timestamp::now().as_microsecond()));
+    let path = PathBuf::from(&ask.path);
+    let (unpacked, manifest) = task(move || unpack(&path, &config)).await?;
+    let order = order(args, false).await.map_err(|error| failed(WHAT, &error))?;
+    let (files, to, keep) = (manifest.clone(), kept.clone(), Writing::new(order, turn));
+    let restored = args.store.write(move |connection, state| {
+        // The files are there until the end of this job.
+        let dir = unpacked.path().map_err(IndexError::Export)?.to_owned();
+        let order = Restore { dir, manifest: files, force: ask.force, keep };
+        restore::restore(connection, state, order, |keep| keep.pack(&to, false).map(drop))
+    });
+    let Restored { generation, pins, marks } = restored.await.map_err(|error| fault(args, WHAT, &error))?;
+    tracing::warn!(generation, pins, marks, kept = %kept.display(), "a backup was put in the place of the index");
+    Ok(IndexRestored { manifest, kept: kept.display().to_string(), generation, pins, marks })
+}
+
+/// What belongs to the daemon is not for anybody's backups; `backups/` alone is. It is also all that a service may write to.
+fn may_write(path: &Path, force: bool, config: &Config) -> Result<(), Fault> {
+    absolute(path)?;
+    let backups = config.backup_dir();
+    let parent = path.parent().unwrap_or(path);
+    if parent == backups {
+        crate::instance::private_dir(&backups, false).map_err(|error| invalid(crate::fault::chain(&error)))?;
+    }
+    let real = |path: &Path| path.canonicalize().map_err(|error| invalid(format!("{}: {error}", path.display())));
+    let parent = real(parent)?;
+    let ours = [&config.data_dir, &config.runtime_dir].into_iter().filter_map(|dir| dir.canonicalize().ok());
+    let in_backups = backups.canonicalize().is_ok_and(|backups| parent.starts_with(backups));
+    if ours.into_iter().any(|dir| parent.starts_with(dir)) && !in_backups {
+        let detail = format!("{} is the daemon's own", parent.display());
+        return Err(invalid(detail).hint(format!("name a file in {}, or one elsewhere", backups.display())));
+    }
+    match path.symlink_metadata() {
+        Ok(there) if !there.is_file() => Err(invalid(format!("{} is there, and no file", path.display()))),
+        Ok(_) if !force => Err(Fault::new(FaultKind::Conflict, format!("{} is there already", path.display()))
+            .hint("name another file, or replace it with --force")),
+        _ => Ok(()),
+    }
+}
+
+/// The files of a backup of which every byte is right, in a directory that goes with its owner.
+fn unpack(path: &Path, config: &Config) -> Result<(Temporary, SnapshotManifest), Fault> {
+    absolute(path)?;
+    let text = |error: io::Error| invalid(format!("{}: {error}", path.display()));
+    let path = path.canonicalize().map_err(text)?;
+    // Not even to look into it: the first close of the index's file would drop its lock.
+    let identity = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino()));
+    let found = identity(&path).map_err(text)?;
+    let own = config.index_dir().read_dir().map_err(text)?.filter_map(Result::ok);
+    if own.into_iter().any(|entry| identity(&entry.path()).is_ok_and(|own| own == found)) {
+        return Err(invalid(format!("{} is the daemon's own", path.display())));
+    }
+    let file = regular(&path).map_err(text)?;
+    crate::instance::private_dir(&config.backup_dir(), false).map_err(|error| invalid(crate::fault::chain(&error)))?;
+    let place = Place::open(&config.snapshot_dir()).map_err(text)?;
+    let into = Temporary::create(place.dir().join(".gen-restore.tmp")).map_err(text)?;
+    let manifest = into.path().map_err(text).and_then(|into| {
+        let refuse = |why| invalid(format!("{} is not restored: {why}", path.display())).hint("nothing was changed");
+        backup::unpack(&file, into).map_err(refuse)
+    })?;
+    Ok((into, manifest))
+}
+
+fn absolute(path: &Path) -> Result<(), Fault> {
+    if path.is_absolute() && path.file_name().is_some() {
+        Ok(())
+    } else {
+        Err(invalid(format!("{} is no absolute path of a file", path.display())))
+    }
+}
+
+fn invalid(detail: String) -> Fault {
+    Fault::new(FaultKind::Invalid, detail)
+}
+
+/// Works with files on a thread of its own.
+async fn task<R: Send + 'static>(job: impl FnOnce() -> Result<R, Fault> + Send + 'static) -> Result<R, Fault> {
+    let defect = |_| Err(Fault::new(FaultKind::Internal, "a defect of the daemon ended it"));
+    tokio::task::spawn_blocking(job).await.unwrap_or_else(defect)
+}
+
+fn failed(what: &str, error: &io::Error) -> Fault {
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there, then ask again",
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            "the daemon writes as its own user, and as a service only below its data dir: name a file in its `backups/`"
+        }
+        _ => "nothing was changed; the daemon's log says more",
+    };
+    Fault::new(FaultKind::Conflict, format!("cannot {what}: {error}")).hint(hint)
+}
+
+/// What a failure of the index means to whoever asked; what only a new process can put right ends this one.
+fn fault(args: &SnapshotArgs, what: &str, error: &IndexError) -> Fault {
+    let (kind, hint) = match error {
+        IndexError::Export(error) => return failed(what, error),
+        IndexError::Unfit(_) => (FaultKind::Invalid, "nothing was changed"),
+        IndexError::OtherNode { .. } => (
+            FaultKind::Conflict,
+            "nothing was changed; with --force the index stays that of its node and takes the rest",
+        ),
+        IndexError::Busy => (FaultKind::Busy, "ask again in a moment, or after `ipfs-kitctl index pause`"),
+        IndexError::Closed => (FaultKind::NotReady, "the daemon is stopping; ask again when it is back"),
+        IndexError::Fatal(why) => {
+            args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
+            (FaultKind::Interrupted, "the daemon ends so that a new process opens the index; look then")
+        }
+        _ => (FaultKind::Internal, "nothing was changed; the daemon's log says more"),
+    };
+    let detail = format!("cannot {what}: {error}");
+    if matches!(kind, FaultKind::Internal | FaultKind::Interrupted) {
+        args.life.error(detail.clone());
+    }
+    Fault::new(kind, detail).hint(hint)
+}
