@@ -8,6 +8,7 @@ use crate::analytics::actor::{Analytics, AnalyticsArgs};
 use crate::board::{Board, StopReason};
 use crate::config::{Config, ConfigError, Flags};
 use crate::index::actor::{Index, IndexArgs};
+use crate::index::legacy::import::Importer;
 use crate::index::open::OpenError;
 use crate::index::store::Store;
 use crate::indexer::actor::{Indexer, IndexerArgs};
@@ -42,6 +43,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::SignalsInfo;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -112,13 +114,13 @@ pub fn run(flags: &Flags, config: Config) -> Result<(), AppError> {
     let program = std::env::current_exe().map_err(io("find my own program"))?;
     orphans::adopt().map_err(io("adopt what Kubo leaves behind"))?;
     // As old as the process, and before the runtime: the child's parent-death signal follows this thread.
-    let spawner = Spawner::start(program).map_err(io("start the spawner thread"))?;
+    let spawner = Spawner::start(program.clone()).map_err(io("start the spawner thread"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(io("start the runtime"))?;
-    let ended = runtime.block_on(live(flags, Arc::new(config), runtime_claim, passed, store, spawner));
+    let ended = runtime.block_on(live(flags, Arc::new(config), runtime_claim, passed, store, (spawner, program)));
     // Dropping the runtime would close the connections a moment before the process ends, and to a client of `shutdown` their
     // end is the end of the process. The kernel closes them, and lets go of the locks.
     std::mem::forget((runtime, data));
@@ -143,6 +145,7 @@ struct Parts {
     store: Store,
     spawner: Spawner,
     home: Home,
+    importer: Arc<Importer>,
     changes: Changes,
     started: (Instant, jiff::Timestamp),
 }
@@ -153,7 +156,7 @@ async fn live(
     runtime_claim: Claim,
     passed: Option<Passed>,
     store: Store,
-    spawner: Spawner,
+    (spawner, program): (Spawner, PathBuf),
 ) -> Result<(), AppError> {
     let signals = SignalsInfo::<signal_hook::iterator::exfiltrator::WithOrigin>::new([SIGTERM, SIGINT, SIGHUP]);
     let mut signals = signals.map_err(|source| AppError::Io { action: "listen for signals", source })?;
@@ -161,6 +164,8 @@ async fn live(
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
     tokio::spawn(events::tell_of_pins(board.clone()));
     let home = Home::open(&config.socket(), passed, runtime_claim)?;
+    let importer = Importer::new(store.clone(), board.clone(), config.data_dir.clone(), program);
+    let importer = Arc::new(importer);
     let (configs, config) = watch::channel(config);
     let last_resort = LastResort { board: board.clone(), config: config.clone(), spawner: spawner.clone() };
     last_resort.start().map_err(|source| AppError::Io { action: "start the thread for the last resort", source })?;
@@ -171,6 +176,7 @@ async fn live(
         store: store.clone(),
         spawner: spawner.clone(),
         home: home.clone(),
+        importer: importer.clone(),
         changes: changes.clone(),
         started,
     };
@@ -187,6 +193,8 @@ async fn live(
     let hook = hook.map_err(|source| AppError::Io { action: "make a pipe for the hook", source })?;
     let gone = |_| AppError::GaveUp("the supervisor ended before it had started the actors".to_owned());
     let actors = actors.await.map_err(gone)?;
+    // Beside everything else: nobody waits for it, and who writes where those files lie asks `may_replace` first.
+    tokio::spawn(async move { importer.at_start().await });
 
     let (main, mut questions) = mpsc::channel(1);
     let mut watchdog = Some(Watchdog {
@@ -262,7 +270,7 @@ fn summary(board: &Board) -> String {
 
 /// The recipe: from the bottom up, each with the references that it may ask.
 async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
-    let Parts { board, config, store, spawner, home, changes, started } = parts;
+    let Parts { board, config, store, spawner, home, importer, changes, started } = parts;
     let life = |name| Life::new(name, &board);
     let index =
         child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store: store.clone() }).await;
@@ -309,6 +317,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         changes,
         janitor: janitor.clone(),
         analytics: analytics.clone(),
+        importer,
         turns: Turns::default(),
         snapshots: snapshots.clone(),
     });

@@ -1,7 +1,9 @@
-//! The program: arguments in, exit code out. Also the hidden mode in which it becomes Kubo (`kubo/launch.rs`).
+//! The program: arguments in, exit code out. Also the hidden modes in which it becomes Kubo (`kubo/launch.rs`) and reads a file of
+//! the old system (`index/legacy/worker.rs`).
 
 use clap::Parser;
 use ipfs_kitd::config::{Config, Flags};
+use ipfs_kitd::index::legacy::worker;
 use ipfs_kitd::{app, check, exit, fault, kubo, log};
 use std::error::Error;
 use std::io::Write;
@@ -9,8 +11,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|first| first == kubo::launch::MODE) {
-        return kubo::launch::run(args);
+    match args.next() {
+        Some(first) if first == kubo::launch::MODE => return kubo::launch::run(args),
+        Some(first) if first == worker::MODE => return worker::run(args),
+        _ => {}
     }
     let flags = Flags::parse();
     if flags.check_config || flags.print_config {

@@ -345,6 +345,11 @@ pub(crate) enum Index {
     Verify,
     /// Write the file's log into the file, and the journal without what was said again later
     Compact,
+    /// Take what is worth keeping from files of the Python system of before; makes no pin (exit code 1 when one can't be read)
+    Import {
+        /// One file, or its directory such as ~/.ipfs_kit
+        path: PathBuf,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -5,6 +5,7 @@ use crate::args::Format;
 use crate::ask::Ask;
 use crate::daemon::{counted, measured, trouble};
 use crate::exit::{self, Failure};
+use crate::import;
 use crate::output::{Out, Table, ago, size, span};
 use proto_msgs::daemon::{IndexInfo, IndexInfoReport, IndexPause, IndexRefresh, IndexResume};
 use proto_msgs::upkeep::{IndexBackup, IndexCompact, IndexRestore, IndexVerified, IndexVerify};
@@ -18,6 +19,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, what: args::Index) -> Result<u8,
         args::Index::Restore { file, force } => return restore(ask, out, &file, force),
         args::Index::Verify => return verify(ask, out),
         args::Index::Compact => return compact(ask, out),
+        args::Index::Import { path } => return import::run(ask, out, &path),
         args::Index::Pause => {
             let paused = ask.call(IndexPause {})?;
             match out.format {

@@ -8,6 +8,7 @@ mod doctor;
 mod event;
 mod exit;
 mod history;
+mod import;
 mod index;
 mod kubo;
 mod lock;

@@ -31,6 +31,7 @@ pub mod event;
 pub mod fault;
 pub mod json;
 pub mod kubo;
+pub mod legacy;
 pub mod lock;
 pub mod pin;
 pub mod snapshot;

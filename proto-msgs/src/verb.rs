@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::kubo::{
     KuboGc, KuboGcDone, KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop,
 };
+use crate::legacy::{IndexImport, IndexImported};
 use crate::lock::{LockCheck, LockClean, LockCleaned, LockFree, LockReport, LockWait};
 use crate::pin::{
     PinAdd, PinAdded, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinNote, PinPage,
@@ -107,6 +108,7 @@ verbs! {
     IndexRestore => IndexRestored, "index_restore";
     IndexVerify => IndexVerified, "index_verify";
     IndexCompact => IndexCompacted, "index_compact";
+    IndexImport => IndexImported, "index_import";
     SnapshotNow => SnapshotAt, "snapshot_now";
     SnapshotLs => SnapshotList, "snapshot_ls";
     SnapshotPath => SnapshotAt, "snapshot_path";

@@ -26,7 +26,7 @@ pub struct Table {
 }
 
 /// Everything that is exported. Pins come first; the others are what Kubo cannot tell again. One more is one entry more.
-pub const TABLES: [Table; 5] = [
+pub const TABLES: [Table; 7] = [
     Table {
         name: "pins",
         select: "SELECT id, cid, name, if(type = 0, 'recursive', 'direct') AS type, size,
@@ -69,6 +69,17 @@ pub const TABLES: [Table; 5] = [
         select: "SELECT cid, tags, note, tier, marked_at, seq FROM marks",
         insert: "SELECT cid, CASE WHEN tags = '' THEN [] ELSE string_split(tags, chr(10)) END, note, tier, marked_at, seq
           FROM incoming",
+    },
+    Table {
+        name: "legacy",
+        select: "SELECT cid, source, form, name, pin_type, size, recorded_at, last_access, access_count, tier, vfs_path,
+          is_directory, integrity, imported_at FROM legacy",
+        insert: "SELECT * FROM incoming",
+    },
+    Table {
+        name: "legacy_sources",
+        select: "SELECT source, digest, form, imported_at, read, taken FROM legacy_sources",
+        insert: "SELECT * FROM incoming",
     },
 ];
 

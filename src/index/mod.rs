@@ -19,6 +19,7 @@
 //! history   what they do about the past
 //! info      what they say of the file
 //! sizes     which pins lack a size, and what was measured
+//! legacy    what was imported from files of the old system
 //! error     why something is not done
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
@@ -34,6 +35,7 @@ pub mod fresh;
 pub mod history;
 pub mod info;
 pub mod journal;
+pub mod legacy;
 pub mod mark;
 pub mod marks;
 mod migrate;

@@ -42,6 +42,15 @@ CREATE TABLE marks(              -- what people said of a CID, pinned or not
   cid BLOB NOT NULL, tags VARCHAR[] NOT NULL, note VARCHAR, tier VARCHAR,
   marked_at TIMESTAMP NOT NULL, seq BIGINT NOT NULL
 );
+CREATE TABLE legacy(             -- rows of files of the old system; nothing here is a pin
+  cid BLOB NOT NULL, source VARCHAR NOT NULL, form VARCHAR NOT NULL, name VARCHAR, pin_type VARCHAR, size BIGINT,
+  recorded_at TIMESTAMP, last_access TIMESTAMP, access_count BIGINT, tier VARCHAR, vfs_path VARCHAR, is_directory BOOLEAN,
+  integrity VARCHAR, imported_at TIMESTAMP NOT NULL
+);
+CREATE TABLE legacy_sources(     -- the files that were imported, by the SHA-256 of their content
+  source VARCHAR NOT NULL, digest VARCHAR NOT NULL, form VARCHAR NOT NULL, imported_at TIMESTAMP NOT NULL,
+  read BIGINT NOT NULL, taken BIGINT NOT NULL
+);
 CREATE TABLE meta(
   schema_version BIGINT NOT NULL, peer_id VARCHAR, generation BIGINT NOT NULL,
   as_of_us BIGINT, complete BOOLEAN NOT NULL, next_id BIGINT NOT NULL,

@@ -1,11 +1,14 @@
-//! A program that is run to its end: `ipfs init`, and the hook. Blocks.
+//! A program that is run to its end: `ipfs init`, the hook, and our own for what is done apart. Blocks.
 
 use super::orphans;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use std::io::{self, PipeReader, Read};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,24 @@ enum End {
 /// Runs a command to its end, with all that it starts: at the latest after `deadline`, and when the other end of `stop` is closed.
 /// Otherwise says why not, in its own words where it has some.
 pub(super) fn run(mut command: Command, deadline: Duration, stop: Option<&PipeReader>) -> Result<(), String> {
+    command.stdout(Stdio::null());
+    to_its_end(command, deadline, stop)
+}
+
+/// Has a program do something apart, with nothing of our environment but where libraries are, and gives what it wrote to its
+/// stdout, which is a file without a name in `dir`.
+pub(crate) fn apart(program: &Path, args: &[OsString], dir: &Path, deadline: Duration) -> Result<File, String> {
+    let words = |error: io::Error| error.to_string();
+    let mut said = tempfile::tempfile_in(dir).map_err(words)?;
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).env_clear().stdout(said.try_clone().map_err(words)?);
+    command.envs(std::env::var_os("LD_LIBRARY_PATH").map(|value| ("LD_LIBRARY_PATH", value)));
+    to_its_end(command, deadline, None)?;
+    said.rewind().map_err(words)?;
+    Ok(said)
+}
+
+fn to_its_end(mut command: Command, deadline: Duration, stop: Option<&PipeReader>) -> Result<(), String> {
     let words = |error: io::Error| error.to_string();
     let (mut said, stderr) = io::pipe().map_err(words)?;
     // What it leaves behind may hold the other end open.
@@ -31,7 +52,7 @@ pub(super) fn run(mut command: Command, deadline: Duration, stop: Option<&PipeRe
     let mark = format!("{:016x}", rand::random::<u64>());
     let name = command.get_program().to_string_lossy().into_owned();
     // A group of its own: a terminal's Ctrl-C is for the daemon.
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).env(orphans::MARK, &mark);
+    command.process_group(0).stdin(Stdio::null()).stderr(stderr).env(orphans::MARK, &mark);
     let mut child = orphans::spawn(&mut command).map_err(words)?;
     let mut tail = Tail(Vec::new());
     let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);

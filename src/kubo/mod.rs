@@ -24,7 +24,7 @@ pub(crate) mod care;
 mod cause;
 mod cgroup;
 pub mod check;
-mod command;
+pub(crate) mod command;
 pub mod content;
 mod end;
 mod error;

@@ -6,6 +6,7 @@ use super::route::Routes;
 use super::status;
 use crate::board::HookFailure;
 use crate::fault;
+use crate::index::legacy::original::{self, Found};
 use crate::kubo::check::{self, Seen};
 use crate::shell::quoted;
 use proto_msgs::Fault;
@@ -47,6 +48,7 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
         let hint = "make room, or mend the directory; it is tried again by itself, ever more rarely";
         finding(Severity::Warning, "snapshot_failed", why.clone(), hint, Some("ipfs-kitctl snapshot now".to_owned()))
     }));
+    findings.extend(legacy(routes).await);
     findings.extend(actors(&report.daemon));
     findings.sort_by_key(|finding| finding.severity);
     Ok(DoctorReport { as_of: crate::time::now(), findings })
@@ -59,6 +61,34 @@ const LOOK: Duration = Duration::from_secs(10);
 async fn repo(routes: &Routes, kubo: &KuboReport) -> Option<Seen> {
     let (config, peer_id) = (routes.config.borrow().clone(), kubo.peer_id.clone());
     routes.turns.take(LOOK, move || check::now(&config, peer_id.as_deref())).await.ok()
+}
+
+/// Files of others where files of ours belong.
+async fn legacy(routes: &Routes) -> Vec<Finding> {
+    let data_dir = routes.config.borrow().data_dir.clone();
+    let look = move || {
+        let found = |place: &&str| match original::look(&data_dir, place) {
+            Ok(Found::Foreign { again }) => Some(foreign(&data_dir.join(place).display().to_string(), again)),
+            _ => None,
+        };
+        original::PLACES.iter().filter_map(found).collect::<Vec<_>>()
+    };
+    // The data dir is our own; when it hangs, others tell.
+    routes.turns.take(LOOK, look).await.unwrap_or_default()
+}
+
+/// It is left alone, and ours is not written.
+fn foreign(path: &str, again: bool) -> Finding {
+    let command = Some(format!("ipfs-kitctl index import {}", quoted(path)));
+    if again {
+        let detail = format!("{path} was written again by another program after it was imported");
+        let hint =
+            "it is left alone, and so is older than the index; stop that program, then import the file once more";
+        return finding(Severity::Warning, "legacy_writer", detail, hint, command);
+    }
+    let detail = format!("{path} is not a file of ipfs-kitd, and no copy of it could be kept");
+    let hint = "it is left alone, and so is older than the index; the import says why, or move it away";
+    finding(Severity::Warning, "foreign_file", detail, hint, command)
 }
 
 /// What the next start will be held for, though Kubo runs now, and what can harm.

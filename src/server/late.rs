@@ -34,6 +34,7 @@ impl Late {
             }
             Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => Late::Change(name),
             Call::IndexPause(_) | Call::IndexResume(_) | Call::LockClean(_) => Late::Change(name),
+            Call::IndexImport(_) => Late::Change(name),
             Call::Shutdown(_) | Call::Cancel(_) => Late::Change(name),
             Call::Status(_) | Call::PinLs(_) | Call::PinInfo(_) | Call::KuboStatus(_) | Call::KuboLogs(_) => {
                 Late::Read(name)

@@ -9,6 +9,7 @@ use crate::board::{Board, StopReason};
 use crate::config::Config;
 use crate::fault;
 use crate::index::actor::{Index, Rows};
+use crate::index::legacy::import::Importer;
 use crate::indexer::actor::Indexer;
 use crate::janitor::actor::Janitor;
 use crate::janitor::wait::until_free;
@@ -24,6 +25,7 @@ use proto_msgs::daemon::{ConfigReport, ConfigShow, IndexInfo, Shutdown, Shutting
 use proto_msgs::doctor::Doctor;
 use proto_msgs::event::Events;
 use proto_msgs::kubo::{KuboGc, KuboLogs, KuboReport, KuboStatus};
+use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
 use proto_msgs::pin::{PinDiff, PinHistory, PinLs, PinPage};
 use proto_msgs::verb::{Call, Done, Part, Verb};
@@ -64,6 +66,8 @@ pub struct Routes {
     pub janitor: ActorRef<Janitor>,
     /// Owner of the totals.
     pub analytics: ActorRef<Analytics>,
+    /// Who imports files of the old system.
+    pub importer: Arc<Importer>,
     /// For the doctor's looks at the repo.
     pub turns: Turns,
     /// Owner of the snapshots.
@@ -144,6 +148,10 @@ impl Routes {
             }
             Call::IndexVerify(verb) => ask(&self.snapshots, verb).await,
             Call::IndexCompact(verb) => ask(&self.snapshots, verb).await,
+            Call::IndexImport(verb) => {
+                tracing::info!(uid, path = verb.path, "a client has files of the old system imported");
+                self.importer.clone().import(verb).await.map(IndexImport::done)
+            }
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::SnapshotNow(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,
@@ -194,7 +202,12 @@ impl Routes {
 /// Verbs that may take as long as Kubo, the network or a person takes.
 fn long(call: &Call) -> bool {
     match call {
-        Call::PinAdd(_) | Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::KuboGc(_) => true,
+        Call::IndexImport(_)
+        | Call::PinAdd(_)
+        | Call::KuboStart(_)
+        | Call::KuboStop(_)
+        | Call::KuboRestart(_)
+        | Call::KuboGc(_) => true,
         Call::Wait(_) | Call::LockWait(_) => true,
         Call::SnapshotNow(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => true,
         Call::IndexBackup(_) | Call::IndexRestore(_) | Call::IndexVerify(_) | Call::IndexCompact(_) => true,

@@ -328,10 +328,14 @@ async fn tidy(args: &SnapshotArgs, manifest: &SnapshotManifest) -> u64 {
         args.life.error(format!("an old snapshot stays: {error}"));
     }
     match renewed {
-        Ok(legacy::Renewed::Written(bytes)) => bytes,
-        Ok(legacy::Renewed::Foreign(why)) => {
+        Ok(legacy::Renewed::Written(bytes)) => {
+            args.book.notes().told_of_legacy = false;
+            bytes
+        }
+        Ok(legacy::Renewed::Foreign) => {
             if !std::mem::replace(&mut args.book.notes().told_of_legacy, true) {
-                tracing::warn!(path = %path.display(), why, "a file that is not ours is left as it is, and not renewed");
+                let path = path.display();
+                tracing::warn!(%path, "a file that is not ours is left as it is, and not renewed; `doctor` says more");
             }
             0
         }

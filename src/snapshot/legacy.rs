@@ -1,25 +1,25 @@
 //! `pin_metadata/parquet_storage/pins.parquet`: the pins in the form that programs of before look for: its nineteen columns, with
 //! real types, and nothing made up. What is not known is NULL.
 //!
-//! It is made from a sealed snapshot. A file there that is not ours is somebody's data and is left as it is.
+//! It is made from a sealed snapshot. A file there that is not ours is somebody's data, and stays until a copy of it is kept.
 
 use super::output::FILE_MODE;
-use super::place::{make_dir, regular};
+use super::place::{make_dirs, regular};
 use super::publish::STAMP;
 use super::{atomic, parquet};
+use crate::index::legacy::original;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use proto_msgs::snapshot::SnapshotManifest;
-use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where it is, below the data dir.
-const PATH: [&str; 3] = ["pin_metadata", "parquet_storage", "pins.parquet"];
+const PLACE: &str = original::PLACES[0];
 
 /// Its columns, in their order.
 const COLUMNS: [(&str, DataType); 19] = [
@@ -49,25 +49,22 @@ const COLUMNS: [(&str, DataType); 19] = [
 pub enum Renewed {
     /// It is as new as the snapshot, in so many bytes.
     Written(u64),
-    /// A file that is not ours is there; why it is not.
-    Foreign(String),
+    /// A file that is not ours is there, and no copy of it is kept.
+    Foreign,
 }
 
 /// The file of this data dir.
 pub fn path(data_dir: &Path) -> PathBuf {
-    PATH.iter().fold(data_dir.to_owned(), |path, part| path.join(part))
+    data_dir.join(PLACE)
 }
 
 /// Renews it from the snapshot in this directory.
 pub fn renew(data_dir: &Path, snapshot: &Path, manifest: &SnapshotManifest) -> io::Result<Renewed> {
     let path = path(data_dir);
-    if let Some(why) = foreign(&path)? {
-        return Ok(Renewed::Foreign(why));
+    if !original::may_replace(data_dir, PLACE)? {
+        return Ok(Renewed::Foreign);
     }
-    PATH[..2].iter().try_fold(data_dir.to_owned(), |dir, part| {
-        let dir = dir.join(part);
-        make_dir(&dir).map(|()| dir)
-    })?;
+    make_dirs(data_dir, Path::new(PLACE).parent().unwrap_or(Path::new("")))?;
     let pins = ParquetRecordBatchReaderBuilder::try_new(regular(&snapshot.join("pins.parquet"))?);
     let pins = pins.and_then(ParquetRecordBatchReaderBuilder::build).map_err(parquet::plain)?;
     let fields: Vec<_> = COLUMNS.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect();
@@ -89,6 +86,10 @@ pub fn renew(data_dir: &Path, snapshot: &Path, manifest: &SnapshotManifest) -> i
         return Err(io::Error::new(io::ErrorKind::InvalidData, "pins.parquet has other rows than were written"));
     }
     let bytes = new.file().metadata()?.len();
+    // Once more: that took its time, and a program of before may have written meanwhile.
+    if !original::may_replace(data_dir, PLACE)? {
+        return Ok(Renewed::Foreign);
+    }
     new.commit(FILE_MODE)?;
     Ok(Renewed::Written(bytes))
 }
@@ -96,20 +97,6 @@ pub fn renew(data_dir: &Path, snapshot: &Path, manifest: &SnapshotManifest) -> i
 /// Removes what a process that was killed has left beside it.
 pub fn sweep(data_dir: &Path) -> io::Result<()> {
     path(data_dir).parent().map_or(Ok(()), atomic::sweep)
-}
-
-/// Why the file that is there is not ours; `None` when it is, or when there is none.
-fn foreign(path: &Path) -> io::Result<Option<String>> {
-    let file: File = match regular(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Ok(Some(error.to_string())),
-    };
-    Ok(match parquet::stamp(file, &format!("{STAMP}snapshot")) {
-        Ok(Some(_)) => None,
-        Ok(None) => Some("it was written by another program".to_owned()),
-        Err(error) => Some(error.to_string()),
-    })
 }
 
 fn translated(pins: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, ArrowError> {

@@ -81,12 +81,13 @@ pub(super) fn count(name: &str, file: File) -> io::Result<u64> {
 }
 
 /// The digest of what can be read, and how much that is.
-pub(super) fn digest(mut from: impl io::Read) -> io::Result<(u64, String)> {
+pub(crate) fn digest(mut from: impl io::Read) -> io::Result<(u64, String)> {
     let mut digest = Sha256::new();
     let bytes = io::copy(&mut from, &mut digest)?;
     Ok((bytes, hex(&digest.finalize())))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

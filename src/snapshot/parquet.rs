@@ -13,6 +13,8 @@ use arrow_schema::SchemaRef;
 use std::fs::File;
 use std::io::{self, Write};
 
+/// How the name of the writer begins, by which files of ours are known.
+pub(crate) const WRITER: &str = "ipfs-kitd ";
 /// Rows of a row group; its pages are kept in memory until it is full.
 const ROW_GROUP: usize = 131_072;
 /// Rows that are read at a time.
@@ -32,7 +34,7 @@ impl<W: Write + Send> Table<W> {
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(plain)?))
             .set_column_dictionary_enabled(ColumnPath::from("cid"), false)
             .set_max_row_group_row_count(Some(ROW_GROUP))
-            .set_created_by(concat!("ipfs-kitd ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_created_by(format!("{WRITER}{}", env!("CARGO_PKG_VERSION")))
             .set_key_value_metadata(Some(stamp))
             .build();
         Ok(Table { writer: ArrowWriter::try_new(to, schema, Some(properties)).map_err(plain)?, rows: 0 })

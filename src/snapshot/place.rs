@@ -260,8 +260,17 @@ pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
     atomic::sync_parent(dir)
 }
 
+/// Makes the directories of this path below `base`.
+pub(crate) fn make_dirs(base: &Path, below: &Path) -> io::Result<()> {
+    let mut dirs = below.iter().scan(base.to_owned(), |dir, part| {
+        dir.push(part);
+        Some(dir.clone())
+    });
+    dirs.try_for_each(|dir| make_dir(&dir))
+}
+
 /// Opens a file, never waiting for anybody as a pipe would.
-pub(super) fn regular(path: &Path) -> io::Result<File> {
+pub(crate) fn regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }

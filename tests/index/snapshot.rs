@@ -81,6 +81,17 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
         .sql("INSERT INTO marks SELECT cid, ['a', 'b'], 'a note', 'cold', TIMESTAMP '2026-01-02 03:04:05', 7 FROM pins WHERE id = 1")
         .await;
     place.sql("UPDATE meta SET journal_seq = 7").await;
+    place
+        .sql(
+            "INSERT INTO legacy SELECT cid, '/old/pins.parquet', 'B', 'the old name', 'recursive', NULL, NULL, NULL, NULL, NULL, NULL,
+             NULL, NULL, first_seen FROM pins WHERE id = 1",
+        )
+        .await;
+    place
+        .sql(
+            "INSERT INTO legacy_sources SELECT '/old/pins.parquet', 'd1', 'B', first_seen, 9, 1 FROM pins WHERE id = 1",
+        )
+        .await;
     let (token, _) = place.begin().await;
     place.unchanged(token, minute(5)).await.expect("noted");
     let to = snapshots(&place);
@@ -96,6 +107,8 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
         ("changes.parquet", 1),
         ("generations.parquet", 4),
         ("marks.parquet", 1),
+        ("legacy.parquet", 1),
+        ("legacy_sources.parquet", 1),
     ];
     assert_eq!(files, expected);
     assert_eq!(to.newest().expect("readable"), Some(manifest.clone()));
@@ -131,6 +144,11 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
     assert_eq!((texts(&marks, "note"), texts(&marks, "tier")), (some(&["a note"]), some(&["cold"])));
     let tags = marks.column_by_name("tags").expect("tags").as_list::<i32>().value(0);
     assert_eq!(tags.as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["a", "b"]);
+    let (legacy, _) = parquet(&dir.join("legacy.parquet"));
+    assert_eq!((texts(&legacy, "cid"), texts(&legacy, "name")), (some(&[&text(&raw(1))]), some(&["the old name"])));
+    assert_eq!((texts(&legacy, "tier"), numbers(&legacy, "size")), (some(&[""]), vec![None]));
+    let (sources, _) = parquet(&dir.join("legacy_sources.parquet"));
+    assert_eq!((texts(&sources, "digest"), numbers(&sources, "read")), (some(&["d1"]), vec![Some(9)]));
     place.close().await;
 }
 
@@ -380,18 +398,18 @@ async fn a_file_of_somebody_else_is_left_as_it_is() {
     let renew = || legacy::renew(&data, &snapshot, &manifest).expect("looked at");
     // As the programs of before leave it: text in place of Parquet, and Parquet of their own.
     fs::write(&path, "updated=2026-01-02T03:04:05").expect("written");
-    assert!(matches!(renew(), Renewed::Foreign(_)));
+    assert!(matches!(renew(), Renewed::Foreign));
     assert_eq!(fs::read(&path).expect("there"), b"updated=2026-01-02T03:04:05");
     let connection = duckdb::Connection::open_in_memory().expect("in memory");
     connection
         .execute_batch(&format!("COPY (SELECT 'bafy' AS cid) TO '{}' (FORMAT parquet)", path.display()))
         .expect("written");
     let before = fs::read(&path).expect("there");
-    assert!(matches!(renew(), Renewed::Foreign(_)));
+    assert!(matches!(renew(), Renewed::Foreign));
     assert_eq!(fs::read(&path).expect("there"), before);
     fs::remove_file(&path).expect("removed");
     std::os::unix::fs::symlink("/dev/null", &path).expect("linked");
-    assert!(matches!(renew(), Renewed::Foreign(_)));
+    assert!(matches!(renew(), Renewed::Foreign));
     fs::remove_file(&path).expect("removed");
     assert!(matches!(renew(), Renewed::Written(_)));
     assert_eq!(fs::read_dir(path.parent().expect("a parent")).expect("listed").count(), 1, "nothing is left beside it");

@@ -12,6 +12,7 @@ mod held;
 mod kills;
 mod kit;
 mod kubo;
+mod legacy;
 mod lock;
 mod mark;
 mod namespace;

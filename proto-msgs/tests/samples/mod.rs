@@ -8,6 +8,7 @@ use proto_msgs::doctor::*;
 use proto_msgs::event::*;
 use proto_msgs::fault::{Fault, FaultKind};
 use proto_msgs::kubo::*;
+use proto_msgs::legacy::*;
 use proto_msgs::lock::*;
 use proto_msgs::pin::*;
 use proto_msgs::snapshot::*;
@@ -126,6 +127,7 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         IndexRestore { path: s.t(), force: s.flag }.into(),
         IndexVerify {}.into(),
         IndexCompact {}.into(),
+        IndexImport { path: s.t() }.into(),
         SnapshotNow { arrow: s.flag }.into(),
         SnapshotLs {}.into(),
         SnapshotPath {}.into(),
@@ -215,6 +217,7 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             journal_after: s.number,
             put_off: s.m(),
         }),
+        IndexImport::done(IndexImported { sources: s.list(legacy(s)) }),
         SnapshotNow::done(snapshot(s)),
         SnapshotLs::done(SnapshotList { dir: s.t(), snapshots: s.list(snapshot_row(s)) }),
         SnapshotPath::done(snapshot(s)),
@@ -501,6 +504,22 @@ fn sizes(s: &Seed) -> SizesReport {
         failed: s.number,
         next_retry: s.m(),
         last_failure: s.m(),
+    }
+}
+
+fn legacy(s: &Seed) -> LegacySource {
+    use LegacyOutcome::*;
+    LegacySource {
+        path: s.t(),
+        outcome: s.pick(&[Imported, Known, Nothing, Failed]),
+        detail: s.m(),
+        digest: s.m(),
+        form: s.m(),
+        rows: s.number,
+        taken: s.number,
+        nulled: s.list(LegacyCount { rule: s.t(), values: s.number }),
+        refused: s.list(LegacyRefused { reason: s.t(), rows: s.number, examples: s.list(s.t()) }),
+        kept: s.flag,
     }
 }
 
