@@ -1,33 +1,51 @@
 //! What Kubo tells of content, from the blocks that it has: `offline=true` in every call, so that nothing is ever fetched.
 
 use super::rpc::{Rpc, RpcError, encoded};
+use proto_msgs::pin::ContentKind;
 use serde::Deserialize;
 use std::time::Duration;
+
+/// Go's mark of a symbolic link in a file's mode.
+const SYMLINK: u32 = 1 << 27;
 
 /// What the root block of a UnixFS file, a directory, or a raw block says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "Stat")]
 pub struct RootStat {
+    /// A directory, sharded or not, or a file, to which a symbolic link counts, too.
+    pub kind: ContentKind,
+    /// Whether it is a symbolic link.
+    pub symlink: bool,
+    /// Bytes of a file.
+    pub size: u64,
     /// Bytes of all blocks, as its links say; what occurs twice counts twice.
     pub cumulative: u64,
     /// How many links it has.
     pub links: u64,
-    /// Whether it is a directory.
-    pub directory: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Stat {
+    size: u64,
     cumulative_size: u64,
     blocks: u64,
     #[serde(rename = "Type")]
     of: String,
+    /// In octal; not there when the block has none.
+    #[serde(default)]
+    mode: String,
 }
 
 impl From<Stat> for RootStat {
     fn from(stat: Stat) -> RootStat {
-        RootStat { cumulative: stat.cumulative_size, links: stat.blocks, directory: stat.of == "directory" }
+        RootStat {
+            kind: if stat.of == "directory" { ContentKind::Directory } else { ContentKind::File },
+            symlink: u32::from_str_radix(&stat.mode, 8).is_ok_and(|mode| mode & SYMLINK != 0),
+            size: stat.size,
+            cumulative: stat.cumulative_size,
+            links: stat.blocks,
+        }
     }
 }
 

@@ -60,6 +60,18 @@ impl RpcError {
     pub fn broke_off(&self) -> bool {
         matches!(self, RpcError::Connection(_) | RpcError::Cut(_))
     }
+
+    /// Whether Kubo lacks a block for the answer and was not to fetch it.
+    pub fn is_missing_block(&self) -> bool {
+        let (RpcError::Refused { message: words, .. } | RpcError::Cut(words)) = self else { return false };
+        words.contains("not found locally") || words.contains("could not find")
+    }
+
+    /// Whether Kubo could read the block, and it is no UnixFS.
+    pub fn is_no_unixfs(&self) -> bool {
+        let RpcError::Refused { message, .. } = self else { return false };
+        ["not unixfs", "proto: ", "unrecognized node type"].iter().any(|words| message.starts_with(words))
+    }
 }
 
 impl From<RpcError> for Fault {

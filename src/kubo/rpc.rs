@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -325,7 +325,29 @@ impl Rpc {
         limit: usize,
         mut on_chunk: impl FnMut(&[u8]) -> Result<(), RpcError>,
     ) -> Result<Bytes, RpcError> {
-        let (mut sender, _connection) = match &*self.address {
+        let (mut body, _connection) = self.begin(call).await?;
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| RpcError::Cut(error.to_string()))?;
+            match frame.into_data() {
+                Ok(data) => {
+                    on_chunk(&data)?;
+                    if limit < usize::MAX {
+                        if whole.len() + data.len() > limit {
+                            return Err(RpcError::TooLarge { limit });
+                        }
+                        whole.extend_from_slice(&data);
+                    }
+                }
+                Err(frame) => late_error(&frame.into_trailers().unwrap_or_default())?,
+            }
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Begins one call; what Kubo answers is still to be read. The second of the two is to be held until then.
+    pub(super) async fn begin(&self, call: &str) -> Result<(Incoming, Connection), RpcError> {
+        let (mut sender, connection) = match &*self.address {
             Address::Unix(path) => speak(UnixStream::connect(path).await).await?,
             Address::Tcp(socket) => speak(TcpStream::connect(socket).await).await?,
         };
@@ -346,33 +368,19 @@ impl Rpc {
         if response.status() != StatusCode::OK {
             return Err(refused(response).await);
         }
-        let mut body = response.into_body();
-        let mut whole = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| RpcError::Cut(error.to_string()))?;
-            match frame.into_data() {
-                Ok(data) => {
-                    on_chunk(&data)?;
-                    if limit < usize::MAX {
-                        if whole.len() + data.len() > limit {
-                            return Err(RpcError::TooLarge { limit });
-                        }
-                        whole.extend_from_slice(&data);
-                    }
-                }
-                Err(frame) => {
-                    let trailers = frame.into_trailers().unwrap_or_default();
-                    if let Some(error) = trailers.get(STREAM_ERROR).filter(|e| !e.is_empty()) {
-                        return Err(RpcError::Cut(String::from_utf8_lossy(error.as_bytes()).into_owned()));
-                    }
-                }
-            }
-        }
-        Ok(whole.freeze())
+        Ok((response.into_body(), connection))
     }
 }
 
-type Connection = AbortOnDropHandle<Result<(), hyper::Error>>;
+/// What Kubo found wrong after it had begun to answer.
+pub(super) fn late_error(trailers: &HeaderMap) -> Result<(), RpcError> {
+    match trailers.get(STREAM_ERROR).filter(|error| !error.is_empty()) {
+        Some(error) => Err(RpcError::Cut(String::from_utf8_lossy(error.as_bytes()).into_owned())),
+        None => Ok(()),
+    }
+}
+
+pub(super) type Connection = AbortOnDropHandle<Result<(), hyper::Error>>;
 
 /// The second of the two is the connection's task, which ends with the call, whichever way that ends.
 async fn speak<S>(stream: io::Result<S>) -> Result<(SendRequest<Empty<Bytes>>, Connection), RpcError>
@@ -395,11 +403,14 @@ async fn refused(response: Response<Incoming>) -> RpcError {
     RpcError::Refused { status: status.as_u16(), message: message.chars().take(MESSAGE).collect() }
 }
 
-async fn in_time<T>(deadline: Duration, call: impl Future<Output = Result<T, RpcError>>) -> Result<T, RpcError> {
+pub(super) async fn in_time<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<T, RpcError>>,
+) -> Result<T, RpcError> {
     tokio::time::timeout(deadline, call).await.unwrap_or(Err(RpcError::Deadline(deadline)))
 }
 
-fn parse<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, RpcError> {
+pub(super) fn parse<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, RpcError> {
     serde_json::from_slice(body).map_err(|error| RpcError::Malformed { call, detail: error.to_string() })
 }
 

@@ -43,15 +43,12 @@ pub fn by_itself(cid: &Cid) -> Option<Finding> {
 pub fn root(cid: &Cid, answer: Result<RootStat, RpcError>) -> Outcome {
     match answer {
         Ok(stat) => {
-            let kind = if stat.directory { ContentKind::Directory } else { ContentKind::File };
-            let kind = Some(if cid.codec() == RAW { ContentKind::Raw } else { kind });
+            let kind = Some(if cid.codec() == RAW { ContentKind::Raw } else { stat.kind });
             // Without links there is nothing that could be counted twice, or be left out.
             let how = if stat.links == 0 { SizeKind::Exact } else { SizeKind::Estimated };
             Outcome::Found(Finding { size: Some((stat.cumulative, how)).filter(|(size, _)| *size <= MOST), kind })
         }
-        Err(RpcError::Refused { message, .. }) if is_no_unixfs(&message) => {
-            Outcome::Found(Finding { size: None, kind: Some(ContentKind::Other) })
-        }
+        Err(error) if error.is_no_unixfs() => Outcome::Found(Finding { size: None, kind: Some(ContentKind::Other) }),
         Err(error) => missed(error),
     }
 }
@@ -85,11 +82,6 @@ fn exactly(cid: &Cid, size: u64) -> Finding {
         _ => Some(ContentKind::Other),
     };
     Finding { size: Some((size, SizeKind::Exact)), kind }
-}
-
-/// Whether these are Kubo's words for a root that it can read and that is no UnixFS.
-fn is_no_unixfs(message: &str) -> bool {
-    ["not unixfs", "proto: ", "unrecognized node type"].iter().any(|words| message.starts_with(words))
 }
 
 fn missed(error: RpcError) -> Outcome {
@@ -136,16 +128,18 @@ mod tests {
 
     #[test]
     fn a_root_without_links_is_exact_and_one_with_links_an_estimate() {
-        let stat = |links, directory| Ok(RootStat { cumulative: 9, links, directory });
-        assert_eq!(root(&sha(0x55), stat(0, false)), found(Some((9, EXACT)), Some(ContentKind::Raw)));
-        assert_eq!(root(&sha(0x70), stat(0, false)), found(Some((9, EXACT)), Some(ContentKind::File)));
+        let stat = |links, kind| Ok(RootStat { kind, symlink: false, size: 8, cumulative: 9, links });
+        assert_eq!(root(&sha(0x55), stat(0, ContentKind::File)), found(Some((9, EXACT)), Some(ContentKind::Raw)));
+        assert_eq!(root(&sha(0x70), stat(0, ContentKind::File)), found(Some((9, EXACT)), Some(ContentKind::File)));
         let estimated = Some((9, SizeKind::Estimated));
-        assert_eq!(root(&sha(0x70), stat(2, true)), found(estimated, Some(ContentKind::Directory)));
+        let directory = stat(2, ContentKind::Directory);
+        assert_eq!(root(&sha(0x70), directory), found(estimated, Some(ContentKind::Directory)));
     }
 
     #[test]
     fn a_root_that_lies_beyond_measure_is_not_believed() {
-        let stat = RootStat { cumulative: u64::MAX, links: 1, directory: false };
+        let stat =
+            RootStat { kind: ContentKind::File, symlink: false, size: 8, cumulative: u64::MAX, links: 1 };
         assert_eq!(root(&sha(0x70), Ok(stat)), found(None, Some(ContentKind::File)));
         assert!(matches!(whole(&sha(0x70), Ok(u64::MAX)), Outcome::Missed(_)));
     }
