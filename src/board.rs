@@ -56,6 +56,8 @@ pub struct IndexState {
     pub recovery: Option<String>,
     /// Counts the commits of this process that changed what a snapshot holds.
     pub changes: u64,
+    /// Counts how often another index was put in its place, in this process.
+    pub restored: u64,
     /// Of this process.
     pub counts: Counts,
 }
@@ -134,6 +136,30 @@ impl Drop for Refreshing {
     }
 }
 
+/// What the index has of MFS.
+#[derive(Clone, Debug, Default)]
+pub struct MfsState {
+    /// When the index last had what MFS had; as the file says, until this process has looked.
+    pub as_of: Option<Timestamp>,
+    /// Whether no walk is half done: it has all of it, as far as its blocks are here.
+    pub whole: bool,
+    /// Entries, with the root.
+    pub entries: u64,
+    /// Those whose blocks are not here.
+    pub unread: u64,
+    /// The run of Kubo ([`KuboReport::restarts`]) that was looked at last.
+    pub run: Option<u64>,
+    /// Why the last look failed.
+    pub error: Option<String>,
+}
+
+impl MfsState {
+    /// Whether the index has all of MFS.
+    pub fn complete(&self) -> bool {
+        self.whole && self.unread == 0
+    }
+}
+
 /// Everything published. Each field is written by one actor.
 pub struct Board {
     /// By kubo.
@@ -154,6 +180,8 @@ pub struct Board {
     pub snapshot_failed: watch::Sender<Option<String>>,
     /// By snapshot: the newest one.
     pub snapshot: watch::Sender<Option<SnapshotManifest>>,
+    /// By enricher.
+    pub mfs: watch::Sender<MfsState>,
     /// By janitor: `repo.lock`.
     pub lock: watch::Sender<Option<LockFile>>,
     /// By the hook: until it next goes well.
@@ -183,6 +211,7 @@ impl Board {
             snapshot: watch::Sender::new(None),
             snapshot_failed: watch::Sender::new(None),
             pin_file: watch::Sender::new(None),
+            mfs: watch::Sender::new(MfsState::default()),
             lock: watch::Sender::new(None),
             hook: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),

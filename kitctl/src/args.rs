@@ -90,6 +90,9 @@ pub(crate) enum Command {
     /// The pin index
     #[command(subcommand)]
     Index(Index),
+    /// MFS: paths, their CIDs, and the pins that keep them
+    #[command(subcommand)]
+    Vfs(Vfs),
     /// Files that the daemon publishes: Parquet and Arrow, for pandas, polars, DuckDB and others
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -124,6 +127,8 @@ impl Command {
     pub(crate) fn formats(&self) -> &'static [Format] {
         match self {
             Command::Pin(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
+            Command::Vfs(Vfs::Journal { .. }) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
+            Command::Vfs(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
             Command::Metrics => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
             _ => &[Format::Table, Format::Json, Format::Ndjson],
         }
@@ -369,6 +374,36 @@ pub(crate) enum Snapshot {
         /// A generation, or a name as `snapshot ls` shows it [default: all]
         #[arg(value_name = "SNAPSHOT")]
         snapshot: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Vfs {
+    /// What a directory of MFS holds
+    Ls {
+        /// From the root on
+        #[arg(default_value = "/")]
+        path: String,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Only names behind this one
+        #[arg(long, value_name = "NAME")]
+        after: Option<String>,
+    },
+    /// What is known of one path
+    Info {
+        /// From the root on
+        path: String,
+    },
+    /// What has changed in MFS, oldest first
+    Journal {
+        /// Only changes after this number
+        #[arg(long, value_name = "SEQ", default_value_t = 0)]
+        since: u64,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
     },
 }
 

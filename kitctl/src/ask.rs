@@ -6,6 +6,7 @@ use crate::output::span;
 use crate::socket;
 use proto_msgs::daemon::Status;
 use proto_msgs::verb::{Part, Verb};
+use proto_msgs::vfs::VfsInfo;
 use proto_msgs::{Client, ClientError};
 use std::io;
 use std::time::{Duration, Instant};
@@ -60,15 +61,29 @@ impl Ask {
 
     /// Refuses an index that is older than `--max-age`, before anything of it is printed.
     pub(crate) fn check_age(&mut self) -> Result<(), Failure> {
+        self.check(|ask| Ok(ask.call(Status {})?.index.age_s), "the index", "the index has not been refreshed yet")
+    }
+
+    /// The same of what the index has of MFS.
+    pub(crate) fn check_age_of_mfs(&mut self) -> Result<(), Failure> {
+        let age = |ask: &mut Ask| Ok(ask.call(VfsInfo { path: "/".to_owned() })?.age_s);
+        self.check(age, "the tree of MFS", "MFS has not been walked yet")
+    }
+
+    fn check(
+        &mut self,
+        age: impl FnOnce(&mut Ask) -> Result<Option<f64>, Failure>,
+        what: &str,
+        never: &str,
+    ) -> Result<(), Failure> {
         let Some(most) = self.global.max_age else { return Ok(()) };
-        let index = self.call(Status {})?.index;
-        match index.age_s {
+        match age(self)? {
             Some(age) if age <= most.as_secs_f64() => Ok(()),
             Some(age) => {
                 let (age, most) = (span(age), span(most.as_secs_f64()));
-                Err(Failure::Stale(format!("the index is {age} old and --max-age is {most}")))
+                Err(Failure::Stale(format!("{what} is {age} old and --max-age is {most}")))
             }
-            None => Err(Failure::Stale("the index has not been refreshed yet".to_owned())),
+            None => Err(Failure::Stale(never.to_owned())),
         }
     }
 

@@ -56,7 +56,9 @@ fn line(event: &Event) -> String {
             let counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")];
             let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
             let counts: Vec<_> = counts.collect();
-            format!("index {} -> {}: {}, {} pins", change.from, change.to, counts.join(", "), change.pins)
+            // After a restore nobody has counted.
+            let counts = if counts.is_empty() { "another index".to_owned() } else { counts.join(", ") };
+            format!("index {} -> {}: {counts}, {} pins", change.from, change.to, change.pins)
         }
     };
     format!("{}  {:>4}  {}", event.at, event.seq, tame(&what))

@@ -7,7 +7,7 @@ use crate::daemon::{counted, measured, trouble};
 use crate::exit::{self, Failure};
 use crate::import;
 use crate::output::{Out, Table, ago, size, span};
-use proto_msgs::daemon::{IndexInfo, IndexInfoReport, IndexPause, IndexRefresh, IndexResume};
+use proto_msgs::daemon::{IndexInfo, IndexInfoReport, IndexPause, IndexRefresh, IndexResume, MfsReport};
 use proto_msgs::upkeep::{IndexBackup, IndexCompact, IndexRestore, IndexVerified, IndexVerify};
 use std::path::Path;
 
@@ -185,9 +185,23 @@ fn show(out: &mut Out, info: &IndexInfoReport) -> Result<(), Failure> {
     if let Some(why) = &info.sizes.last_failure {
         row(out, "", format!("the last failure: {why}"))?;
     }
+    row(out, "MFS", mfs(&info.mfs))?;
+    if let Some(error) = &info.mfs.error {
+        row(out, "", format!("the last look failed: {error}"))?;
+    }
     row(out, "file", size(info.file_bytes))?;
     if let Some(recovery) = &info.recovery {
         row(out, "recovery", recovery.clone())?;
     }
     table.finish(out)
+}
+
+fn mfs(mfs: &MfsReport) -> String {
+    let entries = format!("{} entries", mfs.entries);
+    match &mfs.as_of {
+        None => "not walked yet".to_owned(),
+        Some(at) if mfs.complete => format!("{entries}, as of {}", ago(at)),
+        Some(at) if mfs.unread > 0 => format!("{entries}, {} of them not readable, as of {}", mfs.unread, ago(at)),
+        Some(at) => format!("{entries}, a walk is under way; complete {}", ago(at)),
+    }
 }

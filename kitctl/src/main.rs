@@ -17,6 +17,7 @@ mod output;
 mod pin;
 mod snapshot;
 mod socket;
+mod vfs;
 
 use args::{Args, Command};
 use ask::Ask;
@@ -61,6 +62,7 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         Command::Lock(verb) => lock::run(&mut ask, out, verb),
         Command::Index(what) => index::run(&mut ask, out, what),
         Command::Snapshot(verb) => snapshot::run(&mut ask, out, verb),
+        Command::Vfs(verb) => vfs::run(&mut ask, out, verb),
         Command::Events { since, follow } => event::events(&mut ask, out, since, follow),
         Command::Doctor => doctor::doctor(&mut ask, out),
         Command::Metrics => daemon::metrics(&mut ask, out),

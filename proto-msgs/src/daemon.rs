@@ -209,6 +209,24 @@ pub struct IndexInfoReport {
     pub paused: bool,
     /// How far the sizes are measured.
     pub sizes: SizesReport,
+    /// What it has of MFS.
+    pub mfs: MfsReport,
+}
+
+/// What the index has of MFS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MfsReport {
+    /// RFC 3339 UTC: it held what MFS held at this time; `null` before the first walk has ended.
+    pub as_of: Option<String>,
+    /// Whether it has all of MFS.
+    pub complete: bool,
+    /// Files and directories, with the root.
+    pub entries: u64,
+    /// Those whose blocks are not in the repo; what is below them is not known.
+    pub unread: u64,
+    /// Why the last look failed; `null` when it did not.
+    pub error: Option<String>,
 }
 
 /// `index refresh`: lists Kubo's pins soon.

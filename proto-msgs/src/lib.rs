@@ -37,6 +37,7 @@ pub mod pin;
 pub mod snapshot;
 pub mod upkeep;
 pub mod verb;
+pub mod vfs;
 
 pub use client::{Client, ClientError};
 pub use fault::{Fault, FaultKind};

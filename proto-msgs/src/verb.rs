@@ -24,6 +24,7 @@ use crate::snapshot::{
 use crate::upkeep::{
     IndexBackedUp, IndexBackup, IndexCompact, IndexCompacted, IndexRestore, IndexRestored, IndexVerified, IndexVerify,
 };
+use crate::vfs::{VfsInfo, VfsInfoReply, VfsJournal, VfsJournalPage, VfsLs, VfsPage, VfsRows};
 use serde::{Deserialize, Serialize};
 
 /// A question with exactly one type of answer.
@@ -113,6 +114,9 @@ verbs! {
     SnapshotLs => SnapshotList, "snapshot_ls";
     SnapshotPath => SnapshotAt, "snapshot_path";
     SnapshotVerify => SnapshotVerified, "snapshot_verify";
+    VfsLs => VfsPage, "vfs_ls";
+    VfsInfo => VfsInfoReply, "vfs_info";
+    VfsJournal => VfsJournalPage, "vfs_journal";
     Metrics => MetricsReport, "metrics";
     Events => EventPage, "events";
     Doctor => DoctorReport, "doctor";
@@ -137,6 +141,8 @@ pub enum Part {
     KuboLogs(KuboLogPage),
     /// Events, in order.
     Events(EventPage),
+    /// Rows of `vfs_ls`, in order.
+    VfsLs(VfsRows),
 }
 
 /// What a client sends.

@@ -62,7 +62,12 @@ fn the_samples_leave_no_verb_out() {
     for part in samples::parts(&seed) {
         // A new kind of part does not compile here, as a reminder of the samples.
         match part {
-            Part::PinLs(_) | Part::PinChanges(_) | Part::Progress(_) | Part::KuboLogs(_) | Part::Events(_) => {}
+            Part::PinLs(_)
+            | Part::PinChanges(_)
+            | Part::Progress(_)
+            | Part::KuboLogs(_)
+            | Part::Events(_)
+            | Part::VfsLs(_) => {}
         }
     }
 }

@@ -413,6 +413,9 @@ macro_rules! read {
     };
 }
 
+// Behind the macros, which it uses.
+pub mod vfs;
+
 read!(AskTotals => Totals, "count pins", |connection, _| query::totals(connection, Timestamp::now()));
 read!(AskLacking => Lacking, "look for pins without a size", |connection, ask| sizes::lacking(connection, &ask));
 read!(AskSizes => Known, "count sizes", |connection, _| sizes::known(connection));

@@ -123,6 +123,7 @@ impl State {
             peer_id: meta.peer_id.clone(),
             recovery,
             changes: 0,
+            restored: 0,
             counts: Counts::default(),
         };
         let publish = watch::Sender::new(published.clone());
@@ -167,6 +168,7 @@ impl State {
         self.touch(0..self.next_id.max(meta.next_id));
         self.marks.replaced(meta.journal_seq);
         self.published.changes += 1;
+        self.published.restored += 1;
         self.publish(Arc::new(set), meta);
     }
 

@@ -1,7 +1,7 @@
 //! Whole tables for readers of files: streamed out of one transaction, in the words that people and their programs use.
 //!
-//! In the index file a CID is bytes, a codec a number and a time has no zone; outside a column `cid` is text as Kubo prints it,
-//! `codec` a name and every time says that it is UTC. `refill` goes the way back.
+//! In the index file a CID is bytes, a codec a number and a time has no zone; outside a CID is text as Kubo prints it, `codec` a
+//! name and every time says that it is UTC. `refill` goes the way back.
 
 use super::error::IndexError;
 use super::schema;
@@ -26,7 +26,7 @@ pub struct Table {
 }
 
 /// Everything that is exported. Pins come first; the others are what Kubo cannot tell again. One more is one entry more.
-pub const TABLES: [Table; 7] = [
+pub const TABLES: [Table; 9] = [
     Table {
         name: "pins",
         select: "SELECT id, cid, name, if(type = 0, 'recursive', 'direct') AS type, size,
@@ -80,6 +80,21 @@ pub const TABLES: [Table; 7] = [
         name: "legacy_sources",
         select: "SELECT source, digest, form, imported_at, read, taken FROM legacy_sources",
         insert: "SELECT * FROM incoming",
+    },
+    Table {
+        name: "vfs",
+        select: "SELECT CASE parent WHEN '' THEN '/' WHEN '/' THEN '/' || name ELSE parent || '/' || name END AS path, name, cid,
+          CASE kind WHEN 0 THEN 'file' WHEN 1 THEN 'directory' WHEN 2 THEN 'raw' WHEN 3 THEN 'other' END AS kind,
+          size, state = 1 AS whole FROM vfs",
+        // It is walked again.
+        insert: "SELECT '', '', cid, NULL, NULL, 0 FROM incoming WHERE false",
+    },
+    Table {
+        name: "vfs_journal",
+        select: "SELECT seq, seen_at AS at, CASE op WHEN 0 THEN 'added' WHEN 1 THEN 'changed' WHEN 2 THEN 'removed' ELSE 'unread' END AS op,
+          path, cid, cid_before FROM vfs_journal",
+        insert: "SELECT seq, \"at\", CASE op WHEN 'added' THEN 0 WHEN 'changed' THEN 1 WHEN 'removed' THEN 2 WHEN 'unread' THEN 3 END,
+          path, cid, cid_before FROM incoming",
     },
 ];
 
@@ -155,7 +170,7 @@ fn stream(connection: &Connection, table: &Table, sink: &mut impl Sink) -> Resul
 /// A column as readers see it.
 fn outside(field: &Field) -> Field {
     let data_type = match (field.name().as_str(), field.data_type()) {
-        ("cid" | "codec", _) => DataType::Utf8,
+        ("cid" | "cid_before" | "codec", _) => DataType::Utf8,
         (_, DataType::Timestamp(unit, None)) => DataType::Timestamp(*unit, Some("UTC".into())),
         (_, other) => other.clone(),
     };
@@ -164,7 +179,7 @@ fn outside(field: &Field) -> Field {
 
 fn translated(field: &Field, column: &ArrayRef) -> Result<ArrayRef, IndexError> {
     Ok(match (field.name().as_str(), column.data_type()) {
-        ("cid", DataType::Binary) => {
+        ("cid" | "cid_before", DataType::Binary) => {
             let mut texts = StringBuilder::with_capacity(column.len(), column.len() * 60);
             for bytes in column.as_binary::<i32>() {
                 let cid = bytes.map(Cid::try_from).transpose();

@@ -24,6 +24,7 @@
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
 //! fresh     which rows a copy of the table still answers for
+//! vfs       the tree of MFS: changes in batches, and what is asked of it
 //! ```
 //! Nothing else in this process may open the file, not even to read it: POSIX locks drop at the first close.
 
@@ -51,3 +52,4 @@ pub mod set;
 pub mod sizes;
 pub mod store;
 pub mod verify;
+pub mod vfs;

@@ -6,12 +6,12 @@ use super::open;
 use super::rows;
 use super::schema::{self, Meta};
 use super::set::Keyed;
-use crate::cid;
+use crate::cid::{self, Cid};
 use crate::snapshot::parquet;
-use arrow_array::builder::{BinaryBuilder, StringBuilder, UInt64Builder};
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, UInt64Array};
 use arrow_schema::{DataType, TimeUnit};
 use duckdb::Connection;
 use jiff::Timestamp;
@@ -115,7 +115,7 @@ fn load(connection: &Connection, table: &str, insert: &str, path: &Path) -> Resu
 
 /// The columns of a temporary table and what goes into it.
 fn inside(rows: &RecordBatch) -> Result<(String, Vec<ArrayRef>), String> {
-    let (cids, codecs) = cids(rows)?;
+    let cids = parsed(rows.column_by_name("cid"))?;
     let (mut columns, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
         let name = field.name();
@@ -123,8 +123,11 @@ fn inside(rows: &RecordBatch) -> Result<(String, Vec<ArrayRef>), String> {
             return Err(format!("a column {name:?}"));
         }
         let (sql, array): (_, ArrayRef) = match (name.as_str(), column.data_type()) {
-            ("cid", _) => ("BLOB", cids.clone()),
-            ("codec", _) => ("UBIGINT", codecs.clone()),
+            ("cid", _) => ("BLOB", bytes(&cids)),
+            ("cid_before", _) => ("BLOB", bytes(&parsed(Some(column))?)),
+            ("codec", _) => {
+                ("UBIGINT", Arc::new(cids.iter().map(|cid| cid.map(|cid| cid.codec())).collect::<UInt64Array>()))
+            }
             (_, DataType::Utf8) => ("VARCHAR", column.clone()),
             (_, DataType::Int64) => ("BIGINT", column.clone()),
             (_, DataType::Boolean) => ("BOOLEAN", column.clone()),
@@ -142,18 +145,14 @@ fn inside(rows: &RecordBatch) -> Result<(String, Vec<ArrayRef>), String> {
     Ok((columns.join(", "), arrays))
 }
 
-/// CIDs as bytes, and their codecs.
-fn cids(rows: &RecordBatch) -> Result<(ArrayRef, ArrayRef), String> {
-    let (mut bytes, mut codecs) = (BinaryBuilder::new(), UInt64Builder::new());
-    if let Some(texts) = rows.column_by_name("cid") {
-        let texts = texts.as_string_opt::<i32>().ok_or("its CIDs are no text")?;
-        for text in texts {
-            let cid = text.map(cid::parse).transpose().map_err(|fault| fault.detail)?;
-            bytes.append_option(cid.map(|cid| cid.to_bytes()));
-            codecs.append_option(cid.map(|cid| cid.codec()));
-        }
-    }
-    Ok((Arc::new(bytes.finish()), Arc::new(codecs.finish())))
+fn parsed(texts: Option<&ArrayRef>) -> Result<Vec<Option<Cid>>, String> {
+    let Some(texts) = texts else { return Ok(Vec::new()) };
+    let texts = texts.as_string_opt::<i32>().ok_or("its CIDs are no text")?;
+    texts.iter().map(|text| text.map(cid::parse).transpose().map_err(|fault| fault.detail)).collect()
+}
+
+fn bytes(cids: &[Option<Cid>]) -> ArrayRef {
+    Arc::new(cids.iter().map(|cid| cid.map(|cid| cid.to_bytes())).collect::<BinaryArray>())
 }
 
 /// Lists of words as lines.

@@ -51,6 +51,19 @@ CREATE TABLE legacy_sources(     -- the files that were imported, by the SHA-256
   source VARCHAR NOT NULL, digest VARCHAR NOT NULL, form VARCHAR NOT NULL, imported_at TIMESTAMP NOT NULL,
   read BIGINT NOT NULL, taken BIGINT NOT NULL
 );
+CREATE TABLE vfs(                -- MFS: a row an entry; the root's parent and name are empty
+  parent VARCHAR NOT NULL,       -- the path of its directory
+  name VARCHAR NOT NULL,
+  cid BLOB NOT NULL,
+  kind UTINYINT,                 -- as in pins; NULL: the block is not here
+  size BIGINT,                   -- of a file
+  state UTINYINT NOT NULL        -- 0 being read for the first time, 1 all below it is here, 2 not readable, 3 being compared
+);
+CREATE TABLE vfs_journal(
+  seq BIGINT NOT NULL, seen_at TIMESTAMP NOT NULL, op UTINYINT NOT NULL, -- 0 added, 1 changed, 2 removed, 3 unread
+  path VARCHAR NOT NULL, cid BLOB, cid_before BLOB
+);
+CREATE TABLE vfs_meta(as_of_us BIGINT NOT NULL); -- a row when a walk has ended
 CREATE TABLE meta(
   schema_version BIGINT NOT NULL, peer_id VARCHAR, generation BIGINT NOT NULL,
   as_of_us BIGINT, complete BOOLEAN NOT NULL, next_id BIGINT NOT NULL,

@@ -40,7 +40,7 @@ const STREAM_ABOVE: u64 = 1_000_000;
 /// Callers that may wait at a time.
 const WAITERS: usize = 1024;
 /// Kubo's end breaks a call a moment before the board says that it is gone; then the refresh did not fail.
-const WITHDRAWAL: Duration = Duration::from_millis(250);
+pub(super) const WITHDRAWAL: Duration = Duration::from_millis(250);
 
 /// Numbers the refreshes of this process: what a former incarnation's task has to say is not taken for this one's.
 static ROUNDS: AtomicU64 = AtomicU64::new(0);

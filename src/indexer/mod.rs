@@ -6,6 +6,8 @@
 //! listing   Kubo's answer as sums (cheap) or as pins (dear)
 //! names     the names of what a listing without names has found new
 //! diff      what a listing changes, and which absence counts (pure)
+//! mfs       the lane beside it: when MFS is looked at, and what a walk of it asks Kubo and tells the index
+//! tree      what one entry of a listed directory means for the index (pure)
 //! pace      when the next one is due (pure)
 //! enrich    what pins are and how large, in lanes of their own
 //! ```
@@ -15,5 +17,7 @@ pub mod cycle;
 pub mod diff;
 pub mod enrich;
 pub mod listing;
+pub mod mfs;
 pub mod names;
 pub mod pace;
+pub mod tree;

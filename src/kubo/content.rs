@@ -5,6 +5,8 @@ use proto_msgs::pin::ContentKind;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// The largest number that every reader of JSON gets back exactly. No node holds so much; a root may say so.
+pub const MOST: u64 = (1 << 53) - 1;
 /// Go's mark of a symbolic link in a file's mode.
 const SYMLINK: u32 = 1 << 27;
 

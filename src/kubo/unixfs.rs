@@ -1,5 +1,6 @@
 //! The root of MFS, and what a directory holds, by its CID and from the blocks that Kubo has. Nothing here asks the network.
 
+use super::content::MOST;
 use super::lines::Lines;
 use super::rpc::{Connection, Rpc, RpcError, encoded, in_time, late_error, parse};
 use http_body_util::BodyExt;
@@ -14,7 +15,7 @@ use std::time::Duration;
 pub struct Measured {
     /// A file, a directory, sharded or not, or something else, such as a symbolic link.
     pub kind: ContentKind,
-    /// Bytes of a file.
+    /// Bytes of a file; `None` where it says more than can be.
     pub size: Option<u64>,
 }
 
@@ -23,7 +24,7 @@ impl Measured {
     const OTHER: Measured = Measured { kind: ContentKind::Other, size: None };
 
     fn file(size: u64) -> Measured {
-        Measured { kind: ContentKind::File, size: Some(size) }
+        Measured { kind: ContentKind::File, size: Some(size).filter(|size| *size <= MOST) }
     }
 }
 

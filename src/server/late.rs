@@ -45,6 +45,7 @@ impl Late {
             Call::IndexVerify(_) => Late::Read(name),
             Call::SnapshotLs(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => Late::Read(name),
             Call::PinHistory(_) | Call::PinDiff(_) | Call::IndexInfo(_) => Late::Read(name),
+            Call::VfsLs(_) | Call::VfsInfo(_) | Call::VfsJournal(_) => Late::Read(name),
             Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => Late::Read(name),
             Call::Events(_) | Call::Doctor(_) => Late::Read(name),
         }

@@ -27,8 +27,9 @@ use proto_msgs::event::Events;
 use proto_msgs::kubo::{KuboGc, KuboLogs, KuboReport, KuboStatus};
 use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
-use proto_msgs::pin::{PinDiff, PinHistory, PinLs, PinPage};
+use proto_msgs::pin::{PinDiff, PinHistory, PinLs};
 use proto_msgs::verb::{Call, Done, Part, Verb};
+use proto_msgs::vfs::VfsLs;
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -152,6 +153,9 @@ impl Routes {
                 tracing::info!(uid, path = verb.path, "a client has files of the old system imported");
                 self.importer.clone().import(verb).await.map(IndexImport::done)
             }
+            Call::VfsLs(verb) => self.listing(verb, Part::VfsLs, parts).await.map(VfsLs::done),
+            Call::VfsInfo(verb) => ask(&self.index, verb).await,
+            Call::VfsJournal(verb) => ask(&self.index, verb).await,
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::SnapshotNow(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,
@@ -177,11 +181,12 @@ impl Routes {
         ask(&self.kubo, verb).await
     }
 
-    async fn listing<V, P>(&self, verb: V, part: fn(P) -> Part, parts: &Parts) -> Result<PinPage, Fault>
+    async fn listing<V, P>(&self, verb: V, part: fn(P) -> Part, parts: &Parts) -> Result<V::Reply, Fault>
     where
         Index: Message<V>,
-        <Index as Message<V>>::Reply: Reply<Ok = (PinPage, Rows<P>), Error = Fault>,
-        V: Send + Sync + 'static,
+        <Index as Message<V>>::Reply: Reply<Ok = (V::Reply, Rows<P>), Error = Fault>,
+        V: Verb + Send + Sync + 'static,
+        V::Reply: Send + 'static,
         P: Send + 'static,
     {
         let Ok(_listing) = self.listings.try_acquire() else {

@@ -1,12 +1,12 @@
 //! `status`, from the board alone: it waits for nobody.
 
 use super::route::Routes;
-use crate::board::{Board, Missed};
+use crate::board::{Board, MfsState, Missed};
 use crate::index::actor::dated;
 use crate::index::info::AskInfo;
 use crate::index::sizes::Known;
 use proto_msgs::Fault;
-use proto_msgs::daemon::{DaemonReport, IndexInfoReport, IndexReport, SizesReport, StatusReport};
+use proto_msgs::daemon::{DaemonReport, IndexInfoReport, IndexReport, MfsReport, SizesReport, StatusReport};
 use proto_msgs::kubo::{KuboReport, KuboState};
 use proto_msgs::snapshot::SnapshotBrief;
 
@@ -93,6 +93,16 @@ fn sizes(board: &Board, known: Known) -> SizesReport {
 }
 
 /// `index info`: the board, and what only the file knows.
+fn mfs(mfs: &MfsState) -> MfsReport {
+    MfsReport {
+        as_of: mfs.as_of.map(crate::time::text),
+        complete: mfs.complete(),
+        entries: mfs.entries,
+        unread: mfs.unread,
+        error: mfs.error.clone(),
+    }
+}
+
 pub(super) async fn index_info(routes: &Routes) -> Result<IndexInfoReport, Fault> {
     let info = crate::fault::ask(&routes.index, AskInfo).await?;
     let board = &routes.board;
@@ -123,5 +133,6 @@ pub(super) async fn index_info(routes: &Routes) -> Result<IndexInfoReport, Fault
         names_as_of: refresh.names_as_of.map(crate::time::text),
         paused: refresh.paused,
         sizes: sizes(board, info.sizes),
+        mfs: mfs(&board.mfs.borrow()),
     })
 }

@@ -92,6 +92,14 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
             "INSERT INTO legacy_sources SELECT '/old/pins.parquet', 'd1', 'B', first_seen, 9, 1 FROM pins WHERE id = 1",
         )
         .await;
+    place
+        .sql("INSERT INTO vfs SELECT v.parent, v.name, pins.cid, v.kind, v.size, v.state FROM pins,
+                (VALUES ('', '', 1, NULL, 1), ('/', 'a', 1, NULL, 3), ('/a', 'b', 0, 9, 1)) v(parent, name, kind, size, state)
+              WHERE id = 1 ORDER BY ALL")
+        .await;
+    place
+        .sql("INSERT INTO vfs_journal SELECT 4, TIMESTAMP '2026-01-02 03:04:05', 1, '/a', NULL, cid FROM pins WHERE id = 1")
+        .await;
     let (token, _) = place.begin().await;
     place.unchanged(token, minute(5)).await.expect("noted");
     let to = snapshots(&place);
@@ -109,6 +117,8 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
         ("marks.parquet", 1),
         ("legacy.parquet", 1),
         ("legacy_sources.parquet", 1),
+        ("vfs.parquet", 3),
+        ("vfs_journal.parquet", 1),
     ];
     assert_eq!(files, expected);
     assert_eq!(to.newest().expect("readable"), Some(manifest.clone()));
@@ -149,6 +159,17 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
     assert_eq!((texts(&legacy, "tier"), numbers(&legacy, "size")), (some(&[""]), vec![None]));
     let (sources, _) = parquet(&dir.join("legacy_sources.parquet"));
     assert_eq!((texts(&sources, "digest"), numbers(&sources, "read")), (some(&["d1"]), vec![Some(9)]));
+    let (vfs, _) = parquet(&dir.join("vfs.parquet"));
+    assert_eq!(texts(&vfs, "path"), some(&["/", "/a", "/a/b"]));
+    assert_eq!(
+        (texts(&vfs, "kind"), numbers(&vfs, "size")),
+        (some(&["directory", "directory", "file"]), vec![None, None, Some(9)])
+    );
+    let whole = vfs.column_by_name("whole").expect("whole").as_boolean();
+    assert_eq!(whole.iter().flatten().collect::<Vec<_>>(), [true, false, true]);
+    let (changed, _) = parquet(&dir.join("vfs_journal.parquet"));
+    assert_eq!((texts(&changed, "op"), texts(&changed, "path")), (some(&["changed"]), some(&["/a"])));
+    assert_eq!((texts(&changed, "cid"), texts(&changed, "cid_before")), (vec![None], some(&[&text(&raw(1))])));
     place.close().await;
 }
 
@@ -421,6 +442,7 @@ async fn the_examples_for_duckdb_in_the_data_page_run() {
     place.list(minute(0), |l| l.added = (0..10).map(|n| pin(raw(n), RECURSIVE, "name")).collect()).await;
     place.remove(raw(9)).await;
     place.sql("INSERT INTO marks SELECT cid, ['keep'], 'a note', NULL, first_seen, 1 FROM pins WHERE id = 1").await;
+    place.sql("INSERT INTO vfs SELECT '/', 'f' || id, cid, 0, 1, 1 FROM pins WHERE id < 3").await;
     let to = snapshots(&place);
     let dir = to.dir().join(publish(&place, &to).await.expect("published").name);
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/DATA.md");

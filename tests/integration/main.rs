@@ -23,3 +23,4 @@ mod sizes;
 mod snapshot;
 mod systemd;
 mod unit;
+mod vfs;

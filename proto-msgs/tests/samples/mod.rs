@@ -14,6 +14,7 @@ use proto_msgs::pin::*;
 use proto_msgs::snapshot::*;
 use proto_msgs::upkeep::*;
 use proto_msgs::verb::{Body, Call, Done, Part, Request, Response, Verb};
+use proto_msgs::vfs::*;
 
 /// What varies between samples.
 #[derive(Clone, Debug)]
@@ -132,6 +133,9 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         SnapshotLs {}.into(),
         SnapshotPath {}.into(),
         SnapshotVerify { snapshot: s.m() }.into(),
+        VfsLs { path: s.t(), limit: s.n(), after: s.m() }.into(),
+        VfsInfo { path: s.t() }.into(),
+        VfsJournal { since: s.number, limit: s.n() }.into(),
         Metrics {}.into(),
         Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
         Doctor {}.into(),
@@ -222,6 +226,47 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         SnapshotLs::done(SnapshotList { dir: s.t(), snapshots: s.list(snapshot_row(s)) }),
         SnapshotPath::done(snapshot(s)),
         SnapshotVerify::done(SnapshotVerified { snapshots: s.list(check(s)), problem: s.m() }),
+        VfsLs::done(VfsPage {
+            as_of: s.m(),
+            age_s: s.reals(),
+            generation: s.number,
+            complete: s.flag,
+            source: s.source(),
+            unread: s.number,
+            error: s.m(),
+            entry: vfs(s),
+            total: s.number,
+        }),
+        VfsInfo::done(VfsInfoReply {
+            as_of: s.m(),
+            age_s: s.reals(),
+            generation: s.number,
+            complete: s.flag,
+            source: s.source(),
+            unread: s.number,
+            error: s.m(),
+            entry: vfs(s),
+            children: s.number,
+        }),
+        VfsJournal::done(VfsJournalPage {
+            as_of: s.m(),
+            age_s: s.reals(),
+            generation: s.number,
+            complete: s.flag,
+            source: s.source(),
+            unread: s.number,
+            error: s.m(),
+            gap: s.flag,
+            more: s.flag,
+            changes: s.list(VfsChange {
+                seq: s.number,
+                at: s.t(),
+                op: s.pick(&[VfsOp::Added, VfsOp::Changed, VfsOp::Removed, VfsOp::Unread]),
+                path: s.t(),
+                cid: s.m(),
+                cid_before: s.m(),
+            }),
+        }),
         Metrics::done(MetricsReport {
             as_of: s.m(),
             age_s: s.reals(),
@@ -254,6 +299,7 @@ pub(crate) fn parts(s: &Seed) -> Vec<Part> {
         Part::Progress(Progress { blocks: s.number, bytes: s.n() }),
         Part::KuboLogs(logs(s)),
         Part::Events(events(s)),
+        Part::VfsLs(VfsRows { entries: s.list(vfs(s)) }),
     ]
 }
 
@@ -343,6 +389,19 @@ pub(crate) fn pin(s: &Seed) -> Pin {
 
 fn marked(s: &Seed) -> PinMarked {
     PinMarked { cid: s.t(), tags: s.list(s.t()), note: s.m(), tier: s.m(), seq: s.n(), shown: s.flag }
+}
+
+fn vfs(s: &Seed) -> VfsEntry {
+    use ContentKind::*;
+    VfsEntry {
+        path: s.t(),
+        name: s.t(),
+        kind: s.flag.then_some(s.pick(&[File, Directory, Other])),
+        size: s.n(),
+        cid: s.t(),
+        pin: s.flag.then_some(s.pick(&[PinType::Recursive, PinType::Direct])),
+        whole: s.flag,
+    }
 }
 
 fn state(s: &Seed) -> KuboState {
@@ -548,6 +607,7 @@ fn info(s: &Seed) -> IndexInfoReport {
         names_as_of: s.m(),
         paused: s.flag,
         sizes: sizes(s),
+        mfs: MfsReport { as_of: s.m(), complete: s.flag, entries: s.number, unread: s.number, error: s.m() },
     }
 }
 

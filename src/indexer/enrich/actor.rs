@@ -1,10 +1,11 @@
-//! The enricher actor: keeps the two lanes going.
+//! The enricher actor: keeps the two lanes of sizes going, and the one of MFS.
 
 use super::lane::{self, Ends, Roots};
 use crate::board::Board;
 use crate::config::Config;
 use crate::index::actor::Index;
 use crate::index::sizes::Look;
+use crate::indexer::mfs;
 use crate::supervisor::{Life, Stop};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
@@ -32,8 +33,14 @@ pub struct EnricherArgs {
 /// The actor.
 pub struct Enricher {
     args: EnricherArgs,
+    /// A weak one could not be upgraded after a restart: kameo keeps no strong reference of a later incarnation's.
+    me: ActorRef<Enricher>,
     lanes: Vec<AbortOnDropHandle<()>>,
+    restores: AbortOnDropHandle<()>,
 }
+
+/// Another index is in the place of the one that the lanes know.
+struct Restored;
 
 /// A lane has ended, which only a defect does.
 struct Ended(JoinError);
@@ -44,26 +51,11 @@ impl Actor for Enricher {
 
     async fn on_start(args: EnricherArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let ends = Ends {
-            life: args.life.clone(),
-            board: args.board.clone(),
-            config: args.config.clone(),
-            index: args.index.clone(),
-            roots: watch::Sender::new(Roots::default()),
-        };
-        let lane = |look| {
-            let lane = AbortOnDropHandle::new(tokio::spawn(lane::run(ends.clone(), look)));
-            let me = me.clone();
-            AbortOnDropHandle::new(tokio::spawn(async move {
-                if let Err(error) = lane.await {
-                    // An actor that takes nothing any more is being replaced.
-                    let _ = me.tell(Ended(error)).await;
-                }
-            }))
-        };
-        let lanes = vec![lane(Look::Root), lane(Look::Whole)];
+        // Before the lanes look at the index.
+        let restores = restores(&args, &me);
+        let lanes = lanes(&args, &me);
         args.life.runs();
-        Ok(Enricher { args, lanes })
+        Ok(Enricher { args, me, lanes, restores })
     }
 
     async fn on_panic(
@@ -78,6 +70,46 @@ impl Actor for Enricher {
     }
 }
 
+fn lanes(args: &EnricherArgs, me: &ActorRef<Enricher>) -> Vec<AbortOnDropHandle<()>> {
+    let EnricherArgs { life, board, config, index } = args.clone();
+    let ends = Ends {
+        life: life.clone(),
+        board: board.clone(),
+        config: config.clone(),
+        index: index.clone(),
+        roots: watch::Sender::new(Roots::default()),
+    };
+    let mfs = mfs::Lane { life, board, config, index, most: mfs::MOST };
+    vec![
+        watched(me, lane::run(ends.clone(), Look::Root)),
+        watched(me, lane::run(ends, Look::Whole)),
+        watched(me, mfs::run(mfs)),
+    ]
+}
+
+/// Tells the actor of the next restore.
+fn restores(args: &EnricherArgs, me: &ActorRef<Enricher>) -> AbortOnDropHandle<()> {
+    let (mut index, me) = (args.board.index.subscribe(), me.clone());
+    let known = index.borrow().restored;
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        // The board is as old as the process, so the sender can't be gone.
+        let _ = index.wait_for(|index| index.restored != known).await;
+        let _ = me.tell(Restored).await;
+    }))
+}
+
+/// Runs a lane, and tells the actor when it panics.
+fn watched(me: &ActorRef<Enricher>, lane: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    let lane = AbortOnDropHandle::new(tokio::spawn(lane));
+    let me = me.clone();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = lane.await {
+            // An actor that takes nothing any more is being replaced.
+            let _ = me.tell(Ended(error)).await;
+        }
+    }))
+}
+
 impl Message<Ended> for Enricher {
     type Reply = ();
 
@@ -86,6 +118,17 @@ impl Message<Ended> for Enricher {
         if let Ok(panic) = error.try_into_panic() {
             std::panic::resume_unwind(panic);
         }
+    }
+}
+
+impl Message<Restored> for Enricher {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Restored, _: &mut Context<Self, ()>) {
+        // The old ones end before the new ones begin.
+        self.lanes.clear();
+        self.restores = restores(&self.args, &self.me);
+        self.lanes = lanes(&self.args, &self.me);
     }
 }
 

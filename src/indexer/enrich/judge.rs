@@ -1,7 +1,7 @@
 //! What a CID tells by itself, and what Kubo's answers about it mean. Pure.
 
 use crate::cid::Cid;
-use crate::kubo::content::RootStat;
+use crate::kubo::content::{MOST, RootStat};
 use crate::kubo::rpc::RpcError;
 use proto_msgs::pin::{ContentKind, SizeKind};
 use std::time::Duration;
@@ -10,9 +10,6 @@ const RAW: u64 = 0x55;
 const IDENTITY: u64 = 0;
 /// Codecs whose blocks have no links: raw, cbor, json.
 const WITHOUT_LINKS: [u64; 3] = [RAW, 0x51, 0x0200];
-/// The largest number that every reader of JSON gets back exactly. No node holds so much; a root may say so.
-const MOST: u64 = (1 << 53) - 1;
-
 /// What is known of a CID's content, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -138,8 +135,7 @@ mod tests {
 
     #[test]
     fn a_root_that_lies_beyond_measure_is_not_believed() {
-        let stat =
-            RootStat { kind: ContentKind::File, symlink: false, size: 8, cumulative: u64::MAX, links: 1 };
+        let stat = RootStat { kind: ContentKind::File, symlink: false, size: 8, cumulative: u64::MAX, links: 1 };
         assert_eq!(root(&sha(0x70), Ok(stat)), found(None, Some(ContentKind::File)));
         assert!(matches!(whole(&sha(0x70), Ok(u64::MAX)), Outcome::Missed(_)));
     }
