@@ -4,6 +4,7 @@
 mod actor;
 mod apply;
 mod backup;
+mod golden;
 mod history;
 mod journal;
 mod lookup;

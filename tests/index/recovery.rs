@@ -27,7 +27,7 @@ pub(crate) fn wal(dir: &Path) -> PathBuf {
 /// All rows of all tables that are exported, but for the generations that began since.
 pub(crate) async fn dump(place: &Place, generation: u64) -> Vec<String> {
     let mut tables = Vec::new();
-    for table in ["pins", "gone", "changes", "marks", "generations"] {
+    for table in ["pins", "gone", "changes", "marks", "generations", "legacy", "legacy_sources", "vfs_journal"] {
         let only = if table == "generations" { format!("WHERE generation <= {generation}") } else { String::new() };
         let sql =
             format!("SELECT coalesce(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR), '') FROM {table} t {only}");
@@ -57,6 +57,15 @@ pub(crate) async fn kept() -> (Place, Vec<String>) {
     place.remove(raw(3)).await;
     place.sql("UPDATE pins SET size = id * 10, size_kind = id % 3, kind = 2 WHERE id % 3 > 0").await;
     place.sql("UPDATE pins SET size = NULL, size_kind = 0, kind = 1 WHERE id = 7").await;
+    place
+        .sql(
+            "INSERT INTO legacy SELECT cid, '/old', 'B', 'old', NULL, 7, TIMESTAMP '2025-01-02 03:04:05.000006', NULL, 3, NULL, '/a',
+               true, NULL, first_seen FROM pins WHERE id < 3;
+             INSERT INTO legacy_sources SELECT '/old', 'd1', 'B', first_seen, 9, 2 FROM pins WHERE id = 1;
+             INSERT INTO vfs_journal SELECT id, first_seen, id % 4, '/a', CASE WHEN id > 1 THEN cid END,
+               CASE WHEN id < 4 THEN cid END FROM pins WHERE id < 5",
+        )
+        .await;
     tag(&place, raw(1), &["a", "b; no".trim_end_matches("; no"), "two words"], &[]).await;
     say(&place, raw(9), What::note(Some("not pinned".into()))).await.expect("recorded");
     say(&place, raw(4), What::tier(Some("cold".into()))).await.expect("recorded");
