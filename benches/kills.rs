@@ -18,10 +18,11 @@ fn main() {
     seen.reopened.sort();
     let (median, most) = (seen.reopened[ROUNDS / 2], seen.reopened[ROUNDS - 1]);
     let line = format!(
-        "{ROUNDS} kills: all {} acknowledged tags are there; {} listings, {} snapshots\n\
+        "{ROUNDS} kills: all {} acknowledged tags are there; {} listings, {} checkpoints, {} snapshots\n\
          ready again after {:.3} s, the longest {:.3} s  (limit {} s)\n",
         seen.tags,
         seen.refreshes,
+        seen.checkpoints,
         seen.snapshots,
         median.as_secs_f64(),
         most.as_secs_f64(),

@@ -1,10 +1,13 @@
-//! `kill -9` while everything is written at once: listings, marks, snapshots.
+//! `kill -9` while everything is written at once: listings, marks, checkpoints, snapshots.
 
 use crate::kit::{Kit, eventually, identity_cid};
 use ipfs_kitd::snapshot::place::Place;
 use proto_msgs::daemon::{Condition, IndexRefresh};
 use proto_msgs::pin::PinTag;
 use proto_msgs::snapshot::{SnapshotNow, SnapshotVerify};
+use proto_msgs::upkeep::IndexCompact;
+use proto_msgs::verb::Verb;
+use proto_msgs::{Client, ClientError};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +27,8 @@ pub(crate) struct Rounds {
     pub(crate) refreshes: usize,
     /// Snapshots that were answered.
     pub(crate) snapshots: usize,
+    /// Checkpoints that were, with the journal written anew.
+    pub(crate) checkpoints: usize,
     /// From each start to the readiness.
     pub(crate) reopened: Vec<Duration>,
 }
@@ -33,7 +38,8 @@ pub(crate) fn rounds(rounds: usize) -> Rounds {
     let mut kit = Kit::fake();
     kit.start_whole();
     let acknowledged = Mutex::new(Vec::new());
-    let (next, refreshes, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, refreshes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (snapshots, checkpoints) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut seen = Rounds::default();
     for round in 0..rounds {
         let dead = AtomicBool::new(false);
@@ -43,7 +49,7 @@ pub(crate) fn rounds(rounds: usize) -> Rounds {
             let (kit, dead) = (&kit, &dead);
             for _ in 0..TAGGERS {
                 scope.spawn(|| {
-                    let mut client = kit.client();
+                    let Ok(mut client) = Client::connect(&kit.socket(), "test") else { return };
                     while !dead.load(Ordering::Relaxed) {
                         let n = next.fetch_add(1, Ordering::Relaxed);
                         if client.call(tag(n, &["kept"])).is_ok() {
@@ -55,13 +61,19 @@ pub(crate) fn rounds(rounds: usize) -> Rounds {
             scope.spawn(|| {
                 while !dead.load(Ordering::Relaxed) {
                     turn(kit, refreshes.load(Ordering::Relaxed));
-                    let refreshed = kit.try_call(IndexRefresh { wait: true, names: false });
+                    let refreshed = asked(kit, IndexRefresh { wait: true, names: false });
                     refreshes.fetch_add(usize::from(refreshed.is_ok()), Ordering::Relaxed);
                 }
             });
             scope.spawn(|| {
                 while !dead.load(Ordering::Relaxed) {
-                    let made = kit.try_call(SnapshotNow { arrow: round % 2 == 0 });
+                    let compacted = asked(kit, IndexCompact {});
+                    checkpoints.fetch_add(usize::from(compacted.is_ok()), Ordering::Relaxed);
+                }
+            });
+            scope.spawn(|| {
+                while !dead.load(Ordering::Relaxed) {
+                    let made = asked(kit, SnapshotNow { arrow: round % 2 == 0 });
                     snapshots.fetch_add(usize::from(made.is_ok()), Ordering::Relaxed);
                 }
             });
@@ -91,7 +103,18 @@ pub(crate) fn rounds(rounds: usize) -> Rounds {
     assert!(pins.len() == STAY || pins.len() == STAY + TURN, "{} pins", pins.len());
     kit.call(SnapshotNow::default());
     assert!(kit.call(SnapshotVerify { snapshot: None }).snapshots.iter().all(|check| check.problems.is_empty()));
-    Rounds { tags: acknowledged.len(), refreshes: refreshes.into_inner(), snapshots: snapshots.into_inner(), ..seen }
+    Rounds {
+        tags: acknowledged.len(),
+        refreshes: refreshes.into_inner(),
+        snapshots: snapshots.into_inner(),
+        checkpoints: checkpoints.into_inner(),
+        ..seen
+    }
+}
+
+/// What a daemon answers that may be dead.
+fn asked<V: Verb>(kit: &Kit, verb: V) -> Result<V::Reply, ClientError> {
+    Client::connect(&kit.socket(), "test")?.call(verb)
 }
 
 fn tag(n: usize, add: &[&str]) -> PinTag {
@@ -114,7 +137,7 @@ fn turn(kit: &Kit, n: usize) {
 }
 
 #[test]
-fn d1_kills_during_listings_tags_and_snapshots_lose_nothing_that_was_acknowledged() {
+fn d1_kills_during_listings_tags_checkpoints_and_snapshots_lose_nothing_that_was_acknowledged() {
     let seen = rounds(8);
-    assert!(seen.tags >= 8 && seen.snapshots > 0 && seen.refreshes > 0, "{seen:?}");
+    assert!(seen.tags >= 8 && seen.snapshots > 0 && seen.refreshes > 0 && seen.checkpoints > 0, "{seen:?}");
 }
