@@ -28,7 +28,7 @@ fn main() {
     let source = pinned_repo::prepared(&real_kubo(), pins);
     let mut kit = Kit::real();
     // What is measured in the background is written then, too.
-    kit.env("IPFS_KITD_SIZE_SHARE", "0");
+    kit.env("IPFS_KITD_SIZE_SHARE", "0").env("IPFS_KITD_STATE_INTERVAL", "0s");
     // The usual interval decides when names come along; refreshes by themselves would be in the way.
     kit.arg("--interval").arg("30s");
     let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(&source).arg(kit.repo()).status();

@@ -13,6 +13,7 @@ use crate::index::open::OpenError;
 use crate::index::store::Store;
 use crate::indexer::actor::{Indexer, IndexerArgs};
 use crate::indexer::enrich::actor::{Enricher, EnricherArgs};
+use crate::indexer::node_state::actor::{NodeState, NodeStateArgs};
 use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::actor::{Janitor, JanitorArgs};
 use crate::kubo::actor::{Kubo, KuboArgs};
@@ -45,6 +46,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::interval;
@@ -134,6 +136,7 @@ struct Actors {
     kubo: ActorRef<Kubo>,
     indexer: ActorRef<Indexer>,
     enricher: ActorRef<Enricher>,
+    node_state: ActorRef<NodeState>,
     analytics: ActorRef<Analytics>,
     snapshots: ActorRef<Snapshots>,
 }
@@ -295,6 +298,15 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
     let args =
         EnricherArgs { life: life("enricher"), board: board.clone(), config: config.clone(), index: index.clone() };
     let enricher = child::<Enricher>(supervisor, args).await;
+    let args = NodeStateArgs {
+        life: life("node_state"),
+        board: board.clone(),
+        config: config.clone(),
+        index: index.clone(),
+        turns: Turns::default(),
+        told: Arc::new(AtomicBool::new(false)),
+    };
+    let node_state = child::<NodeState>(supervisor, args).await;
     let args = AnalyticsArgs { life: life("analytics"), board: board.clone(), index: index.clone() };
     let analytics = child::<Analytics>(supervisor, args).await;
     let args = SnapshotArgs {
@@ -322,7 +334,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         snapshots: snapshots.clone(),
     });
     child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
-    Actors { index, janitor, kubo, indexer, enricher, analytics, snapshots }
+    Actors { index, janitor, kubo, indexer, enricher, node_state, analytics, snapshots }
 }
 
 async fn child<A>(supervisor: &ActorRef<Supervisor>, args: A::Args) -> ActorRef<A>
@@ -352,6 +364,7 @@ async fn stop(
     }
     end(board, &actors.snapshots, "snapshot", STOP_DEADLINE).await;
     end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
+    end(board, &actors.node_state, "node_state", STOP_DEADLINE).await;
     end(board, &actors.enricher, "enricher", STOP_DEADLINE).await;
     end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;
     end(board, &actors.kubo, "kubo", config.stop_grace + STOP_DEADLINE).await;

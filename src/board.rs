@@ -4,6 +4,7 @@
 use crate::events::EventLog;
 use crate::index::set::PinSet;
 use crate::index::sizes::Known;
+use crate::indexer::node_state::shelf::Shelf;
 use crate::kubo::rpc::Rpc;
 use crate::snapshot::lookup::PinFile;
 use jiff::Timestamp;
@@ -182,6 +183,8 @@ pub struct Board {
     pub snapshot: watch::Sender<Option<SnapshotManifest>>,
     /// By enricher.
     pub mfs: watch::Sender<MfsState>,
+    /// By node_state: what it has measured, as far as it is not in the index yet.
+    pub state: watch::Sender<Shelf>,
     /// By janitor: `repo.lock`.
     pub lock: watch::Sender<Option<LockFile>>,
     /// By the hook: until it next goes well.
@@ -212,6 +215,7 @@ impl Board {
             snapshot_failed: watch::Sender::new(None),
             pin_file: watch::Sender::new(None),
             mfs: watch::Sender::new(MfsState::default()),
+            state: watch::Sender::new(Shelf::default()),
             lock: watch::Sender::new(None),
             hook: watch::Sender::new(None),
             actors: watch::Sender::new(Vec::new()),

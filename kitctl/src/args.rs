@@ -1,6 +1,7 @@
 //! The command line: nouns, verbs, options and their help. The words are those of the protocol; what a CID is the daemon
 //! judges, everything else is refused here, before anything is asked.
 
+use crate::state::State;
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::daemon::Condition;
@@ -35,7 +36,7 @@ pub(crate) struct Global {
     /// The daemon's socket [default: $IPFS_KITD_SOCKET, the user's, the system's]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// Format of the output: table, json or ndjson; with `pin` also csv and cid, with `metrics` csv
+    /// Format of the output: table, json or ndjson; with `pin` also csv and cid, with `metrics` and `state` csv
     // Not clap's list, which is the same for every command.
     #[arg(short, long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
@@ -96,6 +97,9 @@ pub(crate) enum Command {
     /// Files that the daemon publishes: Parquet and Arrow, for pandas, polars, DuckDB and others
     #[command(subcommand)]
     Snapshot(Snapshot),
+    /// The node as it was measured: Kubo and the machine, traffic, disk, MFS
+    #[command(subcommand)]
+    State(State),
     /// Totals by type, codec, size and age
     Metrics,
     /// What has happened: changes of Kubo's state with their causes, errors
@@ -129,7 +133,7 @@ impl Command {
             Command::Pin(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
             Command::Vfs(Vfs::Journal { .. }) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
             Command::Vfs(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
-            Command::Metrics => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
+            Command::State(_) | Command::Metrics => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
             _ => &[Format::Table, Format::Json, Format::Ndjson],
         }
     }
@@ -444,7 +448,7 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A time, or a span before now.
-fn since(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     let ago = || Timestamp::now().checked_sub(text.parse::<SignedDuration>().ok()?).ok();
     text.parse().ok().or_else(ago).ok_or_else(|| "a time looks like 10m (ago) or 2026-11-21T08:00:00Z".to_owned())
 }

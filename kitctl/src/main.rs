@@ -17,6 +17,7 @@ mod output;
 mod pin;
 mod snapshot;
 mod socket;
+mod state;
 mod vfs;
 
 use args::{Args, Command};
@@ -62,6 +63,7 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         Command::Lock(verb) => lock::run(&mut ask, out, verb),
         Command::Index(what) => index::run(&mut ask, out, what),
         Command::Snapshot(verb) => snapshot::run(&mut ask, out, verb),
+        Command::State(what) => state::run(&mut ask, out, what),
         Command::Vfs(verb) => vfs::run(&mut ask, out, verb),
         Command::Events { since, follow } => event::events(&mut ask, out, since, follow),
         Command::Doctor => doctor::doctor(&mut ask, out),

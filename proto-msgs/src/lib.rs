@@ -20,7 +20,7 @@
 //! is (`as_of`, `age_s`, `generation`, `complete`, `source`); what was never measured is `null`.
 //!
 //! # Where things stand
-//! [`verb`] ties each verb to its reply, [`pin`], [`kubo`], [`lock`], [`event`], [`doctor`], [`snapshot`], [`daemon`] hold their types, [`fault`] what can go wrong,
+//! [`verb`] ties each verb to its reply, [`pin`], [`kubo`], [`lock`], [`event`], [`doctor`], [`snapshot`], [`state`], [`daemon`] hold their types, [`fault`] what can go wrong,
 //! [`client`] is a blocking client that needs nothing but this crate.
 
 pub mod binary;
@@ -35,6 +35,7 @@ pub mod legacy;
 pub mod lock;
 pub mod pin;
 pub mod snapshot;
+pub mod state;
 pub mod upkeep;
 pub mod verb;
 pub mod vfs;

@@ -21,6 +21,10 @@ use crate::pin::{
 use crate::snapshot::{
     SnapshotAt, SnapshotList, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
 };
+use crate::state::{
+    FilesReport, FilesState, NetworkReport, NetworkState, StateFiles, StateNetwork, StateRows, StateStorage,
+    StateSystem, StorageReport, StorageState, SystemReport, SystemState,
+};
 use crate::upkeep::{
     IndexBackedUp, IndexBackup, IndexCompact, IndexCompacted, IndexRestore, IndexRestored, IndexVerified, IndexVerify,
 };
@@ -117,6 +121,10 @@ verbs! {
     VfsLs => VfsPage, "vfs_ls";
     VfsInfo => VfsInfoReply, "vfs_info";
     VfsJournal => VfsJournalPage, "vfs_journal";
+    StateSystem => SystemReport, "state_system";
+    StateNetwork => NetworkReport, "state_network";
+    StateStorage => StorageReport, "state_storage";
+    StateFiles => FilesReport, "state_files";
     Metrics => MetricsReport, "metrics";
     Events => EventPage, "events";
     Doctor => DoctorReport, "doctor";
@@ -143,6 +151,14 @@ pub enum Part {
     Events(EventPage),
     /// Rows of `vfs_ls`, in order.
     VfsLs(VfsRows),
+    /// Samples of `state_system`, in order.
+    StateSystem(StateRows<SystemState>),
+    /// Samples of `state_network`, in order.
+    StateNetwork(StateRows<NetworkState>),
+    /// Samples of `state_storage`, in order.
+    StateStorage(StateRows<StorageState>),
+    /// Samples of `state_files`, in order.
+    StateFiles(StateRows<FilesState>),
 }
 
 /// What a client sends.

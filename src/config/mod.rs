@@ -39,6 +39,10 @@ pub struct Config {
     pub busy_share: f64,
     /// The largest share of wall time that each of the two looks for sizes may take; zero: sizes are not looked for.
     pub size_share: f64,
+    /// From one sample of the node's state to the next; zero: it is not measured.
+    pub state_interval: Duration,
+    /// How long samples are kept.
+    pub state_keep: Duration,
     /// How long Kubo may take to stop before it is killed.
     pub stop_grace: Duration,
     /// How long Kubo may take to become ready.
@@ -58,7 +62,17 @@ pub struct Config {
 }
 
 /// Settings that a reload applies, and those of a table.
-const LIVE: [&str; 7] = ["interval", "busy_share", "size_share", "stop_grace", "start_timeout", "hang_limit", "hook"];
+const LIVE: [&str; 9] = [
+    "interval",
+    "busy_share",
+    "size_share",
+    "state_interval",
+    "state_keep",
+    "stop_grace",
+    "start_timeout",
+    "hang_limit",
+    "hook",
+];
 const LIVE_TABLE: &str = "snapshot.";
 
 /// Settings without a default, and what each may be.
@@ -119,6 +133,8 @@ struct File {
     interval: Option<String>,
     busy_share: Option<f64>,
     size_share: Option<f64>,
+    state_interval: Option<String>,
+    state_keep: Option<String>,
     stop_grace: Option<String>,
     start_timeout: Option<String>,
     hang_limit: Option<String>,
@@ -195,6 +211,25 @@ impl Config {
             "30s",
             "a duration from 100ms to 8760h, such as 30s or 5m",
             Duration::from_millis(100),
+        )?;
+        let wanted = "0s for never, or a duration from 1s to 8760h, such as 1m";
+        let picked = text("state_interval", &None, "IPFS_KITD_STATE_INTERVAL", file.state_interval);
+        let state_interval = duration("state_interval", picked, "1m", wanted, Duration::ZERO)?;
+        if !state_interval.value.is_zero() && state_interval.value < Duration::from_secs(1) {
+            let value = duration_text(state_interval.value);
+            return Err(ConfigError::Value {
+                key: "state_interval",
+                value,
+                source_text: state_interval.source,
+                wanted,
+            });
+        }
+        let state_keep = duration(
+            "state_keep",
+            text("state_keep", &None, "IPFS_KITD_STATE_KEEP", file.state_keep),
+            "720h",
+            "a duration from 1h to 8760h, such as 720h",
+            Duration::from_secs(3600),
         )?;
         let stop_grace = duration(
             "stop_grace",
@@ -276,6 +311,8 @@ impl Config {
             setting("interval", &interval, span),
             setting("busy_share", &busy_share, f64::to_string),
             setting("size_share", &size_share, f64::to_string),
+            setting("state_interval", &state_interval, span),
+            setting("state_keep", &state_keep, span),
             setting("stop_grace", &stop_grace, span),
             setting("start_timeout", &start_timeout, span),
             setting("hang_limit", &hang_limit, span),
@@ -299,6 +336,8 @@ impl Config {
             interval: interval.value,
             busy_share: busy_share.value,
             size_share: size_share.value,
+            state_interval: state_interval.value,
+            state_keep: state_keep.value,
             stop_grace: stop_grace.value,
             start_timeout: start_timeout.value,
             hang_limit: hang_limit.value,
@@ -372,6 +411,8 @@ impl Config {
         config.interval = new.interval;
         config.busy_share = new.busy_share;
         config.size_share = new.size_share;
+        config.state_interval = new.state_interval;
+        config.state_keep = new.state_keep;
         config.stop_grace = new.stop_grace;
         config.start_timeout = new.start_timeout;
         config.hang_limit = new.hang_limit;

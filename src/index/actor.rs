@@ -10,6 +10,7 @@ use super::marks::{self, Say};
 use super::query::{self, Totals};
 use super::set::{Entry, Keyed};
 use super::sizes::{self, ApplySizes, AskLacking, AskSizes, Known, Lacking};
+use super::state::{self, AskSamples, KeepSamples, Kept};
 use super::store::Store;
 use crate::board::{Board, StopReason};
 use crate::cid::{self, Key};
@@ -221,6 +222,7 @@ written!(ApplyAdded => (u64, Pin), "add a pin to the index", apply::added);
 written!(ApplyRemoved => u64, "remove a pin from the index", apply::removed);
 written!(Say => PinMarked, "record what is said of a CID", marks::say);
 written!(ApplySizes => (), "write sizes", apply::sizes);
+written!(KeepSamples => (), "keep what was measured of the node", state::keep);
 
 impl Message<PinLs> for Index {
     type Reply = DelegatedReply<Result<(PinPage, Rows), Fault>>;
@@ -420,6 +422,19 @@ read!(AskTotals => Totals, "count pins", |connection, _| query::totals(connectio
 read!(AskLacking => Lacking, "look for pins without a size", |connection, ask| sizes::lacking(connection, &ask));
 read!(AskSizes => Known, "count sizes", |connection, _| sizes::known(connection));
 read!(AskInfo => Info, "look at the index", |connection, _| info::info(connection));
+
+impl<S: Kept> Message<AskSamples<S>> for Index {
+    type Reply = DelegatedReply<Result<Vec<(Timestamp, S)>, Fault>>;
+
+    async fn handle(&mut self, ask: AskSamples<S>, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        answer(ctx, async move {
+            let read = args.store.read(move |connection| state::samples(connection, ask)).await;
+            read.map_err(|error| fault(&args, "read what was measured of the node", &error))
+        })
+    }
+}
 
 impl Message<Stop> for Index {
     type Reply = DelegatedReply<()>;

@@ -26,7 +26,7 @@ pub struct Table {
 }
 
 /// Everything that is exported. Pins come first; the others are what Kubo cannot tell again. One more is one entry more.
-pub const TABLES: [Table; 9] = [
+pub const TABLES: [Table; 13] = [
     Table {
         name: "pins",
         select: "SELECT id, cid, name, if(type = 0, 'recursive', 'direct') AS type, size,
@@ -95,6 +95,26 @@ pub const TABLES: [Table; 9] = [
           path, cid, cid_before FROM vfs_journal",
         insert: "SELECT seq, \"at\", CASE op WHEN 'added' THEN 0 WHEN 'changed' THEN 1 WHEN 'removed' THEN 2 WHEN 'unread' THEN 3 END,
           path, cid, cid_before FROM incoming",
+    },
+    Table {
+        name: "state_system",
+        select: "SELECT * FROM state_system",
+        insert: "BY NAME SELECT * FROM incoming",
+    },
+    Table {
+        name: "state_network",
+        select: "SELECT * FROM state_network",
+        insert: "BY NAME SELECT * FROM incoming",
+    },
+    Table {
+        name: "state_storage",
+        select: "SELECT * FROM state_storage",
+        insert: "BY NAME SELECT * FROM incoming",
+    },
+    Table {
+        name: "state_files",
+        select: "SELECT * FROM state_files",
+        insert: "BY NAME SELECT * FROM incoming",
     },
 ];
 

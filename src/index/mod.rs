@@ -20,6 +20,7 @@
 //! info      what they say of the file
 //! sizes     which pins lack a size, and what was measured
 //! legacy    what was imported from files of the old system
+//! state     what was measured of the node, by time
 //! error     why something is not done
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
@@ -50,6 +51,7 @@ mod rows;
 pub mod schema;
 pub mod set;
 pub mod sizes;
+pub mod state;
 pub mod store;
 pub mod verify;
 pub mod vfs;

@@ -64,6 +64,17 @@ CREATE TABLE vfs_journal(
   path VARCHAR NOT NULL, cid BLOB, cid_before BLOB
 );
 CREATE TABLE vfs_meta(as_of_us BIGINT NOT NULL); -- a row when a walk has ended
+CREATE TABLE state_system(       -- the node as it was measured; NULL: could not be
+  measured_at TIMESTAMP NOT NULL, kubo_version VARCHAR, kubo_cpu DOUBLE, kubo_memory BIGINT, kubo_uptime_s DOUBLE,
+  load DOUBLE, memory_total BIGINT, memory_available BIGINT
+);
+CREATE TABLE state_network(
+  measured_at TIMESTAMP NOT NULL, peers BIGINT, bytes_in BIGINT, bytes_out BIGINT, rate_in DOUBLE, rate_out DOUBLE
+);
+CREATE TABLE state_storage(
+  measured_at TIMESTAMP NOT NULL, repo_size BIGINT, storage_max BIGINT, disk_total BIGINT, disk_free BIGINT, pins BIGINT
+);
+CREATE TABLE state_files(measured_at TIMESTAMP NOT NULL, root VARCHAR, size BIGINT, entries BIGINT);
 CREATE TABLE meta(
   schema_version BIGINT NOT NULL, peer_id VARCHAR, generation BIGINT NOT NULL,
   as_of_us BIGINT, complete BOOLEAN NOT NULL, next_id BIGINT NOT NULL,

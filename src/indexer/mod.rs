@@ -9,6 +9,7 @@
 //! mfs       the lane beside it: when MFS is looked at, and what a walk of it asks Kubo and tells the index
 //! tree      what one entry of a listed directory means for the index (pure)
 //! pace      when the next one is due (pure)
+//! node_state  the node itself, now and then, by an actor of its own
 //! enrich    what pins are and how large, in lanes of their own
 //! ```
 
@@ -19,5 +20,6 @@ pub mod enrich;
 pub mod listing;
 pub mod mfs;
 pub mod names;
+pub mod node_state;
 pub mod pace;
 pub mod tree;

@@ -148,16 +148,6 @@ impl Rpc {
         }
     }
 
-    /// The size of the repo in bytes, as Kubo counts it.
-    pub async fn repo_size(&self, deadline: Duration) -> Result<u64, RpcError> {
-        #[derive(Deserialize)]
-        struct Stat {
-            #[serde(rename = "RepoSize")]
-            size: u64,
-        }
-        Ok(self.short::<Stat>("repo/stat", "repo/stat?size-only=true", deadline).await?.size)
-    }
-
     /// Removes what nothing keeps, for as long as it takes.
     pub async fn gc(&self, mut on_progress: impl FnMut(u64) + Send) -> Result<Collected, RpcError> {
         #[derive(Deserialize)]

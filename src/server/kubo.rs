@@ -30,7 +30,7 @@ pub(super) fn gone(board: &Board) -> Fault {
 pub(super) async fn gc(routes: &Routes, uid: u32, parts: &Parts) -> Result<KuboGcDone, Fault> {
     let rpc = routes.board.kubo_rpc()?;
     tracing::info!(uid, "a client has Kubo collect its garbage");
-    let size = async |when| match rpc.repo_size(SIZE_DEADLINE).await {
+    let size = async |when| match rpc.repo_stat(SIZE_DEADLINE).await.map(|stat| stat.size) {
         Ok(size) => Some(size),
         Err(error) => {
             tracing::warn!("the size of the repo {when} the collection is not known: {}", chain(&error));

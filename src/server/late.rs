@@ -46,6 +46,9 @@ impl Late {
             Call::SnapshotLs(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => Late::Read(name),
             Call::PinHistory(_) | Call::PinDiff(_) | Call::IndexInfo(_) => Late::Read(name),
             Call::VfsLs(_) | Call::VfsInfo(_) | Call::VfsJournal(_) => Late::Read(name),
+            Call::StateSystem(_) | Call::StateNetwork(_) | Call::StateStorage(_) | Call::StateFiles(_) => {
+                Late::Read(name)
+            }
             Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => Late::Read(name),
             Call::Events(_) | Call::Doctor(_) => Late::Read(name),
         }

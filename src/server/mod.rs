@@ -24,6 +24,7 @@ mod out;
 mod pin;
 mod places;
 mod route;
+mod state;
 mod status;
 mod wait;
 

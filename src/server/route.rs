@@ -3,7 +3,7 @@
 use super::late::Late;
 use super::out::Parts;
 use super::pin::Changes;
-use super::{doctor, follow, kubo, mark, pin, status, wait};
+use super::{doctor, follow, kubo, mark, pin, state, status, wait};
 use crate::analytics::actor::Analytics;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
@@ -28,6 +28,7 @@ use proto_msgs::kubo::{KuboGc, KuboLogs, KuboReport, KuboStatus};
 use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
 use proto_msgs::pin::{PinDiff, PinHistory, PinLs};
+use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Call, Done, Part, Verb};
 use proto_msgs::vfs::VfsLs;
 use proto_msgs::{Fault, FaultKind};
@@ -156,6 +157,16 @@ impl Routes {
             Call::VfsLs(verb) => self.listing(verb, Part::VfsLs, parts).await.map(VfsLs::done),
             Call::VfsInfo(verb) => ask(&self.index, verb).await,
             Call::VfsJournal(verb) => ask(&self.index, verb).await,
+            Call::StateSystem(verb) => {
+                state::answer(self, verb.0, Part::StateSystem, parts).await.map(StateSystem::done)
+            }
+            Call::StateNetwork(verb) => {
+                state::answer(self, verb.0, Part::StateNetwork, parts).await.map(StateNetwork::done)
+            }
+            Call::StateStorage(verb) => {
+                state::answer(self, verb.0, Part::StateStorage, parts).await.map(StateStorage::done)
+            }
+            Call::StateFiles(verb) => state::answer(self, verb.0, Part::StateFiles, parts).await.map(StateFiles::done),
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::SnapshotNow(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,

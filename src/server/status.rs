@@ -5,6 +5,7 @@ use crate::board::{Board, MfsState, Missed};
 use crate::index::actor::dated;
 use crate::index::info::AskInfo;
 use crate::index::sizes::Known;
+use crate::kubo::usage;
 use proto_msgs::Fault;
 use proto_msgs::daemon::{DaemonReport, IndexInfoReport, IndexReport, MfsReport, SizesReport, StatusReport};
 use proto_msgs::kubo::{KuboReport, KuboState};
@@ -13,7 +14,7 @@ use proto_msgs::snapshot::SnapshotBrief;
 /// Kubo, with what is measured when somebody asks. `/proc` answers at once, whatever the process does.
 pub(super) fn kubo(routes: &Routes) -> KuboReport {
     let mut kubo = routes.board.kubo.borrow().clone();
-    kubo.memory = kubo.pid.and_then(resident);
+    kubo.memory = kubo.pid.and_then(usage::of).map(|usage| usage.memory);
     let slow = kubo.change.as_ref().is_some_and(|change| change.cause == "slow_start");
     if slow || kubo.state == KuboState::Starting {
         let newest = routes.spawner.output().newest(1, None).0.lines.pop();
@@ -21,13 +22,6 @@ pub(super) fn kubo(routes: &Routes) -> KuboReport {
         kubo.newest_line = newest.filter(|line| line.at >= kubo.since || slow).map(|line| line.text);
     }
     kubo
-}
-
-/// Bytes of memory in use.
-fn resident(pid: u32) -> Option<u64> {
-    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }
 
 pub(super) fn report(routes: &Routes) -> StatusReport {

@@ -9,6 +9,7 @@
 //! lookup     one pin out of that file
 //! output     a file that counts and hashes what is written
 //! legacy     `pins.parquet` as older programs look for it
+//! program_state  the newest state of the node as older programs look for it
 //! pace       when the next one may be made (pure)
 //! retention  which ones are no longer needed (pure)
 //! backup     everything in one file
@@ -26,6 +27,7 @@ pub mod output;
 pub mod pace;
 pub mod parquet;
 pub mod place;
+pub mod program_state;
 pub mod publish;
 pub mod retention;
 mod upkeep;

@@ -171,7 +171,8 @@ async fn verification_finds_what_file_set_and_journal_disagree_about() {
     let found = place.store.verify().await.expect("looked at");
     assert_eq!((found.problems, found.generation, found.journal_seq), (vec![], 3, 3));
     assert_eq!(found.rows[..5], [("pins", 5), ("gone", 2), ("changes", 1), ("generations", 4), ("marks", 3)]);
-    assert_eq!(found.rows[5..], [("legacy", 2), ("legacy_sources", 1), ("vfs", 0), ("vfs_journal", 2)]);
+    assert_eq!(found.rows[5..9], [("legacy", 2), ("legacy_sources", 1), ("vfs", 0), ("vfs_journal", 2)]);
+    assert_eq!(found.rows[9..], [("state_system", 1), ("state_network", 2), ("state_storage", 1), ("state_files", 1)]);
     let wrong: [(&str, &str, &str); 4] = [
         (
             "UPDATE pins SET name = 'other' WHERE id = 1",

@@ -16,4 +16,5 @@ mod recovery;
 mod sizes;
 mod snapshot;
 mod snapshot_faults;
+mod state;
 mod store;

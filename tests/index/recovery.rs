@@ -27,7 +27,8 @@ pub(crate) fn wal(dir: &Path) -> PathBuf {
 /// All rows of all tables that are exported, but for the generations that began since.
 pub(crate) async fn dump(place: &Place, generation: u64) -> Vec<String> {
     let mut tables = Vec::new();
-    for table in ["pins", "gone", "changes", "marks", "generations", "legacy", "legacy_sources", "vfs_journal"] {
+    let pins = ["pins", "gone", "changes", "marks", "generations", "legacy", "legacy_sources", "vfs_journal"];
+    for table in pins.into_iter().chain(["state_system", "state_network", "state_storage", "state_files"]) {
         let only = if table == "generations" { format!("WHERE generation <= {generation}") } else { String::new() };
         let sql =
             format!("SELECT coalesce(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR), '') FROM {table} t {only}");
@@ -63,7 +64,11 @@ pub(crate) async fn kept() -> (Place, Vec<String>) {
                true, NULL, first_seen FROM pins WHERE id < 3;
              INSERT INTO legacy_sources SELECT '/old', 'd1', 'B', first_seen, 9, 2 FROM pins WHERE id = 1;
              INSERT INTO vfs_journal SELECT id, first_seen, id % 4, '/a', CASE WHEN id > 1 THEN cid END,
-               CASE WHEN id < 4 THEN cid END FROM pins WHERE id < 5",
+               CASE WHEN id < 4 THEN cid END FROM pins WHERE id < 5;
+             INSERT INTO state_system SELECT first_seen, '0.43.1', 0.5, 7, 1.25, NULL, 1099511627776, 0 FROM pins WHERE id = 1;
+             INSERT INTO state_network SELECT first_seen, NULL, id, 0, 0.1, 1e9 FROM pins WHERE id < 3;
+             INSERT INTO state_storage SELECT first_seen, 1, NULL, 3, 4, 5 FROM pins WHERE id = 1;
+             INSERT INTO state_files SELECT first_seen, 'bafy', 7, NULL FROM pins WHERE id = 1",
         )
         .await;
     tag(&place, raw(1), &["a", "b; no".trim_end_matches("; no"), "two words"], &[]).await;

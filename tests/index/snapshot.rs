@@ -100,6 +100,7 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
     place
         .sql("INSERT INTO vfs_journal SELECT 4, TIMESTAMP '2026-01-02 03:04:05', 1, '/a', NULL, cid FROM pins WHERE id = 1")
         .await;
+    place.sql("INSERT INTO state_network SELECT first_seen, 3, NULL, 4, 0.5, NULL FROM pins WHERE id = 1").await;
     let (token, _) = place.begin().await;
     place.unchanged(token, minute(5)).await.expect("noted");
     let to = snapshots(&place);
@@ -119,6 +120,10 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
         ("legacy_sources.parquet", 1),
         ("vfs.parquet", 3),
         ("vfs_journal.parquet", 1),
+        ("state_system.parquet", 0),
+        ("state_network.parquet", 1),
+        ("state_storage.parquet", 0),
+        ("state_files.parquet", 0),
     ];
     assert_eq!(files, expected);
     assert_eq!(to.newest().expect("readable"), Some(manifest.clone()));

@@ -5,6 +5,7 @@ use proto_msgs::daemon::{IndexRefresh, Metrics, Status};
 use proto_msgs::kubo::KuboStart;
 use proto_msgs::lock::LockCheck;
 use proto_msgs::pin::{PinAdd, PinLs};
+use proto_msgs::state::StateSystem;
 use proto_msgs::verb::Verb;
 use proto_msgs::{Client, ClientError, FaultKind};
 use std::sync::Arc;
@@ -155,7 +156,7 @@ fn s22_more_panics_than_allowed_end_in_an_ordered_stop_and_exit_1() {
     assert_eq!(kit.pins().len(), 1);
 }
 
-const CHILDREN: [&str; 7] = ["index", "janitor", "kubo", "indexer", "enricher", "analytics", "server"];
+const CHILDREN: [&str; 8] = ["index", "janitor", "kubo", "indexer", "enricher", "node_state", "analytics", "server"];
 
 /// The daemon has given up: exit 1, nothing left behind, Kubo asked once if it was there.
 fn gave_up(kit: &mut Kit, actor: &str) {
@@ -186,10 +187,14 @@ fn s22_an_actor_that_fails_at_each_start_ends_the_daemon_that_was_never_ready() 
 fn s22_whichever_actor_fails_too_often_the_stop_is_in_order() {
     let mut kits = CHILDREN.map(|actor| {
         let mut kit = Kit::fake();
-        kit.start_whole();
+        kit.env("IPFS_KITD_STATE_INTERVAL", "1s").start_whole();
         let client = kit.client();
-        // The enricher works without being asked.
-        let point = if actor == "enricher" { "round" } else { "message" };
+        // Some work without being asked.
+        let point = match actor {
+            "enricher" => "round",
+            "node_state" => "sample",
+            _ => "message",
+        };
         kit.panic_at(&format!("{actor}.{point}.always"));
         (actor, kit, client)
     });
@@ -206,6 +211,7 @@ fn s22_whichever_actor_fails_too_often_the_stop_is_in_order() {
                     let add = PinAdd { cid: identity_cid(&format!("work {n}")), name: None, direct: false };
                     client.call_with(add, one, |_| Ok(())).map(drop)
                 }
+                "node_state" => client.call_with(StateSystem::default(), one, |_| Ok(())).map(drop),
                 "analytics" => client.call_with(Metrics {}, one, |_| Ok(())).map(drop),
                 _ => Client::connect(&kit.socket(), "bait").map(drop),
             };

@@ -21,6 +21,7 @@ mod protocol;
 mod real_kubo;
 mod sizes;
 mod snapshot;
+mod state;
 mod systemd;
 mod unit;
 mod vfs;

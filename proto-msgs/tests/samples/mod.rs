@@ -12,6 +12,7 @@ use proto_msgs::legacy::*;
 use proto_msgs::lock::*;
 use proto_msgs::pin::*;
 use proto_msgs::snapshot::*;
+use proto_msgs::state::*;
 use proto_msgs::upkeep::*;
 use proto_msgs::verb::{Body, Call, Done, Part, Request, Response, Verb};
 use proto_msgs::vfs::*;
@@ -136,6 +137,10 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         VfsLs { path: s.t(), limit: s.n(), after: s.m() }.into(),
         VfsInfo { path: s.t() }.into(),
         VfsJournal { since: s.number, limit: s.n() }.into(),
+        StateSystem(states(s)).into(),
+        StateNetwork(states(s)).into(),
+        StateStorage(states(s)).into(),
+        StateFiles(states(s)).into(),
         Metrics {}.into(),
         Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
         Doctor {}.into(),
@@ -267,6 +272,10 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
                 cid_before: s.m(),
             }),
         }),
+        StateSystem::done(measured(s, system_state(s))),
+        StateNetwork::done(measured(s, network_state(s))),
+        StateStorage::done(measured(s, storage_state(s))),
+        StateFiles::done(measured(s, files_state(s))),
         Metrics::done(MetricsReport {
             as_of: s.m(),
             age_s: s.reals(),
@@ -300,6 +309,10 @@ pub(crate) fn parts(s: &Seed) -> Vec<Part> {
         Part::KuboLogs(logs(s)),
         Part::Events(events(s)),
         Part::VfsLs(VfsRows { entries: s.list(vfs(s)) }),
+        Part::StateSystem(StateRows { samples: s.list(system_state(s)) }),
+        Part::StateNetwork(StateRows { samples: s.list(network_state(s)) }),
+        Part::StateStorage(StateRows { samples: s.list(storage_state(s)) }),
+        Part::StateFiles(StateRows { samples: s.list(files_state(s)) }),
     ]
 }
 
@@ -645,4 +658,37 @@ fn snapshot_row(s: &Seed) -> SnapshotRow {
         newest: s.flag,
         problem: s.m(),
     }
+}
+
+fn states(s: &Seed) -> StateAsk {
+    StateAsk { history: s.flag, since: s.m(), limit: s.n() }
+}
+
+fn measured<S>(s: &Seed, newest: S) -> StateReport<S> {
+    StateReport { as_of: s.m(), age_s: s.reals(), newest: s.flag.then_some(newest) }
+}
+
+fn system_state(s: &Seed) -> SystemState {
+    SystemState {
+        at: s.t(),
+        kubo_version: s.m(),
+        kubo_cpu: s.reals(),
+        kubo_memory: s.n(),
+        kubo_uptime_s: s.reals(),
+        load: s.reals(),
+        memory_total: s.n(),
+        memory_available: s.n(),
+    }
+}
+
+fn network_state(s: &Seed) -> NetworkState {
+    NetworkState { at: s.t(), peers: s.n(), bytes_in: s.n(), bytes_out: s.n(), rate_in: s.reals(), rate_out: s.reals() }
+}
+
+fn storage_state(s: &Seed) -> StorageState {
+    StorageState { at: s.t(), repo_size: s.n(), storage_max: s.n(), disk_total: s.n(), disk_free: s.n(), pins: s.n() }
+}
+
+fn files_state(s: &Seed) -> FilesState {
+    FilesState { at: s.t(), root: s.m(), size: s.n(), entries: s.n() }
 }

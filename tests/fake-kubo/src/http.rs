@@ -8,6 +8,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 
+const OFFLINE: &str = "this action must be run in online mode, try running 'ipfs daemon' first";
+
 pub(crate) fn serve(listener: &UnixListener, pins: &Arc<Pins>, peer: &str) {
     while let Ok((stream, _)) = listener.accept() {
         let (pins, peer) = (pins.clone(), peer.to_owned());
@@ -77,20 +79,28 @@ fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: 
         "diag/healthy" if script.unhealthy => Err("daemon is shutting down".to_owned()),
         "diag/healthy" => line(json!("ok")),
         "swarm/peers" => match script.peers {
-            None => Err("this action must be run in online mode, try running 'ipfs daemon' first".to_owned()),
+            None => Err(OFFLINE.to_owned()),
             Some(peers) => line(json!({"Peers": vec![json!({"Peer": "12D3KooWPeer"}); peers]})),
         },
-        "repo/stat" => line(json!({"RepoSize": 1000 * pins.get().len(), "StorageMax": 10_000_000_000_u64})),
+        "stats/bw" => {
+            script.hold(Held::Traffic, raw);
+            let (bytes_in, bytes_out) = script.traffic.ok_or_else(|| OFFLINE.to_owned())?;
+            line(json!({"TotalIn": bytes_in, "TotalOut": bytes_out, "RateIn": 1.5, "RateOut": 2.5}))
+        }
+        "repo/stat" => {
+            let limit = script.storage_max.unwrap_or(10_000_000_000);
+            line(json!({"RepoSize": 1000 * pins.get().len(), "StorageMax": limit}))
+        }
+        // An empty MFS.
+        "files/stat" if query.get("arg") == "/" => {
+            line(json!({"Hash": "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn", "CumulativeSize": 4}))
+        }
         "repo/gc" => {
             let removed = json!({"Key": {"/": "bafkqaaa"}});
             let failed = json!({"Error": "could not remove bafkqaba"});
             Ok(format!("{removed}\n{removed}\n{failed}\n"))
         }
         "version" => line(json!({"Version": "0.43.1", "Repo": "18"})),
-        // An empty MFS.
-        "files/stat" if query.get("arg") == "/" => {
-            line(json!({"Hash": "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"}))
-        }
         "ls" => Ok(String::new()),
         "pin/ls" => pin_ls(query, raw, pins, script),
         "files/stat" | "dag/stat" => {

@@ -37,6 +37,10 @@ pub(crate) struct Script {
     pub(crate) unhealthy: bool,
     /// Be online, with so many peers.
     pub(crate) peers: Option<usize>,
+    /// Be online, with so many bytes received and sent.
+    pub(crate) traffic: Option<(u64, u64)>,
+    /// Where `repo/stat` says that the repo has to end.
+    pub(crate) storage_max: Option<u64>,
     /// End the body of a listing early.
     pub(crate) cut_listing: bool,
     /// End the body of a garbage collection early.
@@ -79,6 +83,8 @@ pub(crate) enum Held {
     Add,
     /// `dag/stat`.
     Whole,
+    /// `stats/bw`.
+    Traffic,
 }
 
 impl Script {

@@ -176,6 +176,8 @@ impl Rig {
             interval: Duration::from_secs(3600),
             busy_share: 0.2,
             size_share: 0.0,
+            state_interval: Duration::ZERO,
+            state_keep: Duration::from_secs(3600),
             stop_grace: DEADLINE,
             start_timeout: DEADLINE,
             hang_limit: DEADLINE,
