@@ -18,6 +18,7 @@ pub mod janitor;
 pub mod kubo;
 pub mod last_resort;
 pub mod log;
+pub mod offline;
 pub mod outside;
 pub mod server;
 mod shell;

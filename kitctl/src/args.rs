@@ -1,9 +1,10 @@
 //! The command line: nouns, verbs, options and their help. The words are those of the protocol; what a CID is the daemon
 //! judges, everything else is refused here, before anything is asked.
 
+use crate::parse::{After, after, condition, duration, pin_type, since, size, sort};
 use crate::state::State;
 use clap::{Parser, Subcommand, ValueEnum};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use proto_msgs::daemon::Condition;
 use proto_msgs::pin::{PinSort, PinType};
 use std::path::PathBuf;
@@ -20,9 +21,10 @@ Examples:
   ipfs-kitctl pin ls --type recursive -o cid | wc -l
   ipfs-kitctl pin add bafy… --name holidays
   ipfs-kitctl wait --for=kubo=running --timeout 60s && ipfs-kitctl index refresh --wait
+  ipfs-kitctl --offline pin ls --name holidays
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 the command needs Kubo and it isn't running, 4 not found, 69 no daemon answers,
-75 the answer is older than --max-age, 77 denied, 130 interrupted."
+Exit codes: 0 ok, 1 failed, 2 usage, 3 the command needs Kubo and it isn't running, 4 not found, 69 no daemon answers
+(with --offline: no snapshot can be used), 75 the answer is older than --max-age, 77 denied, 130 interrupted."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -36,6 +38,12 @@ pub(crate) struct Global {
     /// The daemon's socket [default: $IPFS_KITD_SOCKET, the user's, the system's]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
+    /// Answer from the newest good snapshot, without the daemon: pin ls, info, history, diff, metrics, snapshot ls, path, verify
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+    /// With --offline: the daemon's data directory [default: $IPFS_KITD_DATA_DIR, the user's, the system's]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Format of the output: table, json or ndjson; with `pin` also csv and cid, with `metrics` and `state` csv
     // Not clap's list, which is the same for every command.
     #[arg(short, long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
@@ -137,6 +145,27 @@ impl Command {
             _ => &[Format::Table, Format::Json, Format::Ndjson],
         }
     }
+
+    /// What answers it without the daemon, if anything does.
+    pub(crate) fn offline(&self) -> Option<Offline> {
+        match self {
+            Command::Pin(Pin::Ls(_) | Pin::Info { .. } | Pin::History { .. } | Pin::Diff { .. }) => {
+                Some(Offline::Index)
+            }
+            Command::Metrics => Some(Offline::Index),
+            Command::Snapshot(Snapshot::Ls | Snapshot::Path | Snapshot::Verify { .. }) => Some(Offline::Files),
+            _ => None,
+        }
+    }
+}
+
+/// What answers without the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offline {
+    /// The index, as the newest good snapshot has it.
+    Index,
+    /// A look at the snapshots that there are.
+    Files,
 }
 
 #[derive(Subcommand, Debug)]
@@ -419,81 +448,6 @@ pub(crate) enum Config {
         #[arg(long)]
         effective: bool,
     },
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    parsed.ok_or_else(|| "a duration looks like 500ms, 30s, 5m or 1h".to_owned())
-}
-
-/// Bytes, with units of thousands (kB, MB) or of 1024 (KiB, MiB).
-fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 11] = [
-        ("", 1),
-        ("B", 1),
-        ("kB", 1000),
-        ("KB", 1000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-    ];
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
-    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    bytes.ok_or_else(|| "expected bytes, such as 512, 10MB or 1GiB".to_owned())
-}
-
-/// A time, or a span before now.
-pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
-    let ago = || Timestamp::now().checked_sub(text.parse::<SignedDuration>().ok()?).ok();
-    text.parse().ok().or_else(ago).ok_or_else(|| "a time looks like 10m (ago) or 2026-11-21T08:00:00Z".to_owned())
-}
-
-/// From where on events are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    Seq(u64),
-    Time(Timestamp),
-}
-
-fn after(text: &str) -> Result<After, String> {
-    let time =
-        || since(text).map(After::Time).map_err(|error| format!("it can be an event's number, or a time: {error}"));
-    text.parse().map(After::Seq).or_else(|_| time())
-}
-
-fn condition(text: &str) -> Result<Condition, String> {
-    let found = Condition::ALL.into_iter().find(|condition| condition.name() == text);
-    found.ok_or_else(|| "it can be kubo=running, kubo=stopped, index=fresh or index=complete".to_owned())
-}
-
-fn pin_type(text: &str) -> Result<PinType, String> {
-    [PinType::Recursive, PinType::Direct]
-        .into_iter()
-        .find(|pin_type| pin_type.name() == text)
-        .ok_or_else(|| "it can be recursive or direct (indirect pins are not in the index)".to_owned())
-}
-
-fn sort(text: &str) -> Result<(PinSort, bool), String> {
-    let (key, descending) = match text.split_once(':') {
-        None | Some((_, "asc")) => (text.trim_end_matches(":asc"), false),
-        Some((key, "desc")) => (key, true),
-        Some(_) => return Err("behind the colon stands asc or desc".to_owned()),
-    };
-    let key = match key {
-        "cid" => PinSort::Cid,
-        "name" => PinSort::Name,
-        "type" => PinSort::Type,
-        "codec" => PinSort::Codec,
-        "size" => PinSort::Size,
-        "first_seen" => PinSort::FirstSeen,
-        _ => return Err("it can be cid, name, type, codec, size or first_seen".to_owned()),
-    };
-    Ok((key, descending))
 }
 
 #[cfg(test)]

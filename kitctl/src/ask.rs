@@ -1,10 +1,14 @@
-//! The conversation: connects at the first question, and holds every answer to `--timeout` and `--max-age`.
+//! The conversation: connects at the first question, with the daemon or with what answers in its place, and holds every answer to
+//! `--timeout` and `--max-age`.
 
-use crate::args::Global;
+use crate::args::{Global, Offline};
 use crate::exit::Failure;
+use crate::offline::{self, Reader};
 use crate::output::span;
 use crate::socket;
+use jiff::Timestamp;
 use proto_msgs::daemon::Status;
+use proto_msgs::snapshot::{SnapshotManifest, SnapshotPath};
 use proto_msgs::verb::{Part, Verb};
 use proto_msgs::vfs::VfsInfo;
 use proto_msgs::{Client, ClientError};
@@ -15,6 +19,11 @@ use std::time::{Duration, Instant};
 pub(crate) struct Ask {
     global: Global,
     client: Option<Client>,
+    /// Who answers in the place of the daemon, and what the process at the other end of `client` is then.
+    offline: Option<Offline>,
+    reader: Option<Reader>,
+    /// The snapshot that answers are from.
+    snapshot: Option<SnapshotManifest>,
     /// Until when nobody's answer is no failure.
     patience: Option<Instant>,
 }
@@ -23,8 +32,8 @@ pub(crate) struct Ask {
 const RETRY: Duration = Duration::from_millis(100);
 
 impl Ask {
-    pub(crate) fn new(global: Global) -> Ask {
-        Ask { global, client: None, patience: None }
+    pub(crate) fn new(global: Global, offline: Option<Offline>) -> Ask {
+        Ask { global, client: None, offline, reader: None, snapshot: None, patience: None }
     }
 
     /// Waits for the daemon to be there, for `--timeout` at most.
@@ -45,17 +54,36 @@ impl Ask {
         mut on_part: impl FnMut(Part) -> Result<(), Failure>,
     ) -> Result<V::Reply, Failure> {
         let timeout = self.connect()?.or(self.global.timeout);
+        self.ask(verb, timeout, &mut on_part)
+    }
+
+    fn ask<V: Verb>(
+        &mut self,
+        verb: V,
+        timeout: Option<Duration>,
+        on_part: &mut dyn FnMut(Part) -> Result<(), Failure>,
+    ) -> Result<V::Reply, Failure> {
+        // The daemon looks after the time itself.
+        let began = self.reader.is_some().then(Instant::now);
+        let most = self.global.timeout.unwrap_or_default();
+        let late = || Failure::Late(most);
         let mut failed = None;
         let client = self.client.as_mut().ok_or(Failure::Client(ClientError::Closed))?;
         let reply = client.call_with(verb, timeout, |part| {
-            on_part(part).map_err(|failure| {
+            let in_time = || began.zip(timeout).is_none_or(|(began, timeout)| began.elapsed() <= timeout);
+            let taken = if in_time() { on_part(part) } else { Err(late()) };
+            taken.map_err(|failure| {
                 failed = Some(failure);
                 io::ErrorKind::Other.into()
             })
         });
-        match failed {
-            Some(failure) => Err(failure),
-            None => Ok(reply?),
+        match (failed, reply) {
+            (Some(failure), _) => Err(failure),
+            (None, Err(ClientError::Silent(_))) if self.reader.is_some() => Err(late()),
+            (None, Err(error @ (ClientError::Closed | ClientError::Broken(_)))) => {
+                Err(self.reader.take().map_or(Failure::Client(error), Reader::last_words))
+            }
+            (None, reply) => Ok(reply?),
         }
     }
 
@@ -77,7 +105,11 @@ impl Ask {
         never: &str,
     ) -> Result<(), Failure> {
         let Some(most) = self.global.max_age else { return Ok(()) };
-        match age(self)? {
+        let age = match self.offline {
+            Some(_) => self.age_of_snapshot()?,
+            None => age(self)?,
+        };
+        match age {
             Some(age) if age <= most.as_secs_f64() => Ok(()),
             Some(age) => {
                 let (age, most) = (span(age), span(most.as_secs_f64()));
@@ -85,6 +117,12 @@ impl Ask {
             }
             None => Err(Failure::Stale(never.to_owned())),
         }
+    }
+
+    fn age_of_snapshot(&mut self) -> Result<Option<f64>, Failure> {
+        self.connect()?;
+        let as_of = self.snapshot.as_ref().and_then(|snapshot| snapshot.as_of.as_deref()?.parse::<Timestamp>().ok());
+        Ok(as_of.map(|as_of| Timestamp::now().duration_since(as_of).as_secs_f64()))
     }
 
     /// Waits for the end of the daemon, for `--timeout` at most.
@@ -96,6 +134,9 @@ impl Ask {
     /// What is left of the time, where it took some until somebody answered.
     fn connect(&mut self) -> Result<Option<Duration>, Failure> {
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        if let Some(what) = self.offline {
+            return self.read_offline(what);
+        }
         let mut waited = false;
         while self.client.is_none() {
             let time = self.patience.map(left);
@@ -110,5 +151,21 @@ impl Ask {
             }
         }
         Ok(self.patience.filter(|_| waited).map(left))
+    }
+
+    /// The same without the daemon. Which snapshot it is, and what is wrong with newer ones, is said before anything of it.
+    fn read_offline(&mut self, what: Offline) -> Result<Option<Duration>, Failure> {
+        if self.client.is_some() {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let (client, reader) = offline::connect(self.global.data_dir.as_deref(), what)?;
+        (self.client, self.reader) = (Some(client), Some(reader));
+        if what == Offline::Index {
+            let at = self.ask(SnapshotPath {}, self.global.timeout, &mut |_| Ok(()))?;
+            offline::introduce(&at, self.global.format());
+            self.snapshot = Some(at.manifest);
+        }
+        Ok(self.global.timeout.map(|timeout| timeout.saturating_sub(began.elapsed())))
     }
 }

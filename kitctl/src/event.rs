@@ -1,9 +1,10 @@
 //! `events`: what has happened, and with `-f` what comes.
 
-use crate::args::{After, Format};
+use crate::args::Format;
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
 use crate::output::{Out, tame};
+use crate::parse::After;
 use jiff::Timestamp;
 use proto_msgs::event::{Event, EventPage, Events, What};
 use proto_msgs::verb::Part;

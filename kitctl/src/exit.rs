@@ -3,7 +3,7 @@
 //! SIGINT keeps its default action, so that the caller sees a death by signal (130 in a shell) and the daemon sees a client
 //! that hung up, which cancels the call.
 
-use crate::output::tame;
+use crate::output::{span, tame};
 use proto_msgs::{ClientError, Fault, FaultKind};
 use serde::Serialize;
 use std::error::Error;
@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 pub(crate) const OK: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
@@ -26,6 +27,10 @@ pub(crate) const DENIED: u8 = 77;
 pub(crate) enum Failure {
     /// Nobody answers at any of these sockets.
     Unreachable(Vec<(PathBuf, io::Error)>),
+    /// Without the daemon there is nothing that could answer: which code, and what was tried.
+    Offline(u8, String),
+    /// No snapshot was read within `--timeout`.
+    Late(Duration),
     /// The conversation failed, or the daemon refused.
     Client(ClientError),
     /// The command line asks for something that does not go.
@@ -73,8 +78,10 @@ impl Failure {
             Failure::Client(ClientError::Unreachable { .. } | ClientError::Closed | ClientError::Silent(_)) => {
                 UNREACHABLE
             }
-            Failure::Client(_) | Failure::StillThere | Failure::Input(_) | Failure::Output(_) => FAILED,
-            Failure::Degraded(code, _) => *code,
+            Failure::Client(_) | Failure::Late(_) | Failure::StillThere | Failure::Input(_) | Failure::Output(_) => {
+                FAILED
+            }
+            Failure::Degraded(code, _) | Failure::Offline(code, _) => *code,
             Failure::Usage(_) => USAGE,
             Failure::Stale(_) => STALE,
         }
@@ -110,11 +117,20 @@ impl Failure {
                     DENIED => ("denied", "the socket is for the user who runs the daemon, and for root"),
                     _ => (
                         "unreachable",
-                        "start it (`systemctl start ipfs-kitd`, or `ipfs-kitd`), or name its socket with --socket",
+                        "start it (`systemctl start ipfs-kitd`, or `ipfs-kitd`), name its socket with --socket, or read its newest \
+snapshot with --offline",
                     ),
                 };
                 shown(kind, detail, Some(hint))
             }
+            Failure::Offline(DENIED, detail) => {
+                shown("denied", detail.clone(), Some("snapshots are for the daemon's user and group, and for root"))
+            }
+            Failure::Offline(_, detail) => shown(
+                "unreachable",
+                detail.clone(),
+                Some("start the daemon, or name its data directory with --data-dir"),
+            ),
             Failure::Client(ClientError::Fault(Fault { kind, detail, hint })) => {
                 Shown { kind: kind.name(), detail: detail.clone(), hint: hint.clone() }
             }
@@ -127,6 +143,11 @@ impl Failure {
             Failure::Stale(detail) => {
                 shown("stale", detail.clone(), Some("`ipfs-kitctl index refresh --wait` renews the index"))
             }
+            Failure::Late(time) => shown(
+                "timeout",
+                format!("the snapshot gave no answer within {}", span(time.as_secs_f64())),
+                Some("give it more time with --timeout"),
+            ),
             Failure::Degraded(_, reasons) => shown("degraded", reasons.join("; "), None),
             Failure::StillThere => shown(
                 "timeout",

@@ -13,7 +13,9 @@ mod index;
 mod kubo;
 mod lock;
 mod mark;
+mod offline;
 mod output;
+mod parse;
 mod pin;
 mod snapshot;
 mod socket;
@@ -55,7 +57,16 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         let names = formats.iter().map(|format| format!("{format:?}").to_lowercase()).collect::<Vec<_>>();
         return Err(Failure::Usage(format!("this command has no such format; it has {}", names.join(", "))));
     }
-    let mut ask = Ask::new(args.global);
+    let offline = args.global.offline.then(|| args.command.offline());
+    if let Some(None) = offline {
+        return Err(Failure::Usage(
+            "without the daemon nothing can answer this command; leave out --offline".to_owned(),
+        ));
+    }
+    if offline.is_none() && args.global.data_dir.is_some() {
+        return Err(Failure::Usage("--data-dir says where --offline looks".to_owned()));
+    }
+    let mut ask = Ask::new(args.global, offline.flatten());
     match args.command {
         Command::Status { check } => daemon::status(&mut ask, out, check),
         Command::Pin(verb) => pin::run(&mut ask, out, verb),

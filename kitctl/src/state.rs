@@ -1,9 +1,10 @@
 //! `state system`, `state network`, `state storage`, `state files`.
 
-use crate::args::{Format, since};
+use crate::args::Format;
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
 use crate::output::{Document, Out, Table, ago, size, span};
+use crate::parse::since;
 use clap::Subcommand;
 use jiff::Timestamp;
 use proto_msgs::state::{StateAsk, StateFiles, StateNetwork, StateReport, StateRows, StateStorage, StateSystem};

@@ -88,6 +88,11 @@ impl Client {
         Ok(Client { stream: open(path)?, form: Form::Json, next_id: 0 })
     }
 
+    /// Speaks the JSON form over a connection that there is already.
+    pub fn over(stream: UnixStream) -> Client {
+        Client { stream: BufReader::new(stream), form: Form::Json, next_id: 0 }
+    }
+
     /// Asks and waits for the reply; parts are dropped.
     pub fn call<V: Verb>(&mut self, verb: V) -> Result<V::Reply, ClientError> {
         self.call_with(verb, None, |_| Ok(()))

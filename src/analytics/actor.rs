@@ -88,21 +88,7 @@ impl Message<Metrics> for Analytics {
             // Before the count, which is at least so new.
             let dated = dated(&args.board);
             let totals = totals(&args, &counted).await?;
-            Ok(MetricsReport {
-                as_of: dated.as_of,
-                age_s: dated.age_s,
-                generation: totals.generation,
-                complete: dated.complete,
-                source: dated.source,
-                pins: totals.pins,
-                named: totals.named,
-                by_type: totals.by_type,
-                by_codec: totals.by_codec,
-                by_age: totals.by_age,
-                by_size_kind: totals.by_size_kind,
-                by_size: totals.by_size,
-                bytes: totals.bytes,
-            })
+            Ok(dated.metrics(totals))
         })
     }
 }

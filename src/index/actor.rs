@@ -8,12 +8,14 @@ use super::info::{self, AskInfo, Info};
 use super::journal::JournalError;
 use super::marks::{self, Say};
 use super::query::{self, Totals};
+
+use super::reply::{self, Dated, PAGE};
 use super::set::{Entry, Keyed};
 use super::sizes::{self, ApplySizes, AskLacking, AskSizes, Known, Lacking};
 use super::state::{self, AskSamples, KeepSamples, Kept};
 use super::store::Store;
 use crate::board::{Board, StopReason};
-use crate::cid::{self, Key};
+use crate::cid;
 use crate::snapshot::lookup;
 use crate::supervisor::{Life, Stop};
 use duckdb::Connection;
@@ -25,7 +27,7 @@ use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::kubo::KuboState;
 use proto_msgs::pin::{
-    Pin, PinChange, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, PinRows, Source,
+    Pin, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, PinRows, Source,
 };
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
@@ -33,8 +35,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Rows that one query of a listing reads.
-const PAGE: usize = 2000;
 /// Parts that wait for a client.
 const AHEAD: usize = 4;
 /// For the last checkpoint.
@@ -54,21 +54,6 @@ pub struct IndexArgs {
 /// The actor.
 pub struct Index {
     args: IndexArgs,
-}
-
-/// How old an answer from the index is.
-#[derive(Clone, Debug)]
-pub struct Dated {
-    /// RFC 3339 UTC.
-    pub as_of: Option<String>,
-    /// Seconds since then.
-    pub age_s: Option<f64>,
-    /// Counts changes of the pin set.
-    pub generation: u64,
-    /// Whether a whole listing has been applied.
-    pub complete: bool,
-    /// Where the answer comes from.
-    pub source: Source,
 }
 
 /// The age of an answer that is given now. It is live when Kubo runs, and the newest refresh has found the index equal to
@@ -236,8 +221,8 @@ impl Message<PinLs> for Index {
             let since = ask.since.as_deref().map(crate::time::parse).transpose()?;
             let chosen = args.store.read(move |connection| query::choose(connection, &ask, since)).await;
             let chosen = chosen.map_err(|error| fault(&args, "list pins", &error))?;
-            let page = page(dated, chosen.generation, chosen.total);
-            Ok((page, read_pages(args, chosen.keys, query::rows, |pins| PinRows { pins })))
+            let page = dated.page(chosen.generation, chosen.total);
+            Ok((page, read_pages(args, chosen.keys, query::rows, reply::pins)))
         })
     }
 }
@@ -254,11 +239,10 @@ impl Message<PinHistory> for Index {
             let choose = move |connection: &Connection| history::choose(connection, of.as_ref(), ask.limit, ask.offset);
             let chosen = args.store.read(choose).await.map_err(|error| fault(&args, "read the history", &error))?;
             if let Some(cid) = of.filter(|_| chosen.total == 0) {
-                let detail = format!("{} was never pinned, as far as the index goes back", cid::text(&cid));
-                return Err(Fault::new(FaultKind::NotFound, detail));
+                return Err(reply::never_pinned(&cid));
             }
-            let page = page(dated, chosen.generation, chosen.total);
-            Ok((page, read_pages(args, chosen.keys, history::rows, changes)))
+            let page = dated.page(chosen.generation, chosen.total);
+            Ok((page, read_pages(args, chosen.keys, history::rows, reply::changes)))
         })
     }
 }
@@ -274,34 +258,11 @@ impl Message<PinDiff> for Index {
             let asked = ask.clone();
             let chosen = args.store.read(move |connection| history::choose_differing(connection, &asked)).await;
             let chosen = chosen.map_err(|error| fault(&args, "compare generations", &error))?;
-            let chosen = chosen.map_err(|(oldest, newest)| {
-                let detail = if ask.from.max(ask.to) > newest {
-                    format!("there is no generation {} yet; the newest is {newest}", ask.from.max(ask.to))
-                } else {
-                    format!("generation {} was not kept; the oldest is {oldest}", ask.from.min(ask.to))
-                };
-                Fault::new(FaultKind::NotFound, detail)
-                    .hint("`ipfs-kitctl pin history` shows when which generation began")
-            })?;
-            let page = page(dated, chosen.generation, chosen.total);
+            let chosen = chosen.map_err(|kept| reply::not_kept(&ask, kept))?;
+            let page = dated.page(chosen.generation, chosen.total);
             let read = move |connection: &Connection, keys: &[_]| history::differing(connection, &ask, keys);
-            Ok((page, read_pages(args, chosen.keys, read, changes)))
+            Ok((page, read_pages(args, chosen.keys, read, reply::changes)))
         })
-    }
-}
-
-fn changes(changes: Vec<PinChange>) -> PinChanges {
-    PinChanges { changes }
-}
-
-fn page(dated: Dated, generation: u64, total: u64) -> PinPage {
-    PinPage {
-        as_of: dated.as_of,
-        age_s: dated.age_s,
-        generation,
-        complete: dated.complete,
-        source: dated.source,
-        total,
     }
 }
 
@@ -360,11 +321,8 @@ impl Message<PinInfo> for Index {
         let args = self.args.clone();
         answer(ctx, async move {
             let cid = cid::parse(&ask.cid)?;
-            let key = Key::of(&cid);
             let dated = dated(&args.board);
-            let mut found = args.board.index.borrow().set.block(&key);
-            // The exact CID first.
-            found.sort_by_key(|entry| (entry.key() != key, entry.key()));
+            let found = reply::of_block(&args.board.index.borrow().set, &cid);
             let file = args.board.pin_file.borrow().clone();
             let pins = match lookup::pins(file, found.clone()).await {
                 Some(pins) => pins,
@@ -374,27 +332,9 @@ impl Message<PinInfo> for Index {
                     pins.map_err(|error| fault(&args, "look a pin up", &error))?
                 }
             };
-            if pins.is_empty() {
-                return Err(not_pinned(&cid, &dated));
-            }
-            Ok(PinInfoReply {
-                as_of: dated.as_of,
-                age_s: dated.age_s,
-                generation: dated.generation,
-                complete: dated.complete,
-                source: dated.source,
-                pins,
-            })
+            dated.info(&cid, pins)
         })
     }
-}
-
-fn not_pinned(cid: &cid::Cid, dated: &Dated) -> Fault {
-    let detail = match (&dated.as_of, dated.complete) {
-        (Some(as_of), true) => format!("{} is not pinned, as of {as_of}", cid::text(cid)),
-        _ => format!("{} is not in the index, which is not complete yet", cid::text(cid)),
-    };
-    Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl index refresh --wait` looks again")
 }
 
 /// A message that a reader answers.

@@ -17,6 +17,8 @@
 //! restore   a backup in the place of what there is
 //! verify    a look at everything, and the giving back of room
 //! history   what they do about the past
+//! reply     what an answer says besides its rows
+//! frozen    the same answers from a snapshot, without the file
 //! info      what they say of the file
 //! sizes     which pins lack a size, and what was measured
 //! legacy    what was imported from files of the old system
@@ -34,6 +36,7 @@ pub mod apply;
 pub mod error;
 pub mod export;
 pub mod fresh;
+pub mod frozen;
 pub mod history;
 pub mod info;
 pub mod journal;
@@ -46,6 +49,7 @@ pub mod query;
 pub mod record;
 mod recover;
 mod refill;
+pub mod reply;
 pub mod restore;
 mod rows;
 pub mod schema;

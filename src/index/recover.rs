@@ -4,8 +4,9 @@
 use super::open::{OpenError, classify};
 use super::refill::{self, Refusal};
 use super::schema;
-use crate::snapshot::place::Place;
+use crate::snapshot::place::{Name, Place};
 use duckdb::Connection;
+use proto_msgs::snapshot::SnapshotManifest;
 use std::path::Path;
 
 /// Makes the tables. `lost` says what became of the file before; answers what is to be told.
@@ -20,32 +21,21 @@ pub(super) fn create(
     let newest = snapshots.newest().ok().flatten().map(|manifest| manifest.generation);
     let names = snapshots.names().unwrap_or_default().into_iter().map(|name| name.generation);
     let generation = names.chain(newest).max().map_or(0, |seen| seen + 1);
-    let (mut before, mut passed_over) = (u64::MAX, Vec::new());
-    let filled = loop {
-        let (name, manifest) = match snapshots.choose_before(before) {
-            Ok((name, manifest, reasons)) => {
-                passed_over.extend(reasons);
-                (name, manifest)
-            }
-            Err(reasons) => {
-                passed_over.extend(reasons);
-                break None;
-            }
-        };
-        match refill::from_snapshot(connection, &snapshots.path(name), &manifest, generation) {
-            Ok(()) => break Some((name, manifest.as_of.unwrap_or(manifest.created_at))),
-            Err(Refusal::Unfit(why)) => passed_over.push(format!("{name}: {why}")),
+    let (filled, mut passed_over) = newest_that_fits(snapshots, |dir, manifest| {
+        match refill::from_snapshot(connection, dir, manifest, Some(generation)) {
+            Ok(_) => Ok(Ok(())),
+            Err(Refusal::Unfit(why)) => Ok(Err(why)),
             Err(Refusal::Duckdb(error)) => match named(error) {
-                OpenError::Damaged { detail, .. } => passed_over.push(format!("{name}: {detail}")),
+                OpenError::Damaged { detail, .. } => Ok(Err(detail)),
                 // With room, or more memory, it will do.
-                other => return Err(other),
+                other => Err(other),
             },
         }
-        before = name.serial;
-    };
+    })?;
     let mut told: Vec<String> = lost.into_iter().collect();
     match filled {
-        Some((name, as_of)) => {
+        Some((name, manifest, ())) => {
+            let as_of = manifest.as_of.unwrap_or(manifest.created_at);
             if told.is_empty() {
                 told.push("the index file was gone".to_owned());
             }
@@ -70,4 +60,32 @@ listing of Kubo's pins makes it complete"
         tracing::warn!("{told}");
     }
     Ok(told)
+}
+
+/// A snapshot, and what was made of it.
+pub(super) type Taken<T> = (Name, SnapshotManifest, T);
+
+/// Takes the newest snapshot of which every digest is right and that `take` does not refuse; and says why newer ones were passed over.
+pub(super) fn newest_that_fits<T, E>(
+    snapshots: &Place,
+    take: impl Fn(&Path, &SnapshotManifest) -> Result<Result<T, String>, E>,
+) -> Result<(Option<Taken<T>>, Vec<String>), E> {
+    let (mut before, mut passed_over) = (u64::MAX, Vec::new());
+    loop {
+        let (name, manifest) = match snapshots.choose_before(before) {
+            Ok((name, manifest, reasons)) => {
+                passed_over.extend(reasons);
+                (name, manifest)
+            }
+            Err(reasons) => {
+                passed_over.extend(reasons);
+                return Ok((None, passed_over));
+            }
+        };
+        match take(&snapshots.path(name), &manifest)? {
+            Ok(taken) => return Ok((Some((name, manifest, taken)), passed_over)),
+            Err(why) => passed_over.push(format!("{name}: {why}")),
+        }
+        before = name.serial;
+    }
 }

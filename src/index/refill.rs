@@ -5,7 +5,7 @@ use super::export::TABLES;
 use super::open;
 use super::rows;
 use super::schema::{self, Meta};
-use super::set::Keyed;
+use super::set::{Keyed, PinSet};
 use crate::cid::{self, Cid};
 use crate::snapshot::parquet;
 use arrow_array::builder::StringBuilder;
@@ -36,24 +36,27 @@ impl From<duckdb::Error> for Refusal {
     }
 }
 
-/// Makes the tables of a new file with what a snapshot holds, and begins this generation. It is not complete: Kubo has the newer
-/// news.
+/// Makes the tables of a new file with what a snapshot holds. With a generation, begins it: then the file is to go on living, and it is
+/// not complete, since Kubo has the newer news.
 pub(super) fn from_snapshot(
     connection: &Connection,
     dir: &Path,
     manifest: &SnapshotManifest,
-    generation: u64,
-) -> Result<(), Refusal> {
+    generation: Option<u64>,
+) -> Result<PinSet, Refusal> {
     let attempt = || {
         connection.execute_batch("BEGIN")?;
-        let meta = Meta { generation, ..fill(connection, dir, manifest)? };
-        rows::begin(connection, generation, Timestamp::now())?;
+        let mut meta = fill(connection, dir, manifest)?;
+        if let Some(generation) = generation {
+            meta.generation = generation;
+            rows::begin(connection, generation, Timestamp::now())?;
+        }
         // What the start would refuse is refused here, where an older snapshot may do.
-        open::load(connection, &Keyed::random())?.map_err(Refusal::Unfit)?;
+        let set = open::load(connection, &Keyed::random())?.map_err(Refusal::Unfit)?;
         // The last statement: a transaction that has failed refuses it, while its COMMIT would be answered with `Ok`.
         schema::write_meta(connection, &meta)?;
         connection.execute_batch("COMMIT")?;
-        Ok(())
+        Ok(set)
     };
     // Parquet's reader meets files of which nothing is known but their digests.
     let panicked = |_| Err(Refusal::Unfit("reading it panicked".to_owned()));

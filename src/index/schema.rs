@@ -114,19 +114,29 @@ pub struct Meta {
 
 /// Opens the file with the daemon's settings; DuckDB itself may reach nothing else.
 pub fn open(file: &Path, temp: &Path) -> duckdb::Result<Connection> {
-    let config = Config::default()
-        .threads(2)?
-        .max_memory("256MB")?
-        .enable_autoload_extension(false)?
-        .with("autoinstall_known_extensions", "false")?
-        .with("allow_community_extensions", "false")?
+    let config = config("256MB")?
         .with("temp_directory", temp.display().to_string())?
         .with("max_temp_directory_size", "3GB")?
         .with("allocator_background_threads", "true")?;
-    let connection = Connection::open_with_flags(file, config)?;
-    connection.execute_batch(
-        "SET checkpoint_threshold='32MB'; SET enable_external_access=false; SET lock_configuration=true;",
-    )?;
+    locked(Connection::open_with_flags(file, config)?, "SET checkpoint_threshold='32MB';")
+}
+
+/// A place for tables in memory alone: DuckDB writes to no file and reads none.
+pub(super) fn in_memory(most: &str) -> duckdb::Result<Connection> {
+    locked(Connection::open_in_memory_with_flags(config(most)?.with("temp_directory", "")?)?, "")
+}
+
+fn config(memory: &str) -> duckdb::Result<Config> {
+    Config::default()
+        .threads(2)?
+        .max_memory(memory)?
+        .enable_autoload_extension(false)?
+        .with("autoinstall_known_extensions", "false")?
+        .with("allow_community_extensions", "false")
+}
+
+fn locked(connection: Connection, settings: &str) -> duckdb::Result<Connection> {
+    connection.execute_batch(&format!("{settings} SET enable_external_access=false; SET lock_configuration=true;"))?;
     Ok(connection)
 }
 

@@ -9,9 +9,10 @@
 //! ```
 //! What was made before this process began counts for the budget; what it holds does not: each process publishes once.
 
+use super::answer::{self, unreadable};
 use super::arrow::PINS_ARROW;
 use super::lookup::PinFile;
-use super::place::{Name, Place};
+use super::place::Place;
 use super::publish::{self, Order, PublishError, Turn};
 use super::{legacy, pace};
 use crate::board::{Board, StopReason};
@@ -376,10 +377,6 @@ async fn look<R: Send + 'static>(
     looked.await.unwrap_or_else(|error| Err(unreadable(&error)))
 }
 
-fn unreadable(error: &io::Error) -> Fault {
-    Fault::new(FaultKind::Internal, format!("the snapshots cannot be read: {error}"))
-}
-
 impl Message<SnapshotNow> for Snapshots {
     type Reply = DelegatedReply<Result<SnapshotAt, Fault>>;
 
@@ -406,13 +403,7 @@ impl Message<SnapshotLs> for Snapshots {
     async fn handle(&mut self, _: SnapshotLs, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move {
-            look(&args, |place| {
-                let snapshots = place.rows().map_err(|error| unreadable(&error))?;
-                Ok(SnapshotList { dir: place.dir().display().to_string(), snapshots })
-            })
-            .await
-        })
+        ctx.spawn(async move { look(&args, answer::list).await })
     }
 }
 
@@ -422,20 +413,7 @@ impl Message<SnapshotPath> for Snapshots {
     async fn handle(&mut self, _: SnapshotPath, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move {
-            look(&args, |place| match place.choose() {
-                Ok((name, manifest, passed_over)) => {
-                    Ok(SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over })
-                }
-                Err(reasons) if reasons.is_empty() => Err(Fault::new(FaultKind::NotFound, "there is no snapshot yet")
-                    .hint("`ipfs-kitctl snapshot now` makes one")),
-                Err(reasons) => {
-                    Err(Fault::new(FaultKind::NotFound, format!("no snapshot is good: {}", reasons.join("; ")))
-                        .hint("`ipfs-kitctl snapshot now` makes one"))
-                }
-            })
-            .await
-        })
+        ctx.spawn(async move { look(&args, answer::newest).await })
     }
 }
 
@@ -445,20 +423,7 @@ impl Message<SnapshotVerify> for Snapshots {
     async fn handle(&mut self, ask: SnapshotVerify, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move {
-            look(&args, move |place| {
-                let meant = |name: &Name| ask.snapshot.as_deref().is_none_or(|words| name.is_meant_by(words));
-                let names = place.names().map_err(|error| unreadable(&error))?;
-                let names: Vec<Name> = names.into_iter().filter(meant).collect();
-                if let (Some(words), []) = (&ask.snapshot, &names[..]) {
-                    return Err(Fault::new(FaultKind::NotFound, format!("there is no snapshot {words:?}"))
-                        .hint("`ipfs-kitctl snapshot ls` lists them"));
-                }
-                let snapshots = names.into_iter().map(|name| place.verify(name)).collect();
-                Ok(SnapshotVerified { snapshots, problem: place.newest().err() })
-            })
-            .await
-        })
+        ctx.spawn(async move { look(&args, move |place| answer::verify(place, &ask)).await })
     }
 }
 

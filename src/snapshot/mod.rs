@@ -4,6 +4,7 @@
 //! actor      when a snapshot is made, and who asks about them
 //! publish    one snapshot: written under a temporary name, sealed, renamed; the manifest of the newest last
 //! place      the directory: which snapshots there are, which is the newest good one, what is wrong with one
+//! answer     what is said of those that there are
 //! parquet    a table as a Parquet file
 //! arrow      the pins as an Arrow file, sorted by key, for lookups without a daemon
 //! lookup     one pin out of that file
@@ -18,6 +19,7 @@
 //! ```
 
 pub mod actor;
+pub mod answer;
 pub mod arrow;
 pub mod atomic;
 pub mod backup;

@@ -4,6 +4,7 @@
 mod actor;
 mod apply;
 mod backup;
+mod frozen;
 mod golden;
 mod history;
 mod journal;
@@ -12,6 +13,7 @@ mod mark;
 mod other;
 mod place;
 mod query;
+mod readers;
 mod recovery;
 mod sizes;
 mod snapshot;

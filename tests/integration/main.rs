@@ -16,6 +16,7 @@ mod legacy;
 mod lock;
 mod mark;
 mod namespace;
+mod offline;
 mod pin;
 mod protocol;
 mod real_kubo;

@@ -1,0 +1,97 @@
+//! Answers without the daemon: a hidden mode of `ipfs-kitd` reads the newest good snapshot and answers over a socket pair, so that this
+//! program needs neither DuckDB nor Parquet.
+
+use crate::args::{Format, Offline};
+use crate::exit::{self, Failure};
+use crate::output::{ago, tame};
+use proto_msgs::Client;
+use proto_msgs::snapshot::SnapshotAt;
+use std::env;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const PROGRAM: &str = "ipfs-kitd";
+/// The first argument of that mode.
+const MODE: &str = "__offline";
+
+/// The process that answers. It ends with the connection, and with this process.
+pub(crate) struct Reader(Child);
+
+/// Starts it.
+pub(crate) fn connect(named: Option<&Path>, what: Offline) -> Result<(Client, Reader), Failure> {
+    let what = match what {
+        Offline::Index => "index",
+        Offline::Files => "files",
+    };
+    let mut tried = String::new();
+    for program in programs() {
+        let (ours, theirs) = UnixStream::pair().map_err(|error| cannot("make a socket pair", &error))?;
+        let mut command = Command::new(&program);
+        command.arg(MODE).arg(what).args(data_dirs(named));
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
+        match command.spawn() {
+            Ok(child) => return Ok((Client::over(ours), Reader(child))),
+            Err(error) => tried += &format!("\n  tried {} ({error})", program.display()),
+        }
+    }
+    let detail = format!("no {PROGRAM} can be started, which reads snapshots{tried}");
+    Err(Failure::Offline(exit::UNREACHABLE, detail))
+}
+
+fn cannot(action: &str, error: &io::Error) -> Failure {
+    Failure::Offline(exit::FAILED, format!("cannot {action}: {error}"))
+}
+
+/// The one beside this program, then the one on PATH.
+fn programs() -> impl Iterator<Item = PathBuf> {
+    let beside = env::current_exe().ok().map(|this| this.with_file_name(PROGRAM));
+    beside.into_iter().chain([PathBuf::from(PROGRAM)])
+}
+
+/// The one that was named (by flag or environment), or the usual ones: the user's, the system's.
+fn data_dirs(named: Option<&Path>) -> Vec<PathBuf> {
+    let dir = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(dir) = named.map(Path::to_owned).or_else(|| dir("IPFS_KITD_DATA_DIR")) {
+        return vec![dir];
+    }
+    let user = dir("HOME").map(|home| home.join(".ipfs_kit"));
+    user.into_iter().chain([PathBuf::from("/var/lib/ipfs-kitd")]).collect()
+}
+
+/// Says on stderr which snapshot answers, except beside a JSON document, which says so itself; and what is wrong with newer ones.
+pub(crate) fn introduce(at: &SnapshotAt, format: Format) {
+    let manifest = &at.manifest;
+    let mut lines: Vec<String> =
+        at.passed_over.iter().map(|reason| format!("warning: passed over: {}", tame(reason))).collect();
+    if format != Format::Json {
+        let as_of =
+            manifest.as_of.as_deref().map_or_else(|| "of unknown age".to_owned(), |at| format!("as of {}", ago(at)));
+        lines.push(format!("offline: snapshot {}, generation {}, {as_of}", manifest.name, manifest.generation));
+    }
+    for line in lines {
+        // A warning that nobody reads is no failure.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+impl Reader {
+    /// Why it has ended.
+    pub(crate) fn last_words(self) -> Failure {
+        let output = match self.0.wait_with_output() {
+            Ok(output) => output,
+            Err(error) => return cannot("learn why the reader of snapshots ended", &error),
+        };
+        let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+        let code = output.status.code().and_then(|code| u8::try_from(code).ok());
+        match code.filter(|code| [exit::UNREACHABLE, exit::DENIED].contains(code)) {
+            Some(code) => Failure::Offline(code, said),
+            None => {
+                let why = if said.is_empty() { output.status.to_string() } else { said };
+                Failure::Offline(exit::FAILED, format!("the reader of snapshots has ended: {why}"))
+            }
+        }
+    }
+}
