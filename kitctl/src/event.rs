@@ -2,6 +2,7 @@
 
 use crate::args::Format;
 use crate::ask::Ask;
+use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::output::{Out, tame};
 use crate::parse::After;
@@ -59,7 +60,7 @@ fn line(event: &Event) -> String {
             let counts: Vec<_> = counts.collect();
             // After a restore nobody has counted.
             let counts = if counts.is_empty() { "another index".to_owned() } else { counts.join(", ") };
-            format!("index {} -> {}: {counts}, {} pins", change.from, change.to, change.pins)
+            format!("index {} -> {}: {counts}, {}", change.from, change.to, counted(change.pins, "pin"))
         }
     };
     format!("{}  {:>4}  {}", event.at, event.seq, tame(&what))
