@@ -73,13 +73,6 @@ pub fn read(file: File) -> io::Result<impl Iterator<Item = io::Result<RecordBatc
     Ok(rows.map(|rows| rows.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))))
 }
 
-/// What stands under this key in the file's metadata.
-pub fn stamp(file: File, key: &str) -> io::Result<Option<String>> {
-    let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(plain)?;
-    let pairs = metadata.metadata().file_metadata().key_value_metadata();
-    Ok(pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == key)?.value.clone()))
-}
-
 /// The error of the file below, where it is one.
 pub(super) fn plain(error: ParquetError) -> io::Error {
     match error {
