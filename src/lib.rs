@@ -7,6 +7,7 @@ pub mod board;
 pub mod check;
 pub mod cid;
 pub mod config;
+mod confine;
 pub mod events;
 pub mod exit;
 pub mod fault;

@@ -5,6 +5,7 @@
 //! client, has limits of memory, time and file size, opens no socket and writes no file. Where there is nothing to answer from it says why
 //! on stderr and exits with the code that the client then has.
 
+use crate::confine::confine;
 use crate::exit;
 use crate::index::frozen::{Frozen, Parts};
 use crate::snapshot::answer;
@@ -12,7 +13,7 @@ use crate::snapshot::place::Place;
 use proto_msgs::snapshot::{SnapshotLs, SnapshotPath, SnapshotVerify};
 use proto_msgs::verb::{Body, Call, Done, Request, Response, Verb};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, json};
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::Resource;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -53,12 +54,7 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn confined(index: bool, dirs: Vec<PathBuf>) -> Result<(), Refusal> {
     let broken = |error: io::Error| Refusal(exit::FAILED, format!("cannot talk to the client: {error}"));
-    let limited = set_parent_process_death_signal(Some(Signal::KILL)).and_then(|()| {
-        LIMITS.iter().try_for_each(|(resource, limit)| {
-            setrlimit(*resource, Rlimit { current: Some(*limit), maximum: Some(*limit) })
-        })
-    });
-    limited.map_err(|error| Refusal(exit::FAILED, format!("cannot set its limits: {error}")))?;
+    confine(&LIMITS).map_err(|error| Refusal(exit::FAILED, format!("cannot set its limits: {error}")))?;
     let mut out = UnixStream::from(io::stdin().as_fd().try_clone_to_owned().map_err(broken)?);
     let mut requests = BufReader::new(out.try_clone().map_err(broken)?);
     let mut source = None;

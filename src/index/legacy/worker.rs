@@ -6,9 +6,8 @@
 use super::source::{BYTES, Source};
 use super::wire::Line;
 use super::{parquet, tables};
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use crate::confine::confine;
+use rustix::process::Resource;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +28,7 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let (Some(path), Some(scratch)) = (args.next().map(PathBuf::from), args.next().map(PathBuf::from)) else {
         return refuse("this mode is for ipfs-kitd itself");
     };
-    if let Err(error) = confine() {
+    if let Err(error) = confine(&LIMITS) {
         return refuse(&format!("cannot set its limits: {error}"));
     }
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
@@ -47,14 +46,6 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => refuse(&why),
     }
-}
-
-fn confine() -> io::Result<()> {
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
-    for (resource, limit) in LIMITS {
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
-    }
-    Ok(())
 }
 
 /// What is in the file; otherwise a sentence that says why nothing can be taken from it.
