@@ -3,7 +3,7 @@
 use crate::args::{Format, Rows};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
-use crate::output::{Document, Out, Table, ago};
+use crate::output::{self, Document, Out, Table, ago};
 use proto_msgs::pin::{PinChange, PinPage, PinType};
 use proto_msgs::verb::{Part, Verb};
 use std::io::{self, Write};
@@ -34,12 +34,7 @@ pub(crate) fn changes<V: Verb<Reply = PinPage>>(
     shows: &Shows,
     rows: Rows,
 ) -> Result<u8, Failure> {
-    let default = if out.format == Format::Csv { shows.columns } else { shows.table };
-    let columns = rows.columns.unwrap_or_else(|| default.iter().map(|column| (*column).to_owned()).collect());
-    if let Some(unknown) = columns.iter().find(|column| !shows.columns.contains(&column.as_str())) {
-        let there = shows.columns.join(", ");
-        return Err(Failure::Usage(format!("there is no column {unknown:?}; there are {there}")));
-    }
+    let columns = output::columns(rows.columns, out.format, shows.table, shows.columns)?;
     ask.check_age()?;
     let mut header = !rows.no_header;
     let mut document = Document::new("changes");

@@ -186,6 +186,21 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
     line.trim_end().to_owned()
 }
 
+/// The columns to show: those that were asked for, or what the format shows of `all` by itself.
+pub(crate) fn columns(
+    asked: Option<Vec<String>>,
+    format: Format,
+    table: &[&str],
+    all: &[&str],
+) -> Result<Vec<String>, Failure> {
+    let default = if format == Format::Csv { all } else { table };
+    let columns = asked.unwrap_or_else(|| default.iter().map(|column| (*column).to_owned()).collect());
+    match columns.iter().find(|column| !all.contains(&column.as_str())) {
+        Some(unknown) => Err(Failure::Usage(format!("there is no column {unknown:?}; there are {}", all.join(", ")))),
+        None => Ok(columns),
+    }
+}
+
 /// What others named, without what a terminal would obey or nobody would see: such characters are shown as escapes.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
     if !text.contains(steers) {

@@ -6,7 +6,7 @@ use crate::ask::Ask;
 use crate::exit::{self, Failure};
 use crate::history;
 use crate::mark;
-use crate::output::{Bar, Document, Out, Table, ago, size};
+use crate::output::{self, Bar, Document, Out, Table, ago, size};
 use proto_msgs::ClientError;
 use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinHistory, PinInfo, PinLs, PinRm, SizeKind};
 use proto_msgs::verb::Part;
@@ -103,11 +103,7 @@ pub(crate) struct State {
 
 impl State {
     fn new(format: Format, columns: Option<Vec<String>>, header: bool) -> Result<State, Failure> {
-        let default = || if format == Format::Csv { COLUMNS.to_vec() } else { TABLE.to_vec() };
-        let columns = columns.unwrap_or_else(|| default().into_iter().map(str::to_owned).collect());
-        if let Some(unknown) = columns.iter().find(|column| !COLUMNS.contains(&column.as_str())) {
-            return Err(Failure::Usage(format!("there is no column {unknown:?}; there are {}", COLUMNS.join(", "))));
-        }
+        let columns = output::columns(columns, format, &TABLE, &COLUMNS)?;
         Ok(State { table: None, columns, header })
     }
 }
