@@ -10,6 +10,7 @@
 use crate::board::{Board, StopReason};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
+use kameo::message::Message;
 use kameo::prelude::Actor;
 use proto_msgs::daemon::{ActorReport, LastError};
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 /// An actor that fails more often than this ...
 pub const RESTARTS_ALLOWED: usize = 5;
@@ -29,6 +32,32 @@ const HANG_LOOK: Duration = Duration::from_millis(10);
 
 /// Asks an actor to end its work in order. It answers when that is done and takes no work afterwards.
 pub struct Stop;
+
+/// A task of an actor has ended, which only a defect does.
+pub struct Ended(JoinError);
+
+impl Ended {
+    /// Panics as the task did: it is the actor's, so that it is counted, shown and, if it goes on, escalated.
+    pub fn pass_on(self) {
+        if let Ok(panic) = self.0.try_into_panic() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// Runs a task of an actor, and tells the actor when it panics. Dropped, the task ends.
+pub fn watched<A>(me: &ActorRef<A>, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()>
+where
+    A: Actor + Message<Ended>,
+{
+    let (me, task) = (me.clone(), AbortOnDropHandle::new(tokio::spawn(task)));
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = task.await {
+            // An actor that takes nothing any more is being replaced.
+            let _ = me.tell(Ended(error)).await;
+        }
+    }))
+}
 
 /// The wait before the restart that follows `recent` failures within the window: none, then 50 ms doubling to 2 s.
 pub fn backoff(recent: usize) -> Duration {
@@ -173,7 +202,7 @@ pub struct Supervisor {
 /// Asks whether the supervisor takes messages.
 pub struct Probe;
 
-impl kameo::message::Message<Probe> for Supervisor {
+impl Message<Probe> for Supervisor {
     type Reply = ();
     async fn handle(&mut self, _: Probe, _: &mut kameo::message::Context<Self, ()>) {
         self.life.fault_point("message");

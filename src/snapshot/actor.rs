@@ -21,7 +21,7 @@ use crate::index::actor::dated;
 use crate::index::apply;
 use crate::index::error::IndexError;
 use crate::index::store::Store;
-use crate::supervisor::{Life, Stop};
+use crate::supervisor::{Ended, Life, Stop, watched};
 use jiff::Timestamp;
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
@@ -37,7 +37,6 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The shortest time between two snapshots that nobody asked for, where refreshes come more rarely.
@@ -104,13 +103,7 @@ impl Actor for Snapshots {
 
     async fn on_start(args: SnapshotArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let making = AbortOnDropHandle::new(tokio::spawn(make_when_due(args.clone())));
-        let making = AbortOnDropHandle::new(tokio::spawn(async move {
-            if let Err(error) = making.await {
-                // An actor that takes nothing any more is being replaced.
-                let _ = me.tell(Ended(error)).await;
-            }
-        }));
+        let making = watched(&me, make_when_due(args.clone()));
         args.life.runs();
         Ok(Snapshots { args, making: Some(making) })
     }
@@ -126,17 +119,11 @@ impl Actor for Snapshots {
     }
 }
 
-/// The task that makes snapshots has ended, which only a defect does.
-struct Ended(JoinError);
-
 impl Message<Ended> for Snapshots {
     type Reply = ();
 
-    async fn handle(&mut self, Ended(error): Ended, _: &mut Context<Self, ()>) {
-        // It is this actor's, so that it is counted, shown and, if it goes on, escalated.
-        if let Ok(panic) = error.try_into_panic() {
-            std::panic::resume_unwind(panic);
-        }
+    async fn handle(&mut self, ended: Ended, _: &mut Context<Self, ()>) {
+        ended.pass_on();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::index::actor::Index;
 use crate::index::sizes::Look;
 use crate::indexer::mfs;
-use crate::supervisor::{Life, Stop};
+use crate::supervisor::{Ended, Life, Stop, watched};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
@@ -14,7 +14,6 @@ use kameo::prelude::Actor;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::watch;
-use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 /// What the actor is made from.
@@ -41,9 +40,6 @@ pub struct Enricher {
 
 /// Another index is in the place of the one that the lanes know.
 struct Restored;
-
-/// A lane has ended, which only a defect does.
-struct Ended(JoinError);
 
 impl Actor for Enricher {
     type Args = EnricherArgs;
@@ -98,26 +94,11 @@ fn restores(args: &EnricherArgs, me: &ActorRef<Enricher>) -> AbortOnDropHandle<(
     }))
 }
 
-/// Runs a lane, and tells the actor when it panics.
-fn watched(me: &ActorRef<Enricher>, lane: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    let lane = AbortOnDropHandle::new(tokio::spawn(lane));
-    let me = me.clone();
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        if let Err(error) = lane.await {
-            // An actor that takes nothing any more is being replaced.
-            let _ = me.tell(Ended(error)).await;
-        }
-    }))
-}
-
 impl Message<Ended> for Enricher {
     type Reply = ();
 
-    async fn handle(&mut self, Ended(error): Ended, _: &mut Context<Self, ()>) {
-        // It is this actor's, so that it is counted, shown and, if it goes on, escalated.
-        if let Ok(panic) = error.try_into_panic() {
-            std::panic::resume_unwind(panic);
-        }
+    async fn handle(&mut self, ended: Ended, _: &mut Context<Self, ()>) {
+        ended.pass_on();
     }
 }
 

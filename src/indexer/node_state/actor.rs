@@ -6,7 +6,7 @@ use crate::board::Board;
 use crate::config::Config;
 use crate::index::actor::Index;
 use crate::outside::Turns;
-use crate::supervisor::{Life, Stop};
+use crate::supervisor::{Ended, Life, Stop, watched};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 /// For the last batch.
@@ -45,9 +44,6 @@ pub struct NodeState {
     work: Option<AbortOnDropHandle<()>>,
 }
 
-/// The work has ended, which only a defect does.
-struct Ended(JoinError);
-
 impl Actor for NodeState {
     type Args = NodeStateArgs;
     type Error = Infallible;
@@ -55,13 +51,9 @@ impl Actor for NodeState {
     async fn on_start(args: NodeStateArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
         let (sampler, keeper) = (sampler::run(args.clone()), keeper::run(args.clone()));
-        let work = AbortOnDropHandle::new(tokio::spawn(async { tokio::join!(sampler, keeper) }));
-        let work = AbortOnDropHandle::new(tokio::spawn(async move {
-            if let Err(error) = work.await {
-                // An actor that takes nothing any more is being replaced.
-                let _ = me.tell(Ended(error)).await;
-            }
-        }));
+        let work = watched(&me, async {
+            tokio::join!(sampler, keeper);
+        });
         args.life.runs();
         Ok(NodeState { args, work: Some(work) })
     }
@@ -81,11 +73,8 @@ impl Actor for NodeState {
 impl Message<Ended> for NodeState {
     type Reply = ();
 
-    async fn handle(&mut self, Ended(error): Ended, _: &mut Context<Self, ()>) {
-        // It is this actor's, so that it is counted, shown and, if it goes on, escalated.
-        if let Ok(panic) = error.try_into_panic() {
-            std::panic::resume_unwind(panic);
-        }
+    async fn handle(&mut self, ended: Ended, _: &mut Context<Self, ()>) {
+        ended.pass_on();
     }
 }
 
