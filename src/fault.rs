@@ -17,6 +17,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// Works on a thread of its own: with files, or with more than a thread that others need may be kept for.
+pub async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, Fault> {
+    let defect = |error| Fault::new(FaultKind::Internal, format!("a defect of the daemon ended it: {error}"));
+    tokio::task::spawn_blocking(work).await.map_err(defect)
+}
+
 /// Asks; the caller bounds the time. An actor that fails meanwhile is `interrupted`.
 pub async fn ask<A, M, R>(owner: &ActorRef<A>, message: M) -> Result<R, Fault>
 where

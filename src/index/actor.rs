@@ -5,7 +5,6 @@ use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, Listin
 use super::error::IndexError;
 use super::history;
 use super::info::{self, AskInfo, Info};
-use super::journal::JournalError;
 use super::marks::{self, Say};
 use super::query::{self, Totals};
 
@@ -14,7 +13,7 @@ use super::set::{Entry, Keyed};
 use super::sizes::{self, ApplySizes, AskLacking, AskSizes, Known, Lacking};
 use super::state::{self, AskSamples, KeepSamples, Kept};
 use super::store::Store;
-use crate::board::{Board, StopReason};
+use crate::board::Board;
 use crate::cid;
 use crate::snapshot::lookup;
 use crate::supervisor::{Life, Stop};
@@ -25,11 +24,11 @@ use kameo::error::{ActorStopReason, Infallible, PanicError, SendError};
 use kameo::message::{BoxReply, Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
+use proto_msgs::Fault;
 use proto_msgs::kubo::KuboState;
 use proto_msgs::pin::{
     Pin, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, PinRows, Source,
 };
-use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,43 +106,8 @@ impl Actor for Index {
     }
 }
 
-/// What a failure of the index means to whoever asked, and to the daemon: what only a new process can put right ends this one.
 fn fault(args: &IndexArgs, action: &str, error: &IndexError) -> Fault {
-    let (kind, hint) = match error {
-        IndexError::Busy => (FaultKind::Busy, "ask again in a moment"),
-        IndexError::Slow => (FaultKind::Timeout, "ask for less at a time, with `--limit` and `--offset`"),
-        IndexError::Closed => (FaultKind::NotReady, "the daemon is stopping; ask again when it is back"),
-        IndexError::StaleListing => (FaultKind::Conflict, "nothing to do: the newer listing decides"),
-        IndexError::OtherNode { .. } => {
-            (FaultKind::Conflict, "one data dir belongs to one node; give the other repo a data dir of its own")
-        }
-        IndexError::Mark(_) => (FaultKind::Invalid, "take something away first"),
-        IndexError::Unfit(_) => (FaultKind::Invalid, "nothing was changed"),
-        IndexError::Journal(error) if error.wants_room() => (
-            FaultKind::Conflict,
-            "nothing was recorded; free space on the disk of the daemon's data dir, then say it again",
-        ),
-        IndexError::Journal(JournalError::Write { .. }) => (
-            FaultKind::Conflict,
-            "nothing was recorded; look after the disk of the daemon's data dir, then say it again",
-        ),
-        IndexError::Journal(JournalError::Closed { .. } | JournalError::Whole(_)) => (
-            FaultKind::Conflict,
-            "look after the disk of the daemon's data dir, restart the daemon, then see what is recorded",
-        ),
-        IndexError::Fatal(why) => {
-            args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
-            (FaultKind::Interrupted, "the daemon ends so that a new process opens the index; ask again then")
-        }
-        IndexError::Duckdb(_) | IndexError::Export(_) | IndexError::Panicked | IndexError::Twice => {
-            (FaultKind::Internal, "nothing was changed; the daemon's log says more")
-        }
-    };
-    let detail = format!("cannot {action}: {error}");
-    if matches!(kind, FaultKind::Internal | FaultKind::Interrupted) || matches!(error, IndexError::Journal(_)) {
-        args.life.error(detail.clone());
-    }
-    Fault::new(kind, detail).hint(hint)
+    super::fault::fault(&args.board, "index", action, error)
 }
 
 /// Has the writer do it; in its queue before the next message is looked at, so that writes keep the order of the messages.

@@ -24,6 +24,7 @@
 //! legacy    what was imported from files of the old system
 //! state     what was measured of the node, by time
 //! error     why something is not done
+//! fault     what that means to whoever asked
 //! schema    tables and settings
 //! set       the current pins in memory, immutable
 //! fresh     which rows a copy of the table still answers for
@@ -35,6 +36,7 @@ pub mod actor;
 pub mod apply;
 pub mod error;
 pub mod export;
+pub(crate) mod fault;
 pub mod fresh;
 pub mod frozen;
 pub mod history;

@@ -8,7 +8,7 @@ use super::diff::{Diff, Suspects, diff};
 use super::listing::{self, Listing, ListingError, Stream};
 use super::names;
 use crate::board::IndexState;
-use crate::fault;
+use crate::fault::{self, blocking};
 use crate::index::actor::Index;
 use crate::index::apply::{BeginListing, ListingChanges, Unchanged};
 use crate::index::set::{Keyed, PinSet, Sums};
@@ -178,7 +178,7 @@ async fn fetch(ends: &Ends, plan: Plan, keyed: &Keyed) -> Result<Listed, Fault> 
         read?;
     }
     // Sorting ten million pins takes seconds.
-    let (sums, listing) = blocking(move || stream.end()).await?;
+    let (sums, listing) = blocking(move || stream.end()).await?.map_err(|error| malformed(&error))?;
     Ok(Listed::Streamed(sums, listing))
 }
 
@@ -212,7 +212,7 @@ async fn compare(
     set: Arc<PinSet>,
     Comparison { names, full, keyed }: Comparison,
 ) -> Result<Option<(Diff, Option<String>)>, Fault> {
-    blocking(move || {
+    let compared = blocking(move || {
         let equals = |found: &Sums| if names { *found == set.sums() } else { found.same_pins(&set.sums()) };
         let mut listing = match listed {
             Listed::Streamed(sums, _) if !full && equals(&sums) => return Ok(None),
@@ -235,16 +235,8 @@ async fn compare(
         });
         Ok(Some((diff(&set, &mut listing.pins, names, &keyed), left_out)))
     })
-    .await
-}
-
-/// A listing of a million pins is read for as long as a second, which is too long for a thread that others need.
-async fn blocking<R: Send + 'static>(
-    work: impl FnOnce() -> Result<R, ListingError> + Send + 'static,
-) -> Result<R, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let read = done.map_err(|_| Fault::new(FaultKind::Internal, "a defect: reading a listing panicked"))?;
-    read.map_err(|error| malformed(&error))
+    .await?;
+    compared.map_err(|error: ListingError| malformed(&error))
 }
 
 fn malformed(error: &ListingError) -> Fault {

@@ -113,7 +113,7 @@ async fn remember(lane: &Lane) {
 /// One look, and a walk where something has changed.
 async fn look(lane: &Lane, rpc: &Rpc, memory: &mut Memory) -> Result<(), Fault> {
     let (at, run) = (Timestamp::now(), lane.board.kubo.borrow().restarts);
-    let root = cid::parse(&rpc.mfs_root(DEADLINE).await?)?;
+    let root = cid::parse(&rpc.mfs_root(DEADLINE).await?.cid)?;
     let again = memory.again.is_none_or(|at| at.elapsed() >= LOOK_AGAIN);
     if memory.root.as_ref() != Some(&root) || (again && lane.board.mfs.borrow().unread > 0) {
         owned(lane, rpc).await?;

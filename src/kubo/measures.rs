@@ -49,7 +49,7 @@ impl Rpc {
     }
 
     /// The root of MFS, by its block alone.
-    pub async fn mfs_stat(&self, deadline: Duration) -> Result<MfsRoot, RpcError> {
+    pub async fn mfs_root(&self, deadline: Duration) -> Result<MfsRoot, RpcError> {
         self.short("files/stat", "files/stat?arg=%2F&offline=true", deadline).await
     }
 }

@@ -48,16 +48,6 @@ pub struct Directory {
 }
 
 impl Rpc {
-    /// The CID of MFS's root.
-    pub async fn mfs_root(&self, deadline: Duration) -> Result<String, RpcError> {
-        #[derive(Deserialize)]
-        struct Stat {
-            #[serde(rename = "Hash")]
-            cid: String,
-        }
-        Ok(self.short::<Stat>("files/stat", "files/stat?arg=/", deadline).await?.cid)
-    }
-
     /// What this CID is; `None` when its block is not here, or Kubo does not understand it.
     pub async fn look_at(&self, cid: &str, deadline: Duration) -> Result<Option<Measured>, RpcError> {
         match self.root_stat(cid, deadline).await {

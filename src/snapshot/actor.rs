@@ -349,7 +349,7 @@ fn fault(error: &PublishError) -> Fault {
 }
 
 /// Works with files on a thread of its own.
-pub(super) async fn blocking<R: Send + 'static>(job: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
+async fn blocking<R: Send + 'static>(job: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
     tokio::task::spawn_blocking(job).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 

@@ -1,12 +1,13 @@
 //! `index backup`, `index restore`, `index verify`, `index compact`: answered by the actor of the snapshots, since a backup is made as
 //! they are, and only one of them at a time.
 
-use super::actor::{SnapshotArgs, Snapshots, begin, blocking, order};
+use super::actor::{SnapshotArgs, Snapshots, begin, order};
 use super::backup;
 use super::place::{Place, regular};
 use super::publish::{self, PublishError, Temporary, Writing};
-use crate::board::StopReason;
 use crate::config::Config;
+use crate::fault::blocking;
+use crate::index;
 use crate::index::error::IndexError;
 use crate::index::restore::{self, Restore, Restored};
 use jiff::Timestamp;
@@ -62,7 +63,7 @@ impl Message<IndexVerify> for Snapshots {
                 changes: rows("changes"),
                 marks: rows("marks"),
                 journal_seq: found.journal_seq,
-                snapshots: snapshots.await.map_err(|error| failed("verify the snapshots", &error))?,
+                snapshots: snapshots.await?.map_err(|error: io::Error| failed("verify the snapshots", &error))?,
                 problems: found.problems,
             })
         })
@@ -93,7 +94,7 @@ async fn back_up(args: &SnapshotArgs, ask: IndexBackup) -> Result<IndexBackedUp,
     let config = args.config.borrow().clone();
     let (path, force) = (PathBuf::from(&ask.path), ask.force);
     let to = path.clone();
-    task(move || may_write(&to, force, &config)).await?;
+    blocking(move || may_write(&to, force, &config)).await??;
     begin(args).await.map_err(|error| failed(WHAT, &error))?;
     let turn = args.book.turn().await;
     // A mark that is in the journal alone would be missing.
@@ -114,7 +115,7 @@ async fn put_back(args: &SnapshotArgs, ask: IndexRestore) -> Result<IndexRestore
     let turn = args.book.turn().await;
     let kept = config.backup_dir().join(format!("before-restore-{}.tar", Timestamp::now().as_microsecond()));
     let path = PathBuf::from(&ask.path);
-    let (unpacked, manifest) = task(move || unpack(&path, &config)).await?;
+    let (unpacked, manifest) = blocking(move || unpack(&path, &config)).await??;
     let order = order(args, false).await.map_err(|error| failed(WHAT, &error))?;
     let (files, to, keep) = (manifest.clone(), kept.clone(), Writing::new(order, turn));
     let restored = args.store.write(move |connection, state| {
@@ -187,12 +188,6 @@ fn invalid(detail: String) -> Fault {
     Fault::new(FaultKind::Invalid, detail)
 }
 
-/// Works with files on a thread of its own.
-async fn task<R: Send + 'static>(job: impl FnOnce() -> Result<R, Fault> + Send + 'static) -> Result<R, Fault> {
-    let defect = |_| Err(Fault::new(FaultKind::Internal, "a defect of the daemon ended it"));
-    tokio::task::spawn_blocking(job).await.unwrap_or_else(defect)
-}
-
 fn failed(what: &str, error: &io::Error) -> Fault {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there, then ask again",
@@ -204,26 +199,17 @@ fn failed(what: &str, error: &io::Error) -> Fault {
     Fault::new(FaultKind::Conflict, format!("cannot {what}: {error}")).hint(hint)
 }
 
-/// What a failure of the index means to whoever asked; what only a new process can put right ends this one.
+/// What a failure of the index means to whoever asked.
 fn fault(args: &SnapshotArgs, what: &str, error: &IndexError) -> Fault {
-    let (kind, hint) = match error {
-        IndexError::Export(error) => return failed(what, error),
-        IndexError::Unfit(_) => (FaultKind::Invalid, "nothing was changed"),
-        IndexError::OtherNode { .. } => (
-            FaultKind::Conflict,
-            "nothing was changed; with --force the index stays that of its node and takes the rest",
-        ),
-        IndexError::Busy => (FaultKind::Busy, "ask again in a moment, or after `ipfs-kitctl index pause`"),
-        IndexError::Closed => (FaultKind::NotReady, "the daemon is stopping; ask again when it is back"),
-        IndexError::Fatal(why) => {
-            args.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
-            (FaultKind::Interrupted, "the daemon ends so that a new process opens the index; look then")
-        }
-        _ => (FaultKind::Internal, "nothing was changed; the daemon's log says more"),
-    };
-    let detail = format!("cannot {what}: {error}");
-    if matches!(kind, FaultKind::Internal | FaultKind::Interrupted) {
-        args.life.error(detail.clone());
+    if let IndexError::Export(error) = error {
+        return failed(what, error);
     }
-    Fault::new(kind, detail).hint(hint)
+    let fault = index::fault::fault(&args.board, "snapshot", what, error);
+    match error {
+        IndexError::OtherNode { .. } => {
+            fault.hint("nothing was changed; with --force the index stays that of its node and takes the rest")
+        }
+        IndexError::Busy => fault.hint("ask again in a moment, or after `ipfs-kitctl index pause`"),
+        _ => fault,
+    }
 }

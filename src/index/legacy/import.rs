@@ -5,7 +5,9 @@ use super::original::{self, PLACES};
 use super::report::Reading;
 use super::rules::Taken;
 use super::worker;
-use crate::board::{Board, StopReason};
+use crate::board::Board;
+use crate::fault::blocking;
+use crate::index;
 use crate::index::error::IndexError;
 use crate::index::store::Store;
 use crate::kubo::command;
@@ -73,6 +75,8 @@ impl Importer {
             }
             Ok::<_, Fault>(IndexImported { sources })
         });
+        let defect =
+            |error| Fault::new(FaultKind::Internal, format!("a defect of the daemon ended the import: {error}"));
         done.await.map_err(defect)?
     }
 
@@ -172,30 +176,9 @@ impl Importer {
     }
 
     fn fault(&self, error: &IndexError) -> Fault {
-        let kind = match error {
-            IndexError::Busy => FaultKind::Busy,
-            IndexError::Closed => FaultKind::NotReady,
-            IndexError::Fatal(why) => {
-                self.board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
-                FaultKind::Interrupted
-            }
-            _ => FaultKind::Internal,
-        };
-        let detail = format!("cannot keep what was imported: {error}");
-        if kind == FaultKind::Internal {
-            self.board.error("index", detail.clone());
-        }
-        Fault::new(kind, detail).hint("nothing of this file was kept; import it again")
+        index::fault::fault(&self.board, "index", "keep what was imported", error)
+            .hint("nothing of this file was kept; import it again")
     }
-}
-
-/// Off the runtime: a foreign file system can take any time.
-async fn blocking<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(job).await.map_err(defect)
-}
-
-fn defect(error: tokio::task::JoinError) -> Fault {
-    Fault::new(FaultKind::Internal, format!("a defect of the daemon ended the import: {error}"))
 }
 
 /// The files that a path stands for.

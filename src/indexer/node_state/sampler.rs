@@ -84,7 +84,7 @@ impl Sampler {
             rpc.peers(DEADLINE),
             traffic,
             rpc.repo_stat(DEADLINE),
-            rpc.mfs_stat(DEADLINE),
+            rpc.mfs_root(DEADLINE),
             self.disk(repo),
         );
         let process = pid.and_then(usage::of).map(|usage| (usage, Instant::now()));
