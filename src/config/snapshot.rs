@@ -29,7 +29,7 @@ impl Default for Snapshot {
             budget: Budget { share: 0.02, bytes_per_day: 10_000_000_000 },
             keep: 2,
             keep_age: Duration::from_secs(600),
-            arrow_max_rows: 1_000_000,
+            arrow_max_rows: 20_000_000,
         }
     }
 }
