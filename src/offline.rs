@@ -1,12 +1,14 @@
 //! The process that answers `ipfs-kitctl --offline`, so that the client itself needs neither DuckDB nor Parquet.
 //!
-//! `ipfs-kitd __offline index|files <data dir>…`, its standard input a socket on which it speaks the protocol's JSON form. It answers from the
-//! snapshots of the first data dir that has any: `index` reads the newest good one whole, `files` looks at what there is. It ends with its
+//! `ipfs-kitd __offline index|files [<data dir>]`, its standard input a socket on which it speaks the protocol's JSON form. It answers from
+//! the snapshots of that data dir, or of the first usual one that has any: `index` reads the newest good one whole, `files` looks at what there is. It ends with its
 //! client, has limits of memory, time and file size, opens no socket and writes no file. Where there is nothing to answer from it says why
 //! on stderr and exits with the code that the client then has.
 
+use crate::config::{Config, Flags};
 use crate::confine::confine;
 use crate::exit;
+use crate::fault::chain;
 use crate::index::frozen::{Frozen, Parts};
 use crate::snapshot::answer;
 use crate::snapshot::place::Place;
@@ -24,6 +26,9 @@ use std::process::ExitCode;
 /// The first argument that selects this mode.
 pub const MODE: &str = "__offline";
 
+/// The data dir of the unit.
+const SERVICE: &str = "/var/lib/ipfs-kitd";
+
 /// Exit codes as the client has them.
 const USAGE: u8 = 2;
 const UNAVAILABLE: u8 = 69;
@@ -39,7 +44,7 @@ struct Refusal(u8, String);
 pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let what = args.next();
     let done = match what.as_deref().and_then(|what| what.to_str()) {
-        Some(what @ ("index" | "files")) => confined(what == "index", args.map(PathBuf::from).collect()),
+        Some(what @ ("index" | "files")) => confined(what == "index", args.next().map(PathBuf::from)),
         _ => Err(Refusal(USAGE, "this mode is for ipfs-kitctl".to_owned())),
     };
     match done {
@@ -52,7 +57,7 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn confined(index: bool, dirs: Vec<PathBuf>) -> Result<(), Refusal> {
+fn confined(index: bool, dir: Option<PathBuf>) -> Result<(), Refusal> {
     let broken = |error: io::Error| Refusal(exit::FAILED, format!("cannot talk to the client: {error}"));
     confine(&LIMITS).map_err(|error| Refusal(exit::FAILED, format!("cannot set its limits: {error}")))?;
     let mut out = UnixStream::from(io::stdin().as_fd().try_clone_to_owned().map_err(broken)?);
@@ -70,7 +75,7 @@ fn confined(index: bool, dirs: Vec<PathBuf>) -> Result<(), Refusal> {
                 let source = match &mut source {
                     Some(source) => source,
                     // Not before it is wanted.
-                    none => none.insert(Source::find(index, &dirs)?),
+                    none => none.insert(Source::find(index, dir.clone())?),
                 };
                 let answer = source.answer(call, &mut |part| send(&mut out, id, Body::Part(part)).map_err(|_| gone()));
                 (id, answer.unwrap_or_else(|| Err(unanswerable())).map_or_else(Body::Fault, Body::Done))
@@ -92,13 +97,13 @@ enum Source {
 
 impl Source {
     /// The snapshots of the first directory that has any: those of another one may be another node's.
-    fn find(index: bool, dirs: &[PathBuf]) -> Result<Source, Refusal> {
+    fn find(index: bool, dir: Option<PathBuf>) -> Result<Source, Refusal> {
         let (mut tried, mut code) = (String::new(), UNAVAILABLE);
-        for dir in dirs {
+        for dir in dir.map_or_else(usual, |dir| Ok(vec![dir]))? {
             let place = Place::at(&dir.join("snapshots"));
             let reason = match place.names() {
                 Ok(names) if !names.is_empty() => return Source::of(index, place),
-                Ok(_) => nothing(dir, place.dir()),
+                Ok(_) => nothing(&dir, place.dir()),
                 Err(error) => {
                     if error.kind() == io::ErrorKind::PermissionDenied {
                         code = DENIED;
@@ -132,6 +137,16 @@ impl Source {
             _ => None,
         }
     }
+}
+
+/// The data dir that a daemon of the caller's would have, or, where nobody has set one, the service's after it.
+fn usual() -> Result<Vec<PathBuf>, Refusal> {
+    let config = Config::load(&Flags::default()).map_err(|error| {
+        Refusal(UNAVAILABLE, format!("{}; mend that, or name the data directory with --data-dir", chain(&error)))
+    })?;
+    let set = config.settings.iter().any(|setting| setting.key == "data_dir" && setting.source != "default");
+    let service = (!set).then(|| PathBuf::from(SERVICE));
+    Ok([config.data_dir].into_iter().chain(service).collect())
 }
 
 fn nothing(dir: &Path, snapshots: &Path) -> String {

@@ -30,7 +30,7 @@ pub(crate) fn connect(named: Option<&Path>, what: Offline) -> Result<(Client, Re
     for program in programs() {
         let (ours, theirs) = UnixStream::pair().map_err(|error| cannot("make a socket pair", &error))?;
         let mut command = Command::new(&program);
-        command.arg(MODE).arg(what).args(data_dirs(named));
+        command.arg(MODE).arg(what).args(named);
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
         match command.spawn() {
             Ok(child) => return Ok((Client::over(ours), Reader(child))),
@@ -49,16 +49,6 @@ fn cannot(action: &str, error: &io::Error) -> Failure {
 fn programs() -> impl Iterator<Item = PathBuf> {
     let beside = env::current_exe().ok().map(|this| this.with_file_name(PROGRAM));
     beside.into_iter().chain([PathBuf::from(PROGRAM)])
-}
-
-/// The one that was named (by flag or environment), or the usual ones: the user's, the system's.
-fn data_dirs(named: Option<&Path>) -> Vec<PathBuf> {
-    let dir = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(dir) = named.map(Path::to_owned).or_else(|| dir("IPFS_KITD_DATA_DIR")) {
-        return vec![dir];
-    }
-    let user = dir("HOME").map(|home| home.join(".ipfs_kit"));
-    user.into_iter().chain([PathBuf::from("/var/lib/ipfs-kitd")]).collect()
 }
 
 /// Says on stderr which snapshot answers, except beside a JSON document, which says so itself; and what is wrong with newer ones.

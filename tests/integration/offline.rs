@@ -146,6 +146,22 @@ fn where_there_is_no_snapshot_every_place_that_was_tried_is_named() {
 }
 
 #[test]
+fn the_data_dir_of_the_configuration_file_is_looked_at() {
+    let mut kit = Kit::fake();
+    let snapshot = published(&mut kit);
+    kit.stop();
+    let config = kit.path("home/.config/ipfs-kitd/config.toml");
+    fs::create_dir_all(config.parent().expect("a directory")).expect("made");
+    fs::write(&config, format!("data_dir = {:?}\n", kit.path("data"))).expect("written");
+    let ran = said(kit.ctl_command(&["snapshot", "path"]).arg("--offline"));
+    assert_eq!((ran.code, ran.out.trim_end()), (Some(0), &*snapshot.display().to_string()), "{}", ran.err);
+    fs::write(&config, "data_dir = 7\n").expect("written");
+    let ran = said(kit.ctl_command(&["snapshot", "path"]).arg("--offline"));
+    assert_eq!((ran.code, ran.out.as_str()), (Some(69), ""));
+    assert!(ran.err.contains("config.toml is wrong: line 1") && ran.err.contains("--data-dir"), "{}", ran.err);
+}
+
+#[test]
 fn the_reader_ends_with_its_client_and_in_time() {
     let mut kit = Kit::fake();
     published(&mut kit);
