@@ -55,6 +55,8 @@ pub struct IndexState {
     pub peer_id: Option<String>,
     /// What was done about a damaged file at this start.
     pub recovery: Option<String>,
+    /// Why no mark can be recorded until the next start.
+    pub journal_closed: Option<String>,
     /// Counts the commits of this process that changed what a snapshot holds.
     pub changes: u64,
     /// Counts how often another index was put in its place, in this process.
@@ -177,6 +179,8 @@ pub struct Board {
     pub sizes: watch::Sender<SizesState>,
     /// By snapshot: the newest `pins.arrow` of this process, to look pins up.
     pub pin_file: watch::Sender<Option<Arc<PinFile>>>,
+    /// By snapshot: what the newest one holds, in [`IndexState::changes`] of this process; `None` before its first.
+    pub snapshot_holds: watch::Sender<Option<u64>>,
     /// By snapshot: why the last one could not be made, until one is.
     pub snapshot_failed: watch::Sender<Option<String>>,
     /// By snapshot: the newest one.
@@ -213,6 +217,7 @@ impl Board {
             sizes: watch::Sender::new(SizesState::default()),
             snapshot: watch::Sender::new(None),
             snapshot_failed: watch::Sender::new(None),
+            snapshot_holds: watch::Sender::new(None),
             pin_file: watch::Sender::new(None),
             mfs: watch::Sender::new(MfsState::default()),
             state: watch::Sender::new(Shelf::default()),

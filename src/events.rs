@@ -17,7 +17,7 @@ const FOLD: Duration = Duration::from_secs(1);
 /// Tells of changes of the pins for as long as the daemon runs.
 pub fn tell_of_pins(board: Arc<Board>) -> impl Future<Output = ()> + Send {
     let mut index = board.index.subscribe();
-    let state = |index: &IndexState| (index.generation, index.counts, index.set.len());
+    let state = |index: &IndexState| (index.generation, index.counts, index.set.len(), index.restored);
     let mut told = state(&index.borrow_and_update());
     async move {
         // The board is as old as the process, so the sender can't be gone.
@@ -29,6 +29,7 @@ pub fn tell_of_pins(board: Arc<Board>) -> impl Future<Output = ()> + Send {
                 changed: now.1.changed - told.1.changed,
                 removed: now.1.removed - told.1.removed,
                 pins: now.2,
+                restored: now.3 != told.3,
             }));
             told = now;
             tokio::time::sleep(FOLD).await;

@@ -363,7 +363,7 @@ pub(crate) enum Index {
     Resume,
     /// Rows, age, pace, file and how far the sizes are measured
     Info,
-    /// Write everything that Kubo cannot tell again into one file: marks, history, sizes, first sights
+    /// Write everything that Kubo cannot tell again into one file: marks, history, sizes, first sights, samples, imports
     Backup {
         /// Where to; the daemon writes it, as its own user
         file: PathBuf,

@@ -41,6 +41,12 @@ fn degraded(report: &StatusReport) -> Vec<String> {
     add(kubo.state != KuboState::Running, format!("Kubo is not running: {}", kubo::state(kubo)));
     add(!index.complete, "the index is not complete yet".to_owned());
     add(index.failed_refreshes > 0, format!("the last {} refreshes failed", index.failed_refreshes));
+    if let Some(why) = &index.journal_closed {
+        add(true, format!("marks cannot be recorded: {why}"));
+    }
+    if let Some(why) = &index.snapshot_failed {
+        add(true, why.clone());
+    }
     for actor in &report.daemon.actors {
         add(!actor.running, format!("the {} is being restarted", actor.name));
     }
@@ -111,9 +117,13 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     if let Some(recovery) = &index.recovery {
         row(out, "", recovery.clone())?;
     }
+    if let Some(why) = &index.journal_closed {
+        row(out, "", format!("marks cannot be recorded until the daemon is started again: {why}"))?;
+    }
     if let Some(snapshot) = &index.snapshot {
-        let behind = if snapshot.generation == index.generation { "" } else { ", behind the index" };
-        row(out, "", format!("newest snapshot {}, {} old{behind}", snapshot.name, span(snapshot.age_s)))?;
+        let behind = if snapshot.behind { ", behind the index" } else { "" };
+        let age = snapshot.age_s.map_or_else(|| "of unknown age".to_owned(), |age| format!("as of {} ago", span(age)));
+        row(out, "", format!("newest snapshot {}, {age}{behind}", snapshot.name))?;
     }
     if let Some(lock) = &report.lock {
         row(out, "lock", verdict(lock))?;

@@ -57,9 +57,8 @@ fn line(event: &Event) -> String {
         What::Index(change) => {
             let counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")];
             let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-            let counts: Vec<_> = counts.collect();
-            // After a restore nobody has counted.
-            let counts = if counts.is_empty() { "another index".to_owned() } else { counts.join(", ") };
+            let restored = change.restored.then(|| "an index was restored".to_owned());
+            let counts = restored.into_iter().chain(counts).collect::<Vec<_>>().join(", ");
             format!("index {} -> {}: {counts}, {}", change.from, change.to, counted(change.pins, "pin"))
         }
     };

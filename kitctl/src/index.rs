@@ -189,6 +189,10 @@ fn show(out: &mut Out, info: &IndexInfoReport) -> Result<(), Failure> {
     if let Some(error) = &info.mfs.error {
         row(out, "", format!("the last look failed: {error}"))?;
     }
+    if info.legacy.files > 0 {
+        let (rows, files) = (counted(info.legacy.rows, "row"), counted(info.legacy.files, "file"));
+        row(out, "imported", format!("{rows} of {files}, in legacy.parquet of each snapshot"))?;
+    }
     row(out, "file", size(info.file_bytes))?;
     if let Some(recovery) = &info.recovery {
         row(out, "recovery", recovery.clone())?;

@@ -112,6 +112,10 @@ pub struct IndexReport {
     pub names_as_of: Option<String>,
     /// Whether refreshes begin only when somebody asks for one.
     pub paused: bool,
+    /// Why no mark can be recorded until the daemon is started again.
+    pub journal_closed: Option<String>,
+    /// Why the last try to make a snapshot failed; `null` when it did not.
+    pub snapshot_failed: Option<String>,
     /// How far the sizes are measured; `null` before the first count.
     pub sizes: Option<SizesReport>,
     /// The newest snapshot; `null` while none is known.
@@ -211,6 +215,18 @@ pub struct IndexInfoReport {
     pub sizes: SizesReport,
     /// What it has of MFS.
     pub mfs: MfsReport,
+    /// What was imported from the old system.
+    pub legacy: LegacyReport,
+}
+
+/// What was imported from the old system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LegacyReport {
+    /// Rows of the table `legacy`.
+    pub rows: u64,
+    /// Files that they are from.
+    pub files: u64,
 }
 
 /// What the index has of MFS.

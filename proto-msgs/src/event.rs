@@ -71,6 +71,8 @@ pub struct IndexChange {
     pub removed: u64,
     /// Pins after.
     pub pins: u64,
+    /// Whether an index was restored between the two: the counts do not say in what that one differs.
+    pub restored: bool,
 }
 
 /// A change of Kubo's state.

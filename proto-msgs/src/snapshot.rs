@@ -73,10 +73,14 @@ pub struct SnapshotBrief {
     pub name: String,
     /// Its generation.
     pub generation: u64,
-    /// RFC 3339 UTC.
+    /// RFC 3339 UTC: when it was made.
     pub created_at: String,
-    /// Seconds since then.
-    pub age_s: f64,
+    /// RFC 3339 UTC: its pins were what Kubo held at this time; `null`: not known.
+    pub as_of: Option<String>,
+    /// Seconds since `as_of`.
+    pub age_s: Option<f64>,
+    /// Whether anything that it should hold may have changed since it was made: pins, sizes, marks, MFS.
+    pub behind: bool,
 }
 
 /// `snapshot now`: publishes one, whatever the budget says.

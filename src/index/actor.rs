@@ -56,7 +56,7 @@ pub struct Index {
 }
 
 /// The age of an answer that is given now. It is live when Kubo runs, and the newest refresh has found the index equal to
-/// this run of it, or made it so.
+/// this run of it, or made it so, and another one is to follow by itself.
 pub fn dated(board: &Board) -> Dated {
     let run = {
         let kubo = board.kubo.borrow();
@@ -64,7 +64,7 @@ pub fn dated(board: &Board) -> Dated {
     };
     let (refreshed, left_out) = {
         let refresh = board.refresh.borrow();
-        (refresh.failed == 0 && refresh.run.is_some() && refresh.run == run, refresh.left_out)
+        (!refresh.paused && refresh.failed == 0 && refresh.run.is_some() && refresh.run == run, refresh.left_out)
     };
     let index = board.index.borrow();
     let complete = index.complete && !left_out;
@@ -222,7 +222,7 @@ impl Message<PinDiff> for Index {
             let asked = ask.clone();
             let chosen = args.store.read(move |connection| history::choose_differing(connection, &asked)).await;
             let chosen = chosen.map_err(|error| fault(&args, "compare generations", &error))?;
-            let chosen = chosen.map_err(|kept| reply::not_kept(&ask, kept))?;
+            let chosen = chosen.map_err(reply::not_kept)?;
             let page = dated.page(chosen.generation, chosen.total);
             let read = move |connection: &Connection, keys: &[_]| history::differing(connection, &ask, keys);
             Ok((page, read_pages(args, chosen.keys, read, reply::changes)))

@@ -122,6 +122,7 @@ impl State {
             complete: meta.complete,
             peer_id: meta.peer_id.clone(),
             recovery,
+            journal_closed: marks.journal.closed().map(str::to_owned),
             changes: 0,
             restored: 0,
             counts: Counts::default(),
@@ -194,6 +195,15 @@ impl State {
     pub fn changed(&mut self) {
         self.published.changes += 1;
         self.publish.send_replace(self.published.clone());
+    }
+
+    /// Says whether marks can be recorded; to be called after every job.
+    pub(super) fn tell_of_journal(&mut self) {
+        let closed = self.marks.journal.closed();
+        if self.published.journal_closed.as_deref() != closed {
+            self.published.journal_closed = closed.map(str::to_owned);
+            self.publish.send_replace(self.published.clone());
+        }
     }
 
     /// Says which rows have changed; to be called after the commit.

@@ -46,10 +46,10 @@ pub enum IndexError {
     /// A listing that began before another one.
     #[error("the listing is out of date: a newer one has begun")]
     StaleListing,
-    /// A listing of another node.
-    #[error("the listing is of node {listed}, and the index belongs to node {owner}")]
+    /// A listing or a backup of another node.
+    #[error("it is of node {listed}, and the index belongs to node {owner}")]
     OtherNode {
-        /// Whose listing it is.
+        /// Whose it is.
         listed: String,
         /// Whose index it is.
         owner: String,

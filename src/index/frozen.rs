@@ -106,7 +106,7 @@ impl Frozen {
 
     fn diff(&self, ask: &PinDiff, parts: &mut Parts<'_>) -> Result<PinPage, Fault> {
         let chosen = history::choose_differing(&self.connection, ask).map_err(failed("compare generations"))?;
-        let chosen = chosen.map_err(|kept| reply::not_kept(ask, kept))?;
+        let chosen = chosen.map_err(reply::not_kept)?;
         for keys in chosen.keys.chunks(PinRows::MAX) {
             let rows = history::differing(&self.connection, ask, keys).map_err(failed("compare generations"))?;
             parts(Part::PinChanges(reply::changes(rows)))?;

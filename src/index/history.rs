@@ -155,19 +155,34 @@ fn differences(ask: &PinDiff, only: &str) -> String {
     )
 }
 
+/// A generation of which the pins are not known, and the oldest and the newest of which they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotKept {
+    /// What was asked for.
+    pub generation: u64,
+    /// The oldest.
+    pub oldest: u64,
+    /// The newest.
+    pub newest: u64,
+}
+
 /// What of a full join differs.
 const DIFFERS: &str = "FROM old FULL JOIN new ON old.cid = new.cid
     WHERE old.type IS DISTINCT FROM new.type OR old.name IS DISTINCT FROM new.name";
 
 /// Chooses the pins in which two generations differ, in the order in which they were seen first; `None` when one of them is
-/// not there, and the oldest and the newest that are.
+/// not there.
 pub fn choose_differing(
     connection: &Connection,
     ask: &PinDiff,
-) -> Result<Result<Chosen<Differs>, (u64, u64)>, IndexError> {
+) -> Result<Result<Chosen<Differs>, NotKept>, IndexError> {
     let (oldest, newest) = (oldest(connection)?, schema::read_meta(connection)?.generation);
-    if [ask.from, ask.to].iter().any(|generation| !(oldest..=newest).contains(generation)) {
-        return Ok(Err((oldest, newest)));
+    for generation in [ask.from, ask.to] {
+        // After a restore or a recovery the numbers go on above all that were given before.
+        let kept = format!("SELECT count(*) FROM generations WHERE generation = {generation}");
+        if connection.query_row(&kept, [], |row| row.get::<_, i64>(0))? == 0 {
+            return Ok(Err(NotKept { generation, oldest, newest }));
+        }
     }
     let with = differences(ask, "true");
     let total: i64 = connection.query_row(&format!("{with} SELECT count(*) {DIFFERS}"), [], |row| row.get(0))?;

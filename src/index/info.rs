@@ -4,6 +4,7 @@ use super::error::IndexError;
 use super::history;
 use super::sizes::{self, Known};
 use duckdb::Connection;
+use proto_msgs::daemon::LegacyReport;
 use std::path::PathBuf;
 
 /// Asks for it.
@@ -23,6 +24,8 @@ pub struct Info {
     pub bytes: Option<u64>,
     /// How many sizes are known.
     pub sizes: Known,
+    /// What was imported.
+    pub legacy: LegacyReport,
 }
 
 /// Bytes of the file and its log. It is not opened, which would drop its lock; and whoever asks may wait for a slow disk.
@@ -44,5 +47,9 @@ pub fn info(connection: &Connection) -> Result<Info, IndexError> {
         oldest: history::oldest(connection)?,
         bytes: bytes(connection)?,
         sizes: sizes::known(connection)?,
+        legacy: LegacyReport {
+            rows: count("SELECT count(*) FROM legacy")?,
+            files: count("SELECT count(*) FROM legacy_sources")?,
+        },
     })
 }

@@ -153,9 +153,9 @@ impl Journal {
         self.closed = Some(why);
     }
 
-    /// Whether it takes marks.
-    pub fn is_open(&self) -> bool {
-        self.closed.is_none()
+    /// Why it takes no marks, if it takes none.
+    pub fn closed(&self) -> Option<&str> {
+        self.closed.as_deref()
     }
 
     /// What was done about damage, once.
@@ -323,7 +323,7 @@ impl Journal {
 
     /// Whether it has grown so much that it is to be written anew.
     pub fn is_large(&self) -> bool {
-        self.end > self.limit && self.is_open()
+        self.end > self.limit && self.closed.is_none()
     }
 
     /// Writes it anew from the newest record of each CID, at once and as a whole. The records get new numbers.

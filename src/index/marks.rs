@@ -7,11 +7,12 @@ use super::journal::Journal;
 use super::mark::{Mark, What};
 use super::schema::{self, Meta};
 use super::{record, rows};
-use crate::cid::{self, Cid};
+use crate::cid::{self, Cid, Key};
 use duckdb::Connection;
 use jiff::Timestamp;
 use proto_msgs::pin::PinMarked;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io;
 
 /// Marks that go to DuckDB at a time when many are brought back, and their bytes.
@@ -20,7 +21,7 @@ const BATCH_BYTES: usize = 16 << 20;
 
 /// What the writer has to do with marks.
 pub(super) struct Marks {
-    journal: Journal,
+    pub(super) journal: Journal,
     /// The newest record that DuckDB has.
     applied: u64,
     /// The one that it does not have yet. There is never a second: before it is there, none is taken.
@@ -55,7 +56,7 @@ impl Marks {
         fresh: bool,
     ) -> duckdb::Result<(Marks, Option<String>)> {
         let mut told: Vec<String> = journal.take_report().into_iter().collect();
-        if journal.is_open() && journal.last() < meta.journal_seq {
+        if journal.closed().is_none() && journal.last() < meta.journal_seq {
             match from_file(connection, &mut journal, meta.journal_seq) {
                 Ok(marks) => {
                     meta.journal_seq = journal.last();
@@ -66,7 +67,9 @@ impl Marks {
                 }
                 Err(IndexError::Duckdb(error)) => return Err(error),
                 Err(error) => {
-                    told.push(format!("the journal lacks marks that the index has, and cannot be written: {error}"))
+                    // What it took now would hide from the next start what it lacks.
+                    journal.close(format!("it lacks marks that the index has, and cannot be written: {error}"));
+                    told.push(format!("the journal lacks marks that the index has, and cannot be written: {error}"));
                 }
             }
         }
@@ -78,7 +81,12 @@ impl Marks {
             }
             Ok(marks) => tracing::info!(marks, "the index took marks from the journal that it had not got to"),
             Err(IndexError::Duckdb(error)) => return Err(error),
-            Err(error) => told.push(format!("marks could not be brought back from the journal: {error}")),
+            Err(error) => {
+                // The next mark would hide from the next start those that the index has not got to, and be said of a CID of
+                // which it does not know what was said before.
+                journal.close(format!("it could not be read: {error}"));
+                told.push(format!("marks could not be brought back from the journal: {error}"));
+            }
         }
         told.iter().for_each(|text| tracing::warn!("{text}"));
         let marks = Marks { journal, applied: meta.journal_seq, pending: None };
@@ -242,11 +250,35 @@ pub(super) fn compact(connection: &Connection, state: &mut State) -> Result<(u64
 pub(super) fn look(connection: &Connection, state: &mut State) -> Result<(u64, Option<String>), IndexError> {
     settle(connection, state)?;
     let (journal, applied) = (&state.marks.journal, state.marks.applied);
-    let problem = journal.check().err().or_else(|| {
-        let last = journal.last();
-        (last != applied).then(|| format!("the journal ends with record {last} and the index has {applied}"))
-    });
-    Ok((journal.last(), problem))
+    let last = journal.last();
+    let problem = match journal.check() {
+        Err(problem) => Some(problem),
+        Ok(()) if last != applied => Some(format!("the journal ends with record {last} and the index has {applied}")),
+        Ok(()) => match differing(connection, journal)? {
+            0 => None,
+            cids => Some(format!("journal and index say different things of {cids} CIDs")),
+        },
+    };
+    Ok((last, problem))
+}
+
+/// Of how many CIDs journal and DuckDB say different things; some 50 bytes of memory for each mark.
+fn differing(connection: &Connection, journal: &Journal) -> Result<usize, IndexError> {
+    let hash = |mark: &Mark| BuildHasherDefault::<DefaultHasher>::default().hash_one(record::mark(mark));
+    let mut said = HashMap::new();
+    journal.replay(0, |_, mark| {
+        match mark.is_blank() {
+            true => said.remove(&Key::of(&mark.cid)),
+            false => said.insert(Key::of(&mark.cid), hash(&mark)),
+        };
+        Ok::<_, IndexError>(())
+    })?;
+    let mut differing = 0;
+    rows::all_marks(connection, |mark| {
+        differing += usize::from(said.remove(&Key::of(&mark.cid)) != Some(hash(&mark)));
+        Ok::<_, IndexError>(())
+    })?;
+    Ok(differing + said.len())
 }
 
 /// Before other marks come in the place of all: a sequence that the journal does not have. If the process ends before it has the

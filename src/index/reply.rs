@@ -1,10 +1,11 @@
 //! What an answer says besides its rows, and what is said where there are none: the same of the live index and of a snapshot.
 
+use super::history::NotKept;
 use super::query::Totals;
 use super::set::{Entry, PinSet};
 use crate::cid::{Cid, Key, text};
 use proto_msgs::daemon::MetricsReport;
-use proto_msgs::pin::{Pin, PinChange, PinChanges, PinDiff, PinInfoReply, PinPage, PinRows, Source};
+use proto_msgs::pin::{Pin, PinChange, PinChanges, PinInfoReply, PinPage, PinRows, Source};
 use proto_msgs::{Fault, FaultKind};
 
 /// Rows that one query of a listing reads.
@@ -99,12 +100,14 @@ pub(super) fn never_pinned(cid: &Cid) -> Fault {
     Fault::new(FaultKind::NotFound, detail)
 }
 
-/// One of the two generations is not there; these are the oldest and the newest that are.
-pub(super) fn not_kept(ask: &PinDiff, (oldest, newest): (u64, u64)) -> Fault {
-    let detail = if ask.from.max(ask.to) > newest {
-        format!("there is no generation {} yet; the newest is {newest}", ask.from.max(ask.to))
+/// One of the two generations is not there.
+pub(super) fn not_kept(NotKept { generation, oldest, newest }: NotKept) -> Fault {
+    let detail = if generation > newest {
+        format!("there is no generation {generation} yet; the newest is {newest}")
+    } else if generation < oldest {
+        format!("generation {generation} was not kept; the oldest is {oldest}")
     } else {
-        format!("generation {} was not kept; the oldest is {oldest}", ask.from.min(ask.to))
+        format!("generation {generation} is not in this index's history: the index was restored or recovered after it")
     };
     Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl pin history` shows when which generation began")
 }

@@ -287,6 +287,7 @@ fn write_loop(claim: Arc<Claim>, connection: Connection, mut state: State, jobs:
                 let _ = marks::settle(&connection, &mut state);
                 job(&connection, &mut state);
                 marks::tidy(&connection, &mut state);
+                state.tell_of_journal();
             }
             Order::Close(told) if state.home.lost().is_some() => {
                 // Closed, it would write a checkpoint, and remove a log of this name, whoever's it is now.

@@ -215,7 +215,10 @@ impl Indexer {
     fn plan(&mut self, confirm: bool) -> Plan {
         let wanted = std::mem::take(&mut self.names_wanted);
         let board = &self.args.board;
-        let (pins, complete) = (board.index.borrow().set.len(), board.index.borrow().complete);
+        let (pins, complete) = {
+            let index = board.index.borrow();
+            (index.set.len(), index.complete)
+        };
         let (since, interval) = (self.named.0.elapsed(), self.args.config.borrow().interval);
         Plan {
             full: self.compared.is_none_or(|at| at.elapsed() >= FULL),
@@ -273,7 +276,8 @@ impl Indexer {
                 failed: 0,
                 last_error: found.left_out.clone(),
                 finished: before.finished + 1,
-                run: Some(done.run),
+                // What it missed once may be there all the same.
+                run: (found.missing == 0).then_some(done.run),
                 left_out: found.left_out.is_some(),
                 names_as_of: if found.named { Some(done.at) } else { before.names_as_of },
                 paused: before.paused,

@@ -98,6 +98,7 @@ pub async fn run(ends: &Ends, plan: Plan, suspects: &mut Suspects) -> Result<Fou
 async fn list(ends: &Ends, mut plan: Plan, suspects: &mut Suspects) -> Result<(Found, bool), Fault> {
     let peer_id = ends.rpc.id(ID_DEADLINE).await?.peer_id;
     loop {
+        let before = ends.state.borrow().set.clone();
         let (token, keyed) = ask(&ends.index, BeginListing).await?;
         let as_of = Timestamp::now();
         let listed = fetch(ends, plan, &keyed).await?;
@@ -125,7 +126,14 @@ async fn list(ends: &Ends, mut plan: Plan, suspects: &mut Suspects) -> Result<(F
                 *pins = names::look_up(&ends.rpc, std::mem::take(pins)).await?;
             }
         }
-        let confirmed = suspects.judge(diff.missing, diff.before);
+        let mut judge = std::mem::take(suspects);
+        let (confirmed, judge) = blocking(move || {
+            // What was pinned singly since then, Kubo may not have had yet.
+            diff.missing.retain(|key| before.get(key).is_some());
+            (judge.judge(diff.missing, diff.before), judge)
+        })
+        .await?;
+        *suspects = judge;
         let whole = confirmed.waiting == 0;
         let (added, changed) = (diff.added, diff.changed);
         let changes = ListingChanges { token, as_of, peer_id, added, changed, removed: confirmed.gone, whole };

@@ -288,8 +288,12 @@ impl Kubo {
                 changed
             })
         };
-        // Whoever sees that Kubo runs finds its RPC, and whoever finds none sees why.
+        // Whoever sees that Kubo runs finds its RPC, whoever finds that knows of which run it is, and whoever finds none sees why.
         if usable {
+            self.args.board.kubo.send_if_modified(|present| {
+                present.restarts = report.restarts;
+                false
+            });
             rpc(self.memory().rpc());
         }
         self.args.board.kubo.send_if_modified(|present| {

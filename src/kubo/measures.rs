@@ -50,6 +50,6 @@ impl Rpc {
 
     /// The root of MFS, by its block alone.
     pub async fn mfs_root(&self, deadline: Duration) -> Result<MfsRoot, RpcError> {
-        self.short("files/stat", "files/stat?arg=%2F&offline=true", deadline).await
+        self.short("files/stat", "files/stat?arg=/&offline=true", deadline).await
     }
 }

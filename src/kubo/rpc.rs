@@ -58,6 +58,8 @@ pub struct Collected {
 
 /// Characters of Kubo's own words that are kept: they go into reports and events.
 const MESSAGE: usize = 1000;
+/// For whether Kubo answers at all.
+const ALIVE: Duration = Duration::from_secs(5);
 /// The longest PeerID.
 const PEER_ID: usize = 128;
 /// Errors of a garbage collection that are kept.
@@ -172,6 +174,16 @@ impl Rpc {
         });
         each.await?;
         Ok(collected)
+    }
+
+    /// Whose fault a broken connection is: Kubo hangs up on a call that makes it panic, and goes on. Where it answers nobody it is
+    /// unreachable, and the answer says nothing of what was asked.
+    pub async fn attributed<T>(&self, answer: Result<T, RpcError>) -> Result<T, RpcError> {
+        let Err(RpcError::Connection(error)) = answer else { return answer };
+        match self.id(ALIVE).await {
+            Ok(_) => Err(RpcError::Connection(error)),
+            Err(_) => Err(RpcError::Unreachable(io::Error::new(io::ErrorKind::ConnectionReset, error))),
+        }
     }
 
     /// Who answers there.

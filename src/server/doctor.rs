@@ -44,10 +44,6 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     }
     findings.extend(hook(routes.board.hook.borrow().as_ref(), &routes.config.borrow().hook));
     findings.extend(index(&report.index));
-    findings.extend(routes.board.snapshot_failed.borrow().as_ref().map(|why| {
-        let hint = "make room, or mend the directory; it is tried again by itself, ever more rarely";
-        finding(Severity::Warning, "snapshot_failed", why.clone(), hint, Some("ipfs-kitctl snapshot now".to_owned()))
-    }));
     findings.extend(legacy(routes).await);
     findings.extend(actors(&report.daemon));
     findings.sort_by_key(|finding| finding.severity);
@@ -205,6 +201,30 @@ fn index(index: &IndexReport) -> Vec<Finding> {
     if let Some(recovery) = &index.recovery {
         let hint = "nothing is to be done: what Kubo knows is listed anew, and marks come from their journal; a damaged file is kept";
         found.push(finding(Severity::Warning, "index_recovered", recovery.clone(), hint, None));
+    }
+    if index.paused {
+        let detail = "refreshes of the index are paused: what others pin and unpin does not show".to_owned();
+        let command = "ipfs-kitctl index resume".to_owned();
+        let hint = "they go on by themselves after that, and after the daemon's next start";
+        found.push(finding(Severity::Warning, "index_paused", detail, hint, Some(command)));
+    }
+    if let Some(why) = &index.journal_closed {
+        let detail = format!("tags, notes and tiers cannot be recorded: {why}");
+        let hint = "look after the disk of the data dir, then restart the daemon; all that was recorded stays";
+        let command = "sudo systemctl restart ipfs-kitd".to_owned();
+        found.push(finding(Severity::Error, "journal_closed", detail, hint, Some(command)));
+    }
+    if let Some(sizes) = index.sizes.as_ref().filter(|sizes| sizes.failed > 0) {
+        let why = sizes.last_failure.as_deref().unwrap_or("the log says why");
+        let detail = format!("{} looks for sizes of pins failed, the last one: {why}", sizes.failed);
+        let hint = "each is tried again by itself; a pin of which blocks are missing is complete only after Kubo has fetched it anew";
+        let command = "ipfs pin verify --verbose".to_owned();
+        found.push(finding(Severity::Warning, "size_unknown", detail, hint, Some(command)));
+    }
+    if let Some(why) = &index.snapshot_failed {
+        let hint = "make room, or mend the directory; it is tried again by itself, ever more rarely";
+        let command = "ipfs-kitctl snapshot now".to_owned();
+        found.push(finding(Severity::Warning, "snapshot_failed", why.clone(), hint, Some(command)));
     }
     if index.failed_refreshes > 0 {
         let why = index.last_error.as_deref().unwrap_or("the log says why");

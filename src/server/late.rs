@@ -174,6 +174,8 @@ mod tests {
             recovery: None,
             names_as_of: None,
             paused: false,
+            journal_closed: None,
+            snapshot_failed: None,
             sizes: None,
             snapshot: None,
         };

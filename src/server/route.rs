@@ -145,13 +145,14 @@ impl Routes {
             Call::IndexInfo(_) => status::index_info(self).await.map(IndexInfo::done),
             Call::IndexBackup(verb) => ask(&self.snapshots, verb).await,
             Call::IndexRestore(verb) => {
-                tracing::info!(uid, path = verb.path, force = verb.force, "a client has a backup restored");
-                ask(&self.snapshots, verb).await
+                tracing::info!(uid, path = verb.path, force = verb.force, "a client asks for a restore");
+                let done = ask(&self.snapshots, verb).await;
+                done.inspect_err(|fault| tracing::warn!("nothing was restored: {}", fault.detail))
             }
             Call::IndexVerify(verb) => ask(&self.snapshots, verb).await,
             Call::IndexCompact(verb) => ask(&self.snapshots, verb).await,
             Call::IndexImport(verb) => {
-                tracing::info!(uid, path = verb.path, "a client has files of the old system imported");
+                tracing::info!(uid, path = verb.path, "a client asks for an import");
                 self.importer.clone().import(verb).await.map(IndexImport::done)
             }
             Call::VfsLs(verb) => self.listing(verb, Part::VfsLs, parts).await.map(VfsLs::done),

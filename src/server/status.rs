@@ -28,8 +28,8 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
     let board = &routes.board;
     let config = routes.config.borrow().clone();
     let dated = dated(board);
-    let index = board.index.borrow();
-    let refresh = board.refresh.borrow();
+    let (index, refresh) = (board.index.borrow().clone(), board.refresh.borrow().clone());
+    let known = board.sizes.borrow().known;
     let index = IndexReport {
         as_of: dated.as_of,
         age_s: dated.age_s,
@@ -47,12 +47,16 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
         recovery: index.recovery.clone(),
         names_as_of: refresh.names_as_of.map(crate::time::text),
         paused: refresh.paused,
-        sizes: board.sizes.borrow().known.map(|known| sizes(board, known)),
+        journal_closed: index.journal_closed.clone(),
+        snapshot_failed: board.snapshot_failed.borrow().clone(),
+        sizes: known.map(|known| sizes(board, known)),
         snapshot: board.snapshot.borrow().as_ref().map(|newest| SnapshotBrief {
             name: newest.name.clone(),
             generation: newest.generation,
             created_at: newest.created_at.clone(),
-            age_s: newest.created_at.parse().map(crate::time::age_s).unwrap_or_default(),
+            as_of: newest.as_of.clone(),
+            age_s: newest.as_of.as_ref().and_then(|at| at.parse().ok()).map(crate::time::age_s),
+            behind: *board.snapshot_holds.borrow() != Some(index.changes),
         }),
     };
     StatusReport {
@@ -101,7 +105,7 @@ pub(super) async fn index_info(routes: &Routes) -> Result<IndexInfoReport, Fault
     let info = crate::fault::ask(&routes.index, AskInfo).await?;
     let board = &routes.board;
     let dated = dated(board);
-    let (index, refresh) = (board.index.borrow(), board.refresh.borrow());
+    let (index, refresh) = (board.index.borrow().clone(), board.refresh.borrow().clone());
     let lag = dated.age_s.map(|age| (age - refresh.interval.as_secs_f64()).max(0.0));
     Ok(IndexInfoReport {
         as_of: dated.as_of,
@@ -128,5 +132,6 @@ pub(super) async fn index_info(routes: &Routes) -> Result<IndexInfoReport, Fault
         paused: refresh.paused,
         sizes: sizes(board, info.sizes),
         mfs: mfs(&board.mfs.borrow()),
+        legacy: info.legacy,
     })
 }

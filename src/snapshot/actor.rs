@@ -42,6 +42,10 @@ use tokio_util::task::AbortOnDropHandle;
 /// The shortest time between two snapshots that nobody asked for, where refreshes come more rarely.
 const LEAST: Duration = Duration::from_secs(30);
 
+/// At the daemon's end there is time for one where the one before took no longer than this, and for no more than that.
+const QUICK: Duration = Duration::from_secs(1);
+const LAST: Duration = Duration::from_secs(4);
+
 /// What the actor is made from.
 #[derive(Clone)]
 pub struct SnapshotArgs {
@@ -68,8 +72,6 @@ pub struct Book {
 struct Notes {
     /// Whether the directory was looked at.
     begun: bool,
-    /// What the newest snapshot holds, in changes of this process.
-    holds: Option<u64>,
     /// When the newest one of this process was begun.
     began: Option<Instant>,
     /// No other one by itself before.
@@ -130,11 +132,8 @@ impl Message<Ended> for Snapshots {
 async fn make_when_due(args: SnapshotArgs) {
     let (mut index, mut config) = (args.board.index.subscribe(), args.config.clone());
     while !args.board.is_stopping() {
-        let wanted = args.config.borrow().snapshot.enabled && {
-            let index = index.borrow_and_update();
-            index.complete && args.book.notes().holds != Some(index.changes)
-        };
-        if wanted {
+        index.mark_unchanged();
+        if wanted(&args) {
             let known = begin(&args).await;
             let next = args.book.notes().next;
             if let (Err(error), true) = (known, is_due(next)) {
@@ -158,6 +157,14 @@ async fn make_when_due(args: SnapshotArgs) {
             }
         }
     }
+}
+
+/// Whether there is something to publish.
+fn wanted(args: &SnapshotArgs) -> bool {
+    let index = args.board.index.borrow();
+    args.config.borrow().snapshot.enabled
+        && index.complete
+        && *args.board.snapshot_holds.borrow() != Some(index.changes)
 }
 
 /// Once a process: clears away what a killed one left, and finds out what is there.
@@ -206,10 +213,13 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
         return Ok(newest);
     }
     let began = Instant::now();
+    let stopping = args.board.is_stopping();
     let (changes, made) = tokio::select! {
         made = publish(args, arrow, turn) => made,
         // Dropped, it ends within moments, and with it the transaction that would keep the index from closing.
-        () = args.board.stopped() => return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
+        () = args.board.stopped(), if !stopping => {
+            return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping"));
+        }
     };
     let config = args.config.borrow().clone();
     let budget = config.snapshot.budget;
@@ -225,13 +235,13 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
         args.board.pin_file.send_replace(pin_file);
     }
     args.board.snapshot_failed.send_replace(None);
+    args.board.snapshot_holds.send_replace(Some(changes));
     args.board.snapshot.send_replace(Some(manifest.clone()));
     let aftermath = tidy(args, &manifest).await;
     let wrote = manifest.bytes() + aftermath;
     let mut notes = args.book.notes();
     notes.failures = 0;
     notes.began = Some(began);
-    notes.holds = Some(changes);
     notes.next = Some(began + pace::after_success(budget, LEAST.min(config.interval), began.elapsed(), wrote));
     Ok(manifest)
 }
@@ -419,5 +429,12 @@ impl Message<Stop> for Snapshots {
 
     async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
         self.making = None;
+        // What was said last is what people look for while no daemon is there.
+        let args = &self.args;
+        let quick = args.board.snapshot.borrow().as_ref().is_some_and(|newest| newest.took_s < QUICK.as_secs_f64());
+        if quick && wanted(args) {
+            // What went wrong was told, and the next start makes one.
+            let _ = tokio::time::timeout(LAST, make(args, false, None)).await;
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! A backup and its way back; a look at everything, and the giving back of room.
 
+use crate::history::{between, diff};
 use crate::mark::{say, tag, told_of};
 use crate::place::*;
 use crate::recovery::{dump, kept};
 use crate::snapshot::snapshots;
 use ipfs_kitd::index::error::IndexError;
+use ipfs_kitd::index::history::NotKept;
 use ipfs_kitd::index::mark::What;
 use ipfs_kitd::index::restore::{self, Restore, Restored};
 use ipfs_kitd::snapshot::publish::{self, Order, Temporary, Writing};
@@ -71,6 +73,9 @@ async fn a_restored_index_is_what_it_was_and_what_there_was_is_kept_and_restorab
     assert_eq!(dump(&place, 3).await, before);
     let state = place.state();
     assert_eq!((state.generation, state.complete, state.as_of, state.set.len()), (5, false, Some(minute(1)), 5));
+    assert_eq!(diff(&place, between(3, 5)).await.map(|(total, _)| total), Ok(0));
+    let between_them = NotKept { generation: 4, oldest: 0, newest: 5 };
+    assert_eq!(diff(&place, between(4, 5)).await, Err(between_them), "of what came after the backup nothing is known");
     assert_eq!(place.pins().await.len(), 5, "the set says the same");
     let stale = place.apply(listing(token, minute(6))).await;
     assert!(matches!(stale, Err(IndexError::StaleListing)), "it was compared with other pins: {stale:?}");
@@ -173,7 +178,12 @@ async fn verification_finds_what_file_set_and_journal_disagree_about() {
     assert_eq!(found.rows[..5], [("pins", 5), ("gone", 2), ("changes", 1), ("generations", 4), ("marks", 3)]);
     assert_eq!(found.rows[5..9], [("legacy", 2), ("legacy_sources", 1), ("vfs", 0), ("vfs_journal", 2)]);
     assert_eq!(found.rows[9..], [("state_system", 1), ("state_network", 2), ("state_storage", 1), ("state_files", 1)]);
-    let wrong: [(&str, &str, &str); 4] = [
+    let wrong: [(&str, &str, &str); 5] = [
+        (
+            "UPDATE marks SET tier = 'x' || tier WHERE tier IS NOT NULL",
+            "UPDATE marks SET tier = tier[2:] WHERE tier IS NOT NULL",
+            "say different things of 1 CIDs",
+        ),
         (
             "UPDATE pins SET name = 'other' WHERE id = 1",
             "UPDATE pins SET name = 'it''s \"a\"' || chr(10) || 'name' WHERE id = 1",

@@ -2,7 +2,7 @@
 
 use crate::place::*;
 use ipfs_kitd::cid::{Cid, Key, text};
-use ipfs_kitd::index::history;
+use ipfs_kitd::index::history::{self, NotKept};
 use proptest::prelude::*;
 use proto_msgs::pin::{PinChange, PinDiff, PinEvent, PinType};
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ async fn history(place: &Place, of: Option<Cid>, limit: Option<u64>, offset: u64
     read.await.expect("a history")
 }
 
-/// Total and rows, or the oldest and the newest generation.
-async fn diff(place: &Place, ask: PinDiff) -> Result<(u64, Vec<PinChange>), (u64, u64)> {
+/// Total and rows, or the generation that is not known.
+pub(crate) async fn diff(place: &Place, ask: PinDiff) -> Result<(u64, Vec<PinChange>), NotKept> {
     let read = place.store.read(move |connection| match history::choose_differing(connection, &ask)? {
         Ok(chosen) => Ok(Ok((chosen.total, history::differing(connection, &ask, &chosen.keys)?))),
         Err(kept) => Ok(Err(kept)),
@@ -31,7 +31,7 @@ async fn diff(place: &Place, ask: PinDiff) -> Result<(u64, Vec<PinChange>), (u64
     read.await.expect("a difference")
 }
 
-fn between(from: u64, to: u64) -> PinDiff {
+pub(crate) fn between(from: u64, to: u64) -> PinDiff {
     PinDiff { from, to, limit: None, offset: 0 }
 }
 
@@ -94,7 +94,7 @@ async fn generations_that_are_not_there_are_refused_with_those_that_are() {
     let place = Place::new();
     place.add(raw(1), RECURSIVE, "").await;
     place.add(raw(2), RECURSIVE, "").await;
-    assert_eq!(diff(&place, between(0, 3)).await, Err((0, 2)));
+    assert_eq!(diff(&place, between(0, 3)).await, Err(NotKept { generation: 3, oldest: 0, newest: 2 }));
     assert_eq!(diff(&place, between(0, 2)).await.map(|(total, _)| total), Ok(2));
     assert_eq!(diff(&place, between(2, 2)).await.map(|(total, _)| total), Ok(0));
     let some = PinDiff { limit: Some(1), offset: 1, ..between(0, 2) };

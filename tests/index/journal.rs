@@ -264,7 +264,7 @@ fn d4_a_mark_that_finds_no_room_is_refused_and_the_journal_is_as_before() {
         let full = (1..).find_map(|n| journal.append(&said(n)).err().map(|error| (n, error))).expect("full");
         assert!(full.1.wants_room(), "{}", full.1);
         assert_eq!(replayed(&journal), state(full.0 - 1), "nothing of it is left");
-        assert!(journal.is_open() && journal.append(&said(full.0)).is_err(), "still full");
+        assert!(journal.closed().is_none() && journal.append(&said(full.0)).is_err(), "still full");
         // Space is freed.
         setrlimit(Resource::Fsize, Rlimit { current: Some(2 * ROOM), maximum: None }).expect("limited");
         journal.append(&said(full.0)).expect("there is room");

@@ -2,6 +2,7 @@
 
 use crate::other::{self, ready};
 use crate::place::*;
+use crate::store::block_on;
 use ipfs_kitd::cid::{Cid, Key};
 use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::mark::What;
@@ -317,4 +318,44 @@ fn d1_every_acknowledged_tag_survives_a_kill_of_the_process_that_wrote_it() {
             place.close().await;
         }));
     }
+}
+
+#[test]
+fn d19_a_journal_that_cannot_be_read_at_a_start_takes_nothing_and_hides_nothing_from_the_next() {
+    const TEST: &str =
+        "mark::d19_a_journal_that_cannot_be_read_at_a_start_takes_nothing_and_hides_nothing_from_the_next";
+    if let Some(dir) = other::role() {
+        return block_on(async {
+            let place = Place::at(TempDir::new().expect("a temp dir"), open(&dir).expect("an index"));
+            let refused = say(&place, raw(1), What::tags(vec!["new".to_owned()], vec![])).await;
+            let closed = place.state().journal_closed;
+            writeln!(std::io::stdout(), "\nsaid {} {closed:?}", refused.is_err()).expect("a parent that listens");
+            place.close().await;
+        });
+    }
+    let dir = block_on(async {
+        let place = Place::new();
+        tag(&place, raw(1), &["old", "kept"], &[]).await;
+        tag(&place, raw(2), &["old"], &[]).await;
+        place.close().await
+    });
+    fs::remove_file(index(dir.path())).expect("removed");
+    let log = dir.path().join("journal/marks.log");
+
+    let plain = other::command(TEST, dir.path());
+    let mut command = std::process::Command::new("strace");
+    // The first time it is opened to be mended, the second time to be followed.
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=openat:error=EIO:when=2", "-P"]).arg(&log);
+    command.arg(plain.get_program()).args(plain.get_args()).env(other::ROLE, dir.path());
+    let Some(output) = command.output().ok().filter(|output| output.status.success()) else {
+        return other::skipped("a journal that cannot be read", "there is no strace that may trace");
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("said true Some(\"it could not be read"), "{said}");
+    block_on(Box::pin(async {
+        let place = Place::of(dir);
+        assert_eq!(told_of(&place, raw(1)).await.tags, ["kept", "old"]);
+        assert_eq!(told_of(&place, raw(2)).await.tags, ["old"]);
+        assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0]);
+    }));
 }

@@ -1,6 +1,6 @@
 //! Backup, restoring, verification and recovery of the index through the daemon and its client.
 
-use crate::kit::{Kit, identity_cid};
+use crate::kit::{Kit, eventually, identity_cid};
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::{Condition, IndexRefresh};
 use proto_msgs::pin::{PinAdd, PinRm, PinTag};
@@ -45,6 +45,8 @@ fn an_index_is_backed_up_restored_verified_and_compacted_by_the_client() {
         said.out
     );
     assert_eq!(tag(&kit, "one", &[], &[]), ["kept"]);
+    let told = || kit.ctl(&["events"]).out;
+    eventually(|| told().contains("an index was restored"), told);
     kit.call(IndexRefresh { wait: true, names: false });
     // Kubo has the last word on what is pinned.
     assert_eq!(kit.pins(), [identity_cid("two")]);

@@ -4,7 +4,7 @@
 use crate::kit::{Kit, identity_cid, said, skipped};
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::{Condition, IndexRefresh};
-use proto_msgs::doctor::Doctor;
+use proto_msgs::doctor::{Doctor, Severity};
 use proto_msgs::pin::{PinAdd, PinInfo, PinNote, PinRm, PinTag, PinTier};
 use serde_json::Value;
 use std::io::Write;
@@ -109,6 +109,25 @@ fn what_cannot_be_said_is_refused_in_one_sentence() {
     }
     assert_eq!(kit.call(tag(&cid, &[])).seq, None, "nothing was recorded");
     assert!(!kit.path("data/journal/marks.log").exists());
+}
+
+#[test]
+fn a_journal_that_takes_nothing_more_is_told_by_status_and_doctor_and_not_only_to_who_marks() {
+    let mut kit = Kit::fake();
+    let journal = kit.path("data/journal");
+    std::fs::create_dir_all(kit.path("data")).expect("made");
+    std::fs::write(&journal, "in the way").expect("written");
+    kit.start_whole();
+    let said = kit.ctl(&["status", "--check"]);
+    assert!(said.code == Some(1) && said.err.contains("marks cannot be recorded"), "{said:?}");
+    let found = kit.call(Doctor {}).findings.into_iter().find(|finding| finding.cause == "journal_closed");
+    assert!(found.is_some_and(|finding| finding.severity == Severity::Error && finding.command.is_some()));
+    assert_eq!(kit.fault(tag(&identity_cid("one"), &["a"])).kind, FaultKind::Conflict);
+    kit.stop();
+    std::fs::remove_file(&journal).expect("removed");
+    kit.start_whole();
+    assert_eq!(kit.status().index.journal_closed, None);
+    kit.call(tag(&identity_cid("one"), &["a"]));
 }
 
 #[test]

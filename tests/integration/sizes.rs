@@ -3,6 +3,7 @@
 use crate::kit::{Kit, Said, eventually, identity_cid, ipfs, said};
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::{IndexInfo, IndexRefresh, Metrics, SizesReport};
+use proto_msgs::doctor::Doctor;
 use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinInfo, PinRm, SizeKind};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -114,7 +115,14 @@ fn what_was_missing_is_measured_when_it_is_there() {
     kit.start_whole();
     let raw = cid(RAW, 1);
     add(&kit, &raw);
-    sizes(&kit, "tried", |sizes| (sizes.failed, sizes.unknown) == (1, 1));
+    let told_of = sizes(&kit, "tried", |sizes| (sizes.failed, sizes.unknown) == (1, 1));
+    assert!(told_of.last_failure.is_some_and(|why| why.starts_with(&raw)), "the pin is named");
+    let found = kit.call(Doctor {}).findings.into_iter().find(|finding| finding.cause == "size_unknown");
+    assert!(found.is_some_and(|finding| finding.detail.contains(&raw)));
+    kit.call(PinRm { cid: raw.clone() });
+    sizes(&kit, "forgotten with the pin", |sizes| sizes.failed == 0 && sizes.last_failure.is_none());
+    add(&kit, &raw);
+    sizes(&kit, "tried again", |sizes| (sizes.failed, sizes.unknown) == (1, 1));
     kit.stop();
     kit.script(&json!({ "content": { raw.clone(): {"cumulative": 5} } }));
     kit.start_whole();
@@ -159,6 +167,19 @@ fn no_look_begins_while_a_refresh_waits_for_kubo() {
     kit.script(&json!({ "content": content }));
     held.write_all(&[1]).expect("released");
     sizes(&kit, "measured", |sizes| sizes.exact == 1);
+}
+
+#[test]
+fn a_pin_at_which_kubo_hangs_up_keeps_nobody_else_from_being_measured() {
+    let mut kit = fake();
+    let (bad, good) = (cid(RAW, 1), cid(RAW, 2));
+    kit.script(&json!({ "content": { good.clone(): {"cumulative": 5} }, "panics_at": bad }));
+    kit.start_whole();
+    add(&kit, &bad);
+    add(&kit, &good);
+    let told_of = sizes(&kit, "the other one measured", |sizes| (sizes.exact, sizes.failed) == (1, 1));
+    assert!(told_of.last_failure.is_some_and(|why| why.starts_with(&bad)) && told_of.next_retry.is_some());
+    assert_eq!(told(&kit, &good).0, Some(5));
 }
 
 #[test]

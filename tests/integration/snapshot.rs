@@ -4,7 +4,7 @@ use crate::kit::{Kit, eventually, identity_cid};
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::ActorReport;
 use proto_msgs::doctor::Doctor;
-use proto_msgs::pin::{PinAdd, PinRm};
+use proto_msgs::pin::{PinAdd, PinRm, PinTag};
 use proto_msgs::snapshot::{SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerify};
 use serde_json::json;
 use std::fs;
@@ -113,6 +113,21 @@ fn a_start_clears_away_what_a_kill_left_and_publishes_once() {
 }
 
 #[test]
+fn an_ordered_stop_publishes_what_was_said_last() {
+    let mut kit = Kit::fake();
+    // None is due by itself for as long as this runs.
+    kit.env("IPFS_KITD_SNAPSHOT_BYTES_PER_DAY", "1").start_whole();
+    kit.until("published", |status| status.index.snapshot.is_some());
+    let cid = identity_cid("said last");
+    kit.call(PinTag { cid: cid.clone(), add: vec!["last".to_owned()], remove: vec![] });
+    let before = manifest(&kit);
+    assert!(kit.status().index.snapshot.is_some_and(|newest| newest.behind));
+    assert!(kit.stop().success());
+    let last = manifest(&kit);
+    assert_eq!((last.serial, last.rows("marks.parquet")), (before.serial + 1, Some(1)), "{}", kit.log());
+}
+
+#[test]
 fn what_cannot_be_written_is_told_and_the_daemon_goes_on() {
     let mut kit = Kit::fake();
     fs::create_dir(kit.path("data")).expect("made");
@@ -126,6 +141,8 @@ fn what_cannot_be_written_is_told_and_the_daemon_goes_on() {
     });
     let found = || kit.call(Doctor {}).findings.into_iter().find(|finding| finding.cause == "snapshot_failed");
     assert!(found().is_some_and(|finding| finding.detail.contains("no snapshot could be made")));
+    let said = kit.ctl(&["status", "--check"]);
+    assert!(said.code == Some(1) && said.err.contains("no snapshot could be made"), "{said:?}");
     fs::remove_file(kit.path("data/snapshots")).expect("removed");
     assert_eq!(kit.call(SnapshotNow::default()).manifest.serial, 1);
     assert_eq!(found(), None);

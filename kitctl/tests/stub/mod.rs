@@ -234,6 +234,8 @@ pub(crate) fn status(state: KuboState) -> StatusReport {
             recovery: None,
             names_as_of: Some("2026-01-02T03:04:05.678Z".to_owned()),
             paused: false,
+            journal_closed: None,
+            snapshot_failed: None,
             sizes: None,
             snapshot: None,
         },

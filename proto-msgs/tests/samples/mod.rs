@@ -437,7 +437,7 @@ fn logs(s: &Seed) -> KuboLogPage {
 
 fn events(s: &Seed) -> EventPage {
     let n = s.number;
-    let index = IndexChange { from: n, to: n, added: n, changed: n, removed: n, pins: n };
+    let index = IndexChange { from: n, to: n, added: n, changed: n, removed: n, pins: n, restored: s.flag };
     let whats = [What::Kubo(change(s)), What::Error(error(s)), What::Index(index)];
     // Even where lists are empty, so that each kind is seen.
     let events = whats.map(|what| Event { seq: n, at: s.t(), what });
@@ -559,11 +559,15 @@ fn index(s: &Seed) -> IndexReport {
         names_as_of: s.m(),
         paused: s.flag,
         sizes: s.flag.then(|| sizes(s)),
+        journal_closed: s.m(),
+        snapshot_failed: s.m(),
         snapshot: s.flag.then(|| SnapshotBrief {
             name: s.t(),
             generation: s.number,
             created_at: s.t(),
-            age_s: s.real(),
+            as_of: s.m(),
+            age_s: s.reals(),
+            behind: s.flag,
         }),
     }
 }
@@ -621,6 +625,7 @@ fn info(s: &Seed) -> IndexInfoReport {
         paused: s.flag,
         sizes: sizes(s),
         mfs: MfsReport { as_of: s.m(), complete: s.flag, entries: s.number, unread: s.number, error: s.m() },
+        legacy: LegacyReport { rows: s.number, files: s.number },
     }
 }
 

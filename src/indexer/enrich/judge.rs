@@ -83,7 +83,7 @@ fn exactly(cid: &Cid, size: u64) -> Finding {
 
 fn missed(error: RpcError) -> Outcome {
     match error {
-        RpcError::Unreachable(_) | RpcError::Connection(_) => Outcome::Gone,
+        RpcError::Unreachable(_) => Outcome::Gone,
         error => Outcome::Missed(error.to_string()),
     }
 }

@@ -190,13 +190,14 @@ impl Lane {
         if !self.queue.is_empty() {
             return Ok(true);
         }
-        self.generation = self.ends.board.index.borrow().generation;
+        let generation = self.ends.board.index.borrow().generation;
+        if std::mem::replace(&mut self.generation, generation) != generation {
+            // A pin that was taken back is missed no longer.
+            self.lacking(self.misses.some(BATCH)).await?;
+        }
         let due = self.misses.due(Instant::now(), BATCH);
         if !due.is_empty() {
-            let lacking = self.lacking(Among::These(due.clone())).await?;
-            let still: HashSet<u64> = lacking.iter().map(|pin| pin.id).collect();
-            due.into_iter().filter(|id| !still.contains(id)).for_each(|id| self.misses.forget(id));
-            (self.queue, self.end) = (lacking.into(), None);
+            (self.queue, self.end) = (self.lacking(due).await?.into(), None);
             if !self.queue.is_empty() {
                 return Ok(true);
             }
@@ -236,9 +237,19 @@ impl Lane {
         }
     }
 
-    async fn lacking(&self, among: Among) -> Result<Vec<Unmeasured>, Fault> {
-        let ask = AskLacking { look: self.look, among, most: BATCH };
-        Ok(fault::ask(&self.ends.index, ask).await?.pins)
+    /// Those of these misses that are still to be looked at; the others are forgotten.
+    async fn lacking(&mut self, missed: Vec<u64>) -> Result<Vec<Unmeasured>, Fault> {
+        if missed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ask = AskLacking { look: self.look, among: Among::These(missed.clone()), most: BATCH };
+        let lacking = fault::ask(&self.ends.index, ask).await?.pins;
+        let still: HashSet<u64> = lacking.iter().map(|pin| pin.id).collect();
+        missed.into_iter().filter(|id| !still.contains(id)).for_each(|id| self.misses.forget(id));
+        if self.misses.is_empty() {
+            self.last_miss = None;
+        }
+        Ok(lacking)
     }
 
     /// Writes what was found, in one transaction, and remembers what was missed.
@@ -328,8 +339,14 @@ async fn look(rpc: &Rpc, look: Look, pin: Unmeasured, tries: u32) -> (u64, Outco
     }
     let text = crate::cid::text(&pin.cid);
     let outcome = match look {
-        Look::Root => judge::root(&pin.cid, rpc.root_stat(&text, ROOT_DEADLINE).await),
-        Look::Whole => judge::whole(&pin.cid, rpc.whole_size(&text, judge::patience(tries)).await),
+        Look::Root => judge::root(&pin.cid, rpc.attributed(rpc.root_stat(&text, ROOT_DEADLINE).await).await),
+        Look::Whole => {
+            judge::whole(&pin.cid, rpc.attributed(rpc.whole_size(&text, judge::patience(tries)).await).await)
+        }
     };
-    (pin.id, outcome)
+    match outcome {
+        // Kubo names the block that it lacks, which is nobody's pin.
+        Outcome::Missed(why) => (pin.id, Outcome::Missed(format!("{text}: {why}"))),
+        outcome => (pin.id, outcome),
+    }
 }

@@ -65,6 +65,11 @@ impl Misses {
         self.by_time.iter().take_while(|(due, _)| *due <= now).take(most).map(|(_, id)| *id).collect()
     }
 
+    /// The first ones that wait.
+    pub fn some(&self, most: usize) -> Vec<u64> {
+        self.by_time.iter().take(most).map(|(_, id)| *id).collect()
+    }
+
     /// When the next one's time comes.
     pub fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(due, _)| *due)

@@ -225,16 +225,17 @@ impl<'a> Walk<'a> {
         let text = cid::text(&frame.cid);
         let stuck = |error: RpcError| match error {
             error if error.is_missing_block() => Ok(Read::Missing),
-            error @ (RpcError::Unreachable(_) | RpcError::Connection(_)) => Err(error.into()),
+            error @ RpcError::Unreachable(_) => Err(error.into()),
             error => Err(Stop::Stuck(Box::new(frame.cid), error)),
         };
-        let mut listing = match self.rpc.directory(&text, way == Way::Measured, DEADLINE).await {
+        let listing = self.rpc.directory(&text, way == Way::Measured, DEADLINE).await;
+        let mut listing = match self.rpc.attributed(listing).await {
             Ok(listing) => listing,
             Err(error) => return stuck(error),
         };
         let (mut looks, mut names) = (0, HashSet::new());
         loop {
-            let link = match listing.next(DEADLINE).await {
+            let link = match self.rpc.attributed(listing.next(DEADLINE).await).await {
                 Ok(Some(link)) => link,
                 Ok(None) => return Ok(Read::Whole),
                 Err(error) => return stuck(error),
@@ -261,8 +262,10 @@ impl<'a> Walk<'a> {
                     if way == Way::Looks(LOOKS) && looks > LOOKS {
                         return Ok(Read::Many);
                     }
-                    let measured = match self.rpc.look_at(&text, DEADLINE).await {
+                    let measured = match self.rpc.attributed(self.rpc.look_at(&text, DEADLINE).await).await {
                         Ok(measured) => measured,
+                        // It hides no other.
+                        Err(RpcError::Connection(_)) => None,
                         Err(error) => return stuck(error),
                     };
                     (measured.map(|measured| measured.kind), measured.and_then(|measured| measured.size))

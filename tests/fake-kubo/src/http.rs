@@ -46,6 +46,9 @@ fn answer(stream: UnixStream, pins: &Pins, peer: &str) -> io::Result<()> {
             return Ok(());
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if script.panics_at.as_ref().is_some_and(|cid| path.ends_with("/stat") && query.contains(cid)) {
+            return Ok(());
+        }
         let reply = route(path.trim_start_matches("/api/v0/"), &Query::parse(query), query, pins, peer, &script);
         match reply {
             Err(message) => {

@@ -55,6 +55,8 @@ pub(crate) struct Script {
     pub(crate) peer_id: Option<String>,
     /// What it has of these CIDs; of others it has no block.
     pub(crate) content: BTreeMap<String, Content>,
+    /// It hangs up on every question about this CID, as Kubo does when it panics.
+    pub(crate) panics_at: Option<String>,
 }
 
 /// What `files/stat` and `dag/stat` say of a CID.

@@ -87,7 +87,7 @@ fn a_tree_of_the_old_system_is_imported_by_name_once_and_stays_as_it_is() {
             (name, source.outcome, source.form.as_deref(), source.rows as usize, source.taken as usize)
         })
         .collect();
-    use LegacyOutcome::{Failed, Imported, Known, Nothing};
+    use LegacyOutcome::{Imported, Known, Nothing};
     let expected = [
         ("pin_metadata/parquet_storage/pins.parquet", Imported, Some("B"), ROWS, VALID),
         ("enhanced_pin_index/enhanced_pins.parquet", Imported, Some("A"), ROWS, VALID),
@@ -98,7 +98,7 @@ fn a_tree_of_the_old_system_is_imported_by_name_once_and_stays_as_it_is() {
         ("enhanced_pin_index/enhanced_pin_metadata.duckdb", Imported, Some("A"), ROWS, VALID),
         ("program_state/parquet/system_state.parquet", Nothing, None, 1, 0),
         ("program_state/parquet/storage_state.parquet", Nothing, None, 1, 0),
-        ("program_state/parquet/daemon_state.parquet", Failed, Some("E"), 0, 0),
+        ("program_state/parquet/daemon_state.parquet", Nothing, Some("E"), 0, 0),
     ];
     assert_eq!(told, expected.map(|(name, outcome, form, rows, taken)| (name.to_owned(), outcome, form, rows, taken)));
     for source in sources.iter().filter(|source| source.outcome == Imported) {
@@ -302,7 +302,9 @@ fn the_command_line_shows_what_came_of_each_file() {
     let said = crate::kit::said(relative.current_dir(kit.path("home")));
     let document: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!((said.code, document["sources"][0]["outcome"].as_str()), (Some(0), Some("known")));
-    std::fs::write(kit.path("home/text"), "updated=1").expect("written");
-    assert_eq!(kit.ctl(&["index", "import", kit.path("home/text").to_str().expect("UTF-8")]).code, Some(1));
+    for (text, code) in [("updated=1", 0), ("no Parquet", 1)] {
+        std::fs::write(kit.path("home/text"), text).expect("written");
+        assert_eq!(kit.ctl(&["index", "import", kit.path("home/text").to_str().expect("UTF-8")]).code, Some(code));
+    }
     assert_eq!(kit.ctl(&["index", "import", "/nowhere/at/all"]).code, Some(4));
 }
