@@ -76,7 +76,7 @@ fn a_daemon_that_was_killed_is_answered_for_by_its_newest_snapshot() {
     assert_eq!(said.err, "");
     let said = offline(&kit, &["pin", "info", &identity_cid("three")]);
     assert_eq!(said.code, Some(4), "{}", said.err);
-    assert!(said.err.contains("is not pinned, as of"), "{}", said.err);
+    assert!(said.err.contains("has no recursive or direct pin, as of"), "{}", said.err);
     assert_eq!(offline(&kit, &["pin", "ls", "--max-age", "1h"]).code, Some(0));
     assert_eq!(offline(&kit, &["pin", "ls", "--max-age", "1ms"]).code, Some(75));
     assert_eq!(
