@@ -47,7 +47,7 @@ pub(crate) struct Global {
     /// With --offline: the daemon's data directory [default: $IPFS_KITD_DATA_DIR, the user's, the system's]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Format of the output: table, json or ndjson; with `pin` also csv and cid, with `metrics` and `state` csv
+    /// Format of the output: table, json or ndjson; with `pin` and `vfs` also csv and cid, with `metrics` and `state` csv
     // Not clap's list, which is the same for every command.
     #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
