@@ -11,7 +11,7 @@ use crate::exit;
 use crate::fault::chain;
 use crate::index::frozen::{Frozen, Parts};
 use crate::snapshot::answer;
-use crate::snapshot::place::Place;
+use crate::snapshot::place::{Place, regular};
 use proto_msgs::snapshot::{SnapshotLs, SnapshotPath, SnapshotVerify};
 use proto_msgs::verb::{Body, Call, Done, Request, Response, Verb};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, json};
@@ -77,7 +77,8 @@ fn confined(index: bool, dir: Option<PathBuf>) -> Result<(), Refusal> {
                     // Not before it is wanted.
                     none => none.insert(Source::find(index, dir.clone())?),
                 };
-                let answer = source.answer(call, &mut |part| send(&mut out, id, Body::Part(part)).map_err(|_| gone()));
+                let answer =
+                    source.answer(call, &mut |part| send(&mut out, id, Body::Part(part)).map_err(|_| gone()))?;
                 (id, answer.unwrap_or_else(|| Err(unanswerable())).map_or_else(Body::Fault, Body::Done))
             }
         };
@@ -120,23 +121,39 @@ impl Source {
         if !index {
             return Ok(Source::Files(place));
         }
-        Frozen::read(&place).map(|frozen| Source::Index(Box::new(frozen))).map_err(|reasons| {
-            let reasons: String = reasons.iter().map(|reason| format!("\n  {reason}")).collect();
-            Refusal(UNAVAILABLE, format!("no snapshot in {} can be used{reasons}", place.dir().display()))
-        })
+        let frozen = Frozen::read(&place).map_err(|reasons| unusable(&place, &reasons))?;
+        Ok(Source::Index(Box::new(frozen)))
     }
 
-    fn answer(&self, call: Call, parts: &mut Parts<'_>) -> Option<Result<Done, Fault>> {
-        match (self, call) {
+    fn answer(&self, call: Call, parts: &mut Parts<'_>) -> Result<Option<Result<Done, Fault>>, Refusal> {
+        Ok(match (self, call) {
             (Source::Index(frozen), call) => frozen.answer(call, parts),
             (Source::Files(place), Call::SnapshotLs(_)) => Some(answer::list(place).map(SnapshotLs::done)),
-            (Source::Files(place), Call::SnapshotPath(_)) => Some(answer::newest(place).map(SnapshotPath::done)),
+            (Source::Files(place), Call::SnapshotPath(_)) => {
+                Some(Ok(SnapshotPath::done(answer::chosen(place).map_err(|reasons| unusable(place, &reasons))?)))
+            }
             (Source::Files(place), Call::SnapshotVerify(ask)) => {
                 Some(answer::verify(place, &ask).map(SnapshotVerify::done))
             }
             _ => None,
-        }
+        })
     }
+}
+
+fn unusable(place: &Place, reasons: &[String]) -> Refusal {
+    let reasons: String = reasons.iter().map(|reason| format!("\n  {reason}")).collect();
+    let code = if is_denied(place) { DENIED } else { UNAVAILABLE };
+    Refusal(code, format!("no snapshot in {} can be used{reasons}", place.dir().display()))
+}
+
+/// Whether another user might read them.
+fn is_denied(place: &Place) -> bool {
+    let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let names = place.names().unwrap_or_default();
+    names.into_iter().any(|name| match std::fs::read_dir(place.path(name)) {
+        Ok(files) => files.flatten().any(|file| regular(&file.path()).is_err_and(denied)),
+        Err(error) => denied(error),
+    })
 }
 
 /// The data dir that a daemon of the caller's would have, or, where nobody has set one, the service's after it.

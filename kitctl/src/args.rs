@@ -33,29 +33,33 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// Apart from a command's own.
+const GLOBAL: &str = "Global options";
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Global {
     /// The daemon's socket [default: $IPFS_KITD_SOCKET, the user's, the system's]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
     /// Answer from the newest good snapshot, without the daemon: pin ls, info, history, diff, metrics, snapshot ls, path, verify
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) offline: bool,
     /// With --offline: the daemon's data directory [default: $IPFS_KITD_DATA_DIR, the user's, the system's]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Format of the output: table, json or ndjson; with `pin` also csv and cid, with `metrics` and `state` csv
+    /// Format of the output: table, json or ndjson; with `pin` and `vfs` also csv and cid, with `metrics` and `state` csv
     // Not clap's list, which is the same for every command.
-    #[arg(short, long, global = true, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
     /// The same as -o json
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// Give up after this time, such as 500ms, 30s or 5m
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Refuse answers from an index older than this (exit code 75)
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    /// Refuse an answer older than this, such as 30s, 5m or 7d (exit code 75): status, pin ls, info, history, diff, index info,
+    /// metrics, vfs, state, snapshot ls, path
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) max_age: Option<Duration>,
 }
 
@@ -78,6 +82,10 @@ pub(crate) enum Format {
     /// One CID a line
     Cid,
 }
+
+const METRICS: &str = "\
+As csv: group,key,pins,bytes,as_of. The rows of the group `total` are all pins, with the bytes of those whose size is \
+known, and the named ones; the others count the pins of each type, codec, age, size and kind of size.";
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -109,10 +117,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     State(State),
     /// Totals by type, codec, size and age
+    #[command(after_help = METRICS)]
     Metrics,
     /// What has happened: changes of Kubo's state with their causes, errors
     Events {
-        /// Only events after this number, or from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z
+        /// Only events after this number, or from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z; numbers begin with 1 at
+        /// each start of the daemon
         #[arg(long, value_name = "SEQ|TIME", value_parser = after)]
         since: Option<After>,
         /// Go on with each event that comes, until Ctrl-C
@@ -134,43 +144,12 @@ pub(crate) enum Command {
     Shutdown,
 }
 
-impl Command {
-    /// `csv` is for rows that are all alike, `cid` for what has CIDs.
-    pub(crate) fn formats(&self) -> &'static [Format] {
-        match self {
-            Command::Pin(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
-            Command::Vfs(Vfs::Journal { .. }) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
-            Command::Vfs(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
-            Command::State(_) | Command::Metrics => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
-            _ => &[Format::Table, Format::Json, Format::Ndjson],
-        }
-    }
-
-    /// What answers it without the daemon, if anything does.
-    pub(crate) fn offline(&self) -> Option<Offline> {
-        match self {
-            Command::Pin(Pin::Ls(_) | Pin::Info { .. } | Pin::History { .. } | Pin::Diff { .. }) => {
-                Some(Offline::Index)
-            }
-            Command::Metrics => Some(Offline::Index),
-            Command::Snapshot(Snapshot::Ls | Snapshot::Path | Snapshot::Verify { .. }) => Some(Offline::Files),
-            _ => None,
-        }
-    }
-}
-
-/// What answers without the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offline {
-    /// The index, as the newest good snapshot has it.
-    Index,
-    /// A look at the snapshots that there are.
-    Files,
-}
-
 #[derive(Subcommand, Debug)]
 pub(crate) enum Pin {
     /// List pins
+    #[command(
+        after_help = "A size with ~ before it is estimated: the root block says so, and blocks that occur twice count twice."
+    )]
     Ls(PinLs),
     /// Show what is known of CIDs, in any of their forms
     Info {
@@ -216,7 +195,7 @@ Examples:
     Note {
         /// A CID; `-` reads CIDs from standard input
         cid: String,
-        /// One line of at most 4096 bytes; '' takes the note away
+        /// One line of at most 4096 bytes; `-` or '' takes the note away
         text: Option<String>,
     },
     /// Say in which storage tier a CID should be, pinned or not; the CID alone shows it
@@ -280,10 +259,10 @@ pub(crate) struct PinLs {
     /// Only pins that people put into this tier
     #[arg(long)]
     pub(crate) tier: Option<String>,
-    /// Only pins of at least this size, such as 512, 10MB or 1GiB; those of unknown size are left out
+    /// Only pins of at least this size, such as 512, 1.5MB or 1GiB; those of unknown size are left out
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) min_size: Option<u64>,
-    /// Only pins first seen from this time on, such as 48h (ago) or 2026-11-21T08:00:00Z
+    /// Only pins first seen from this time on, such as 48h or 7d (ago), 2026-11-21 (UTC) or 2026-11-21T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Timestamp>,
     /// At most so many

@@ -1,14 +1,16 @@
 //! The conversation: connects at the first question, with the daemon or with what answers in its place, and holds every answer to
 //! `--timeout` and `--max-age`.
 
-use crate::args::{Global, Offline};
+use crate::args::Global;
+use crate::command::Offline;
 use crate::exit::Failure;
 use crate::offline::{self, Reader};
 use crate::output::span;
 use crate::socket;
 use jiff::Timestamp;
 use proto_msgs::daemon::Status;
-use proto_msgs::snapshot::{SnapshotManifest, SnapshotPath};
+use proto_msgs::snapshot::SnapshotPath;
+use proto_msgs::state::StateReport;
 use proto_msgs::verb::{Part, Verb};
 use proto_msgs::vfs::VfsInfo;
 use proto_msgs::{Client, ClientError};
@@ -19,11 +21,11 @@ use std::time::{Duration, Instant};
 pub(crate) struct Ask {
     global: Global,
     client: Option<Client>,
-    /// Who answers in the place of the daemon, and what the process at the other end of `client` is then.
+    /// What could answer in the place of the daemon, and, where it does, the process at the other end of `client`.
     offline: Option<Offline>,
     reader: Option<Reader>,
-    /// The snapshot that answers are from.
-    snapshot: Option<SnapshotManifest>,
+    /// As of when the snapshot is that answers are from.
+    as_of: Option<String>,
     /// Until when nobody's answer is no failure.
     patience: Option<Instant>,
 }
@@ -31,9 +33,13 @@ pub(crate) struct Ask {
 /// Between two tries to connect.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// What makes an answer newer.
+const REFRESH: &str = "`ipfs-kitctl index refresh --wait` renews the index";
+const NEWER: &str = "only the daemon has anything newer: ask it once it runs, without --offline";
+
 impl Ask {
     pub(crate) fn new(global: Global, offline: Option<Offline>) -> Ask {
-        Ask { global, client: None, offline, reader: None, snapshot: None, patience: None }
+        Ask { global, client: None, offline, reader: None, as_of: None, patience: None }
     }
 
     /// Waits for the daemon to be there, for `--timeout` at most.
@@ -89,40 +95,56 @@ impl Ask {
 
     /// Refuses an index that is older than `--max-age`, before anything of it is printed.
     pub(crate) fn check_age(&mut self) -> Result<(), Failure> {
-        self.check(|ask| Ok(ask.call(Status {})?.index.age_s), "the index", "the index has not been refreshed yet")
+        let age = |ask: &mut Ask| Ok(ask.call(Status {})?.index.age_s);
+        self.check(age, "the index", "the index has not been refreshed yet", REFRESH)
     }
 
     /// The same of what the index has of MFS.
     pub(crate) fn check_age_of_mfs(&mut self) -> Result<(), Failure> {
         let age = |ask: &mut Ask| Ok(ask.call(VfsInfo { path: "/".to_owned() })?.age_s);
-        self.check(age, "the tree of MFS", "MFS has not been walked yet")
+        self.check(age, "the tree of MFS", "MFS has not been walked yet", REFRESH)
+    }
+
+    /// The same of the newest sample, which this verb asks for.
+    pub(crate) fn check_age_of_sample<S>(&mut self, verb: impl Verb<Reply = StateReport<S>>) -> Result<(), Failure> {
+        let age = |ask: &mut Ask| Ok(ask.call(verb)?.age_s);
+        let hint = "a sample is taken every `state_interval` while Kubo is running";
+        self.check(age, "the newest sample", "nothing was measured yet", hint)
+    }
+
+    /// The same of a snapshot that is as of then.
+    pub(crate) fn check_snapshot(&self, as_of: Option<&str>) -> Result<(), Failure> {
+        let never = "it is not known as of when the newest snapshot is";
+        self.judge(age(as_of), "the newest snapshot", never, "`ipfs-kitctl snapshot now` makes one")
     }
 
     fn check(
         &mut self,
-        age: impl FnOnce(&mut Ask) -> Result<Option<f64>, Failure>,
+        age_of: impl FnOnce(&mut Ask) -> Result<Option<f64>, Failure>,
         what: &str,
         never: &str,
+        hint: &'static str,
     ) -> Result<(), Failure> {
-        let Some(most) = self.global.max_age else { return Ok(()) };
-        let age = match self.offline {
-            Some(_) => self.age_of_snapshot()?,
-            None => age(self)?,
-        };
-        match age {
-            Some(age) if age <= most.as_secs_f64() => Ok(()),
-            Some(age) => {
-                let (age, most) = (span(age), span(most.as_secs_f64()));
-                Err(Failure::Stale(format!("{what} is {age} old and --max-age is {most}")))
-            }
-            None => Err(Failure::Stale(never.to_owned())),
+        if self.global.max_age.is_none() {
+            return Ok(());
         }
+        let found = if self.global.offline {
+            self.connect()?;
+            age(self.as_of.as_deref())
+        } else {
+            age_of(self)?
+        };
+        self.judge(found, what, never, hint)
     }
 
-    fn age_of_snapshot(&mut self) -> Result<Option<f64>, Failure> {
-        self.connect()?;
-        let as_of = self.snapshot.as_ref().and_then(|snapshot| snapshot.as_of.as_deref()?.parse::<Timestamp>().ok());
-        Ok(as_of.map(|as_of| Timestamp::now().duration_since(as_of).as_secs_f64()))
+    fn judge(&self, age: Option<f64>, what: &str, never: &str, hint: &'static str) -> Result<(), Failure> {
+        let Some(most) = self.global.max_age else { return Ok(()) };
+        let detail = match age {
+            Some(age) if age <= most.as_secs_f64() => return Ok(()),
+            Some(age) => format!("{what} is {} old and --max-age is {}", span(age), span(most.as_secs_f64())),
+            None => never.to_owned(),
+        };
+        Err(Failure::Stale(detail, if self.global.offline { NEWER } else { hint }))
     }
 
     /// Waits for the end of the daemon, for `--timeout` at most.
@@ -134,16 +156,16 @@ impl Ask {
     /// What is left of the time, where it took some until somebody answered.
     fn connect(&mut self) -> Result<Option<Duration>, Failure> {
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
-        if let Some(what) = self.offline {
+        if let Some(what) = self.offline.filter(|_| self.global.offline) {
             return self.read_offline(what);
         }
         let mut waited = false;
         while self.client.is_none() {
             let time = self.patience.map(left);
-            match socket::connect(self.global.socket.as_deref(), time.or(self.global.timeout)) {
+            match socket::connect(self.global.socket.as_deref(), time.or(self.global.timeout), self.offline.is_some()) {
                 Ok(client) => self.client = Some(client),
                 // Not there yet, or about to go.
-                Err(Failure::Unreachable(_) | Failure::Client(ClientError::Closed)) if time > Some(RETRY) => {
+                Err(Failure::Unreachable { .. } | Failure::Client(ClientError::Closed)) if time > Some(RETRY) => {
                     std::thread::sleep(RETRY);
                     waited = true;
                 }
@@ -164,8 +186,14 @@ impl Ask {
         if what == Offline::Index {
             let at = self.ask(SnapshotPath {}, self.global.timeout, &mut |_| Ok(()))?;
             offline::introduce(&at, self.global.format());
-            self.snapshot = Some(at.manifest);
+            self.as_of = at.manifest.as_of;
         }
         Ok(self.global.timeout.map(|timeout| timeout.saturating_sub(began.elapsed())))
     }
+}
+
+/// Seconds since then.
+fn age(as_of: Option<&str>) -> Option<f64> {
+    let as_of = as_of?.parse::<Timestamp>().ok()?;
+    Some(Timestamp::now().duration_since(as_of).as_secs_f64())
 }

@@ -65,6 +65,7 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         format!("version {}, PID {}, up {}{stopping}", daemon.version, daemon.pid, span(daemon.uptime_s)),
     )?;
     row(out, "", format!("data in {}", daemon.data_dir))?;
+    row(out, "", format!("socket {}", daemon.socket))?;
     let kubo = &report.kubo;
     let version = kubo.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
     let pid = kubo.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
@@ -93,7 +94,9 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     let attached = (kubo.mode == KuboMode::Attach).then(|| format!("attached at {}", kubo.rpc));
     row(out, "", attached.into_iter().chain(repo).collect::<Vec<_>>().join(", "))?;
     if !kubo.warnings.is_empty() {
-        row(out, "", format!("{}; `ipfs-kitctl doctor` tells", counted(kubo.warnings.len() as u64, "warning")))?;
+        // Of the repo alone: the doctor looks at more.
+        let warnings = counted(kubo.warnings.len() as u64, "warning");
+        row(out, "", format!("{warnings} about its repo; `ipfs-kitctl doctor` tells, and looks at the rest too"))?;
     }
     let index = &report.index;
     row(
@@ -196,15 +199,21 @@ pub(crate) fn metrics(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
     match out.format {
         Format::Table => metrics_table(out, &report)?,
         Format::Csv => {
-            out.csv(&["group".to_owned(), "key".to_owned(), "pins".to_owned()])?;
+            out.line("group,key,pins,bytes,as_of")?;
+            let as_of = report.as_of.as_deref().unwrap_or_default();
+            let bytes = report.bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
+            let mut row = |group: &str, key: &str, pins: u64, bytes: &str| {
+                out.csv(&[group, key, &pins.to_string(), bytes, as_of].map(str::to_owned))
+            };
+            row("total", "all", report.pins, &bytes)?;
+            row("total", "named", report.named, "")?;
             for (group, counts) in groups(&report) {
-                for count in counts {
-                    out.csv(&[group.to_owned(), count.key.clone(), count.pins.to_string()])?;
-                }
+                counts.iter().try_for_each(|count| row(group, &count.key, count.pins, ""))?;
             }
         }
         _ => out.answer(&report)?,
     }
+    out.date(report.source, report.as_of.as_deref())?;
     Ok(exit::OK)
 }
 

@@ -4,12 +4,11 @@ use crate::args::Format;
 use crate::ask::Ask;
 use crate::daemon::counted;
 use crate::exit::{self, Failure};
-use crate::output::{Out, tame};
+use crate::output::{Out, say, tame};
 use crate::parse::After;
 use jiff::Timestamp;
 use proto_msgs::event::{Event, EventPage, Events, What};
 use proto_msgs::verb::Part;
-use std::io::{self, Write};
 
 pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow: bool) -> Result<u8, Failure> {
     let (since, from) = match after {
@@ -17,6 +16,9 @@ pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow:
         Some(After::Time(time)) => (None, Some(time)),
         None => (None, None),
     };
+    if let Some(seq) = since.filter(|seq| *seq > 0) {
+        ahead(ask, seq)?;
+    }
     // The daemon counts events and keeps few, so what is older is left out here.
     let wanted = |event: &Event| from.is_none_or(|from| event.at.parse::<Timestamp>().is_ok_and(|at| at >= from));
     let mut page = ask.call_with(Events { since, epoch: None, follow }, |part| {
@@ -35,9 +37,21 @@ pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow:
     Ok(exit::OK)
 }
 
+/// Tells whoever has a number from before the daemon's start, who would wait for what is not to come.
+fn ahead(ask: &mut Ask, seq: u64) -> Result<(), Failure> {
+    let kept = ask.call(Events { since: None, epoch: None, follow: false })?;
+    let newest = kept.events.last().map_or(0, |event| event.seq);
+    if seq > newest {
+        say(&format!(
+            "no event has the number {seq}: numbers begin anew with each start of the daemon, and the newest is {newest}"
+        ));
+    }
+    Ok(())
+}
+
 fn show(out: &mut Out, page: &EventPage) -> Result<(), Failure> {
     if page.gap > 0 {
-        let _ = writeln!(io::stderr(), "{} events before these are no longer kept", page.gap);
+        say(&format!("{} events before these are no longer kept", page.gap));
     }
     match out.format {
         Format::Table => page.events.iter().try_for_each(|event| out.line(line(event))),

@@ -25,8 +25,8 @@ pub(crate) const DENIED: u8 = 77;
 /// Why there is no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Nobody answers at any of these sockets.
-    Unreachable(Vec<(PathBuf, io::Error)>),
+    /// Nobody answers at any of these sockets; whether a snapshot could answer instead.
+    Unreachable { tried: Vec<(PathBuf, io::Error)>, offline: bool },
     /// Without the daemon there is nothing that could answer: which code, and what was tried.
     Offline(u8, String),
     /// No snapshot was read within `--timeout`.
@@ -35,8 +35,8 @@ pub(crate) enum Failure {
     Client(ClientError),
     /// The command line asks for something that does not go.
     Usage(String),
-    /// The answer is older than `--max-age`.
-    Stale(String),
+    /// The answer is older than `--max-age`, and what makes it newer.
+    Stale(String, &'static str),
     /// Something of what `status --check` looks at is not as it should be: which code, and what.
     Degraded(u8, Vec<String>),
     /// The daemon was asked to end and has not yet.
@@ -70,10 +70,12 @@ impl Failure {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Failure::Unreachable(tried) if tried.iter().any(|(_, e)| e.kind() == io::ErrorKind::PermissionDenied) => {
+            Failure::Unreachable { tried, .. }
+                if tried.iter().any(|(_, e)| e.kind() == io::ErrorKind::PermissionDenied) =>
+            {
                 DENIED
             }
-            Failure::Unreachable(_) => UNREACHABLE,
+            Failure::Unreachable { .. } => UNREACHABLE,
             Failure::Client(ClientError::Fault(fault)) => code_of(fault.kind),
             Failure::Client(ClientError::Unreachable { .. } | ClientError::Closed | ClientError::Silent(_)) => {
                 UNREACHABLE
@@ -83,7 +85,7 @@ impl Failure {
             }
             Failure::Degraded(code, _) | Failure::Offline(code, _) => *code,
             Failure::Usage(_) => USAGE,
-            Failure::Stale(_) => STALE,
+            Failure::Stale(..) => STALE,
         }
     }
 
@@ -109,16 +111,20 @@ impl Failure {
     fn shown(&self) -> Shown {
         let shown = |kind, detail: String, hint: Option<&str>| Shown { kind, detail, hint: hint.map(str::to_owned) };
         match self {
-            Failure::Unreachable(tried) => {
+            Failure::Unreachable { tried, offline } => {
                 let each =
                     tried.iter().map(|(path, error)| format!("\n  tried {} ({})", path.display(), reason(path, error)));
                 let detail = format!("no ipfs-kitd answers{}", each.collect::<String>());
                 let (kind, hint) = match self.code() {
                     DENIED => ("denied", "the socket is for the user who runs the daemon, and for root"),
-                    _ => (
+                    _ if *offline => (
                         "unreachable",
                         "start it (`systemctl start ipfs-kitd`, or `ipfs-kitd`), name its socket with --socket, or read its newest \
 snapshot with --offline",
+                    ),
+                    _ => (
+                        "unreachable",
+                        "start it (`systemctl start ipfs-kitd`, or `ipfs-kitd`), or name its socket with --socket",
                     ),
                 };
                 shown(kind, detail, Some(hint))
@@ -140,9 +146,7 @@ snapshot with --offline",
                 shown(kind, format!("{error}{why}"), Some("the daemon may have ended; its log says why"))
             }
             Failure::Usage(detail) => shown("usage", detail.clone(), Some("--help shows what goes")),
-            Failure::Stale(detail) => {
-                shown("stale", detail.clone(), Some("`ipfs-kitctl index refresh --wait` renews the index"))
-            }
+            Failure::Stale(detail, hint) => shown("stale", detail.clone(), Some(hint)),
             Failure::Late(time) => shown(
                 "timeout",
                 format!("the snapshot gave no answer within {}", span(time.as_secs_f64())),

@@ -3,10 +3,9 @@
 use crate::args::{Format, Rows};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
-use crate::output::{self, Document, Out, Table, ago};
+use crate::output::{self, Document, Out, Table, ago, say};
 use proto_msgs::pin::{PinChange, PinPage, PinType};
 use proto_msgs::verb::{Part, Verb};
-use std::io::{self, Write};
 
 /// What one of the two shows.
 pub(crate) struct Shows {
@@ -54,7 +53,7 @@ pub(crate) fn changes<V: Verb<Reply = PinPage>>(
                     out.csv(&columns.iter().map(|column| plain(change, column)).collect::<Vec<_>>())?;
                 }
                 Format::Table => {
-                    table.row(out, columns.iter().map(|column| readable(change, column)).collect())?;
+                    table.row(out, columns.iter().map(|column| readable(change, column, &columns)).collect())?;
                 }
             }
         }
@@ -64,10 +63,11 @@ pub(crate) fn changes<V: Verb<Reply = PinPage>>(
         Format::Json => document.end(out, &page)?,
         Format::Csv if header => out.csv(&columns)?,
         // Not data, so not on stdout.
-        Format::Table if page.total == 0 => drop(writeln!(io::stderr(), "{}", shows.nothing)),
+        Format::Table if page.total == 0 => say(shows.nothing),
         Format::Table => table.finish(out)?,
         _ => {}
     }
+    out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
 }
 
@@ -87,10 +87,14 @@ fn plain(change: &PinChange, column: &str) -> String {
     }
 }
 
-/// A cell for people; `-` for `null`.
-fn readable(change: &PinChange, column: &str) -> String {
-    match (column, &change.at) {
-        ("at", Some(at)) => ago(at),
-        (column, _) => Some(plain(change, column)).filter(|cell| !cell.is_empty()).unwrap_or_else(|| "-".to_owned()),
+/// A cell for people; `-` for `null`. Another type than before is shown with the type where that has no column of its own.
+fn readable(change: &PinChange, column: &str, columns: &[String]) -> String {
+    let other = change.type_before.filter(|before| *before != change.pin_type);
+    match (column, &change.at, other) {
+        ("at", Some(at), _) => ago(at),
+        ("type", _, Some(before)) if !columns.iter().any(|column| column == "type_before") => {
+            format!("{} -> {}", before.name(), change.pin_type.name())
+        }
+        (column, ..) => Some(plain(change, column)).filter(|cell| !cell.is_empty()).unwrap_or_else(|| "-".to_owned()),
     }
 }

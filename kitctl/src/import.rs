@@ -28,6 +28,9 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path) -> Result<u8, Failu
                     out.line(crate::output::tame(&format!("{}: {line}", source.path)))?;
                 }
             }
+            if imported.sources.iter().any(|source| source.taken > 0) {
+                out.line("what was taken stands in legacy.parquet of the next snapshot (docs/DATA.md)")?;
+            }
         }
         Format::Ndjson => imported.sources.iter().try_for_each(|source| out.json(source))?,
         _ => out.answer(&imported)?,

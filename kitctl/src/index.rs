@@ -123,6 +123,9 @@ fn show_verified(out: &mut Out, found: &IndexVerified) -> Result<(), Failure> {
     table.finish(out)
 }
 
+/// Up to this a file may grow by being written anew.
+const LEAST: u64 = 16 << 20;
+
 fn compact(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
     let saved = ask.call(IndexCompact {})?;
     match out.format {
@@ -131,6 +134,9 @@ fn compact(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
                 |what: &str, before, after| format!("{what}: {} before, {} now", size(Some(before)), size(Some(after)));
             out.line(from_to("index", saved.index_before, saved.index_after))?;
             out.line(from_to("journal", saved.journal_before, saved.journal_after))?;
+            if saved.index_before < saved.index_after && saved.index_after <= LEAST {
+                out.line("DuckDB's file has a least size of a few MiB, and this one was small already")?;
+            }
             if let Some(why) = &saved.put_off {
                 out.line(format!("the index was left as it is, since it is being read: {why}"))?;
             }

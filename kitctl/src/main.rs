@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod command;
 mod daemon;
 mod doctor;
 mod event;
@@ -57,16 +58,17 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         let names = formats.iter().map(|format| format!("{format:?}").to_lowercase()).collect::<Vec<_>>();
         return Err(Failure::Usage(format!("this command has no such format; it has {}", names.join(", "))));
     }
-    let offline = args.global.offline.then(|| args.command.offline());
-    if let Some(None) = offline {
-        return Err(Failure::Usage(
-            "without the daemon nothing can answer this command; leave out --offline".to_owned(),
-        ));
+    if args.global.max_age.is_some() && !args.command.has_age() {
+        return Err(Failure::Usage("what this command answers has no age; leave out --max-age".to_owned()));
     }
-    if offline.is_none() && args.global.data_dir.is_some() {
+    let reader = args.command.offline();
+    if args.global.offline && reader.is_none() {
+        return Err(Failure::Usage("a snapshot does not answer this command; leave out --offline".to_owned()));
+    }
+    if !args.global.offline && args.global.data_dir.is_some() {
         return Err(Failure::Usage("--data-dir says where --offline looks".to_owned()));
     }
-    let mut ask = Ask::new(args.global, offline.flatten());
+    let mut ask = Ask::new(args.global, reader);
     match args.command {
         Command::Status { check } => daemon::status(&mut ask, out, check),
         Command::Pin(verb) => pin::run(&mut ask, out, verb),

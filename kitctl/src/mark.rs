@@ -31,6 +31,7 @@ pub(crate) fn tag(ask: &mut Ask, out: &mut Out, mut words: Vec<String>) -> Resul
 }
 
 pub(crate) fn note(ask: &mut Ask, out: &mut Out, cid: String, note: Option<String>) -> Result<u8, Failure> {
+    let note = note.map(|note| if note == "-" { String::new() } else { note });
     say(ask, out, cid, |cid| PinNote { cid, note: note.clone() })
 }
 

@@ -1,7 +1,8 @@
 //! Answers without the daemon: a hidden mode of `ipfs-kitd` reads the newest good snapshot and answers over a socket pair, so that this
 //! program needs neither DuckDB nor Parquet.
 
-use crate::args::{Format, Offline};
+use crate::args::Format;
+use crate::command::Offline;
 use crate::exit::{self, Failure};
 use crate::output::{ago, tame};
 use proto_msgs::Client;
@@ -59,7 +60,9 @@ pub(crate) fn introduce(at: &SnapshotAt, format: Format) {
     if format != Format::Json {
         let as_of =
             manifest.as_of.as_deref().map_or_else(|| "of unknown age".to_owned(), |at| format!("as of {}", ago(at)));
-        lines.push(format!("offline: snapshot {}, generation {}, {as_of}", manifest.name, manifest.generation));
+        let dir = Path::new(&at.path).parent().unwrap_or(Path::new("")).display().to_string();
+        let (name, generation) = (&manifest.name, manifest.generation);
+        lines.push(format!("offline: snapshot {name}, generation {generation}, {as_of}, in {}", tame(&dir)));
     }
     for line in lines {
         // A warning that nobody reads is no failure.

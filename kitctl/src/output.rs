@@ -4,6 +4,7 @@ use crate::args::Format;
 use crate::exit::Failure;
 use jiff::Timestamp;
 use proto_msgs::SCHEMA_VERSION;
+use proto_msgs::pin::Source;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -73,6 +74,22 @@ impl Out {
     pub(crate) fn answer<T: Serialize>(&mut self, reply: &T) -> Result<(), Failure> {
         if self.format == Format::Json { self.document(reply) } else { self.json(reply) }
     }
+
+    /// Tells people how old an answer is that no running Kubo stands behind; of a snapshot it was said before its first row.
+    pub(crate) fn date(&mut self, source: Source, as_of: Option<&str>) -> Result<(), Failure> {
+        if self.format == Format::Table && source == Source::Index {
+            self.finish()?;
+            let age = as_of.map_or_else(|| "of unknown age".to_owned(), |as_of| format!("as of {}", ago(as_of)));
+            say(&format!("{age}, from the index alone; `ipfs-kitctl status` says why"));
+        }
+        Ok(())
+    }
+}
+
+/// Says what is no data, so not on stdout.
+pub(crate) fn say(text: &str) {
+    // That nobody reads it is no failure.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// One JSON document whose rows are written as they come. It is opened with the first row or its end and not before: a call that

@@ -6,11 +6,11 @@ use crate::ask::Ask;
 use crate::exit::{self, Failure};
 use crate::history;
 use crate::mark;
-use crate::output::{self, Bar, Document, Out, Table, ago, size};
+use crate::output::{self, Bar, Document, Out, Table, ago, say, size};
 use proto_msgs::ClientError;
 use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinHistory, PinInfo, PinLs, PinRm, SizeKind};
 use proto_msgs::verb::Part;
-use std::io::{self, Write};
+use std::io;
 
 const COLUMNS: [&str; 15] = [
     "cid",
@@ -44,13 +44,16 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, F
         }
         args::Pin::Info { cids } => {
             ask.check_age()?;
+            let mut dated = false;
             each(ask, out, &cids, |ask, out, cid, state| {
                 let info = ask.call(PinInfo { cid })?;
                 match out.format {
-                    Format::Json => out.document(&info),
-                    Format::Table => info.pins.iter().try_for_each(|pin| block(out, state, pin)),
-                    _ => info.pins.iter().try_for_each(|pin| show(out, state, pin)),
+                    Format::Json => out.document(&info)?,
+                    Format::Table => info.pins.iter().try_for_each(|pin| block(out, state, pin))?,
+                    _ => info.pins.iter().try_for_each(|pin| show(out, state, pin))?,
                 }
+                // Once for all of them.
+                if std::mem::replace(&mut dated, true) { Ok(()) } else { out.date(info.source, info.as_of.as_deref()) }
             })
         }
         args::Pin::Add { cids, name, direct } => each(ask, out, &cids, |ask, out, cid, state| {
@@ -186,8 +189,9 @@ fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure>
         let why = if page.complete { "" } else { ": no whole listing of Kubo's pins has been applied yet" };
         // Not data, so not on stdout.
         out.finish()?;
-        let _ = writeln!(io::stderr(), "{which}{why}");
+        say(&format!("{which}{why}"));
     }
+    out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
 }
 
@@ -270,6 +274,7 @@ fn plain(pin: &Pin, column: &str) -> String {
 /// A cell for people; `-` for `null`.
 fn readable(pin: &Pin, column: &str) -> String {
     match column {
+        "size" if pin.size_kind == SizeKind::Estimated => format!("~{}", size(pin.size)),
         "size" => size(pin.size),
         "first_seen" => ago(&pin.first_seen),
         "last_access" => pin.last_access.as_deref().map_or_else(|| "-".to_owned(), ago),

@@ -16,6 +16,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: Snapshot) -> Result<u8, Fa
         Snapshot::Ls => ls(ask, out),
         Snapshot::Path => {
             let newest = ask.call(SnapshotPath {})?;
+            ask.check_snapshot(newest.manifest.as_of.as_deref())?;
             place(out, &newest)
         }
         Snapshot::Verify { snapshot } => verify(ask, out, SnapshotVerify { snapshot }),
@@ -39,6 +40,8 @@ fn place(out: &mut Out, at: &SnapshotAt) -> Result<u8, Failure> {
 
 fn ls(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
     let list = ask.call(SnapshotLs {})?;
+    let newest = list.snapshots.iter().find(|row| row.problem.is_none());
+    ask.check_snapshot(newest.and_then(|row| row.as_of.as_deref()))?;
     match out.format {
         Format::Table => {
             let mut table = Table::new(Some(&["snapshot", "made", "as of", "pins", "size", "state"]));

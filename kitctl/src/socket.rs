@@ -9,8 +9,8 @@ use std::time::Duration;
 
 const PROGRAM: &str = concat!("ipfs-kitctl ", env!("CARGO_PKG_VERSION"));
 
-/// Connects. A socket that was named is the only one tried.
-pub(crate) fn connect(named: Option<&Path>, within: Option<Duration>) -> Result<Client, Failure> {
+/// Connects. A socket that was named is the only one tried. `offline`: a snapshot could answer instead.
+pub(crate) fn connect(named: Option<&Path>, within: Option<Duration>, offline: bool) -> Result<Client, Failure> {
     let mut tried = Vec::new();
     for path in candidates(named) {
         match Client::connect_within(&path, PROGRAM, within.unwrap_or(Duration::MAX)) {
@@ -18,7 +18,7 @@ pub(crate) fn connect(named: Option<&Path>, within: Option<Duration>) -> Result<
             connected => return connected.map_err(Failure::from),
         }
     }
-    Err(Failure::Unreachable(tried))
+    Err(Failure::Unreachable { tried, offline })
 }
 
 fn candidates(named: Option<&Path>) -> Vec<PathBuf> {

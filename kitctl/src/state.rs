@@ -3,7 +3,7 @@
 use crate::args::Format;
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
-use crate::output::{Document, Out, Table, ago, size, span};
+use crate::output::{Document, Out, Table, ago, say, size, span};
 use crate::parse::since;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -11,7 +11,6 @@ use proto_msgs::state::{StateAsk, StateFiles, StateNetwork, StateReport, StateRo
 use proto_msgs::verb::{Part, Verb};
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{self, Write};
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum State {
@@ -30,7 +29,7 @@ pub(crate) struct Samples {
     /// The former samples too, newest first
     #[arg(long)]
     pub(crate) history: bool,
-    /// Only samples from this time on, such as 48h (ago) or 2026-11-21T08:00:00Z
+    /// Only samples from this time on, such as 48h or 7d (ago), 2026-11-21 (UTC) or 2026-11-21T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = since, requires = "history")]
     pub(crate) since: Option<Timestamp>,
     /// At most so many
@@ -107,9 +106,10 @@ fn show<V: Verb<Reply = StateReport<S>>, S: Serialize>(
     verb: fn(StateAsk) -> V,
     rows: fn(Part) -> Option<StateRows<S>>,
 ) -> Result<u8, Failure> {
+    ask.check_age_of_sample(verb(StateAsk::default()))?;
     let verb = verb(StateAsk { history: of.history, since: of.since.map(|at| at.to_string()), limit: of.limit });
     if of.history {
-        return history(ask, out, columns, verb, rows);
+        return history(ask, out, of, columns, verb, rows);
     }
     let report = ask.call(verb)?;
     match (out.format, &report.newest) {
@@ -127,7 +127,11 @@ fn show<V: Verb<Reply = StateReport<S>>, S: Serialize>(
             table.finish(out)?;
         }
         (_, Some(sample)) => out.json(sample)?,
-        (_, None) => nothing(),
+        (_, None) => {}
+    }
+    if report.newest.is_none() && out.format != Format::Json {
+        out.finish()?;
+        say(NOTHING);
     }
     Ok(exit::OK)
 }
@@ -135,6 +139,7 @@ fn show<V: Verb<Reply = StateReport<S>>, S: Serialize>(
 fn history<V: Verb<Reply = StateReport<S>>, S: Serialize>(
     ask: &mut Ask,
     out: &mut Out,
+    of: &Samples,
     columns: Columns,
     verb: V,
     rows: fn(Part) -> Option<StateRows<S>>,
@@ -165,17 +170,20 @@ fn history<V: Verb<Reply = StateReport<S>>, S: Serialize>(
         Format::Json => document.end(out, &report)?,
         Format::Csv if !any => header(out, columns)?,
         Format::Table if any => table.finish(out)?,
-        Format::Table => nothing(),
         _ => {}
+    }
+    if !any && out.format != Format::Json {
+        out.finish()?;
+        match &report.as_of {
+            None => say(NOTHING),
+            Some(at) if of.since.is_some() => say(&format!("no sample is so new; the newest was taken {}", ago(at))),
+            Some(_) => {}
+        }
     }
     Ok(exit::OK)
 }
 
-/// Not data, so not on stdout.
-fn nothing() {
-    // That nobody reads it is no failure.
-    let _ = writeln!(io::stderr(), "nothing was measured yet; it is while Kubo is running");
-}
+const NOTHING: &str = "nothing was measured: Kubo is not running, or runs offline";
 
 fn json(sample: &impl Serialize) -> Value {
     serde_json::to_value(sample).unwrap_or_default()

@@ -3,11 +3,10 @@
 use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::exit::{self, Failure};
-use crate::output::{Document, Out, Table, size};
+use crate::output::{Document, Out, Table, say, size};
 use proto_msgs::pin::{ContentKind, PinType};
 use proto_msgs::verb::Part;
 use proto_msgs::vfs::{VfsChange, VfsEntry, VfsInfo, VfsJournal, VfsJournalPage, VfsLs};
-use std::io::{self, Write};
 
 const COLUMNS: [&str; 7] = ["path", "name", "kind", "size", "cid", "pin", "whole"];
 const TABLE: [&str; 5] = ["kind", "size", "pin", "cid", "name"];
@@ -59,6 +58,7 @@ fn ls(ask: &mut Ask, out: &mut Out, verb: VfsLs) -> Result<u8, Failure> {
         }
         _ => {}
     }
+    out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
 }
 
@@ -91,10 +91,12 @@ fn info(ask: &mut Ask, out: &mut Out, path: String) -> Result<u8, Failure> {
             incomplete(info.as_of.as_deref(), info.complete, info.unread);
         }
     }
+    out.date(info.source, info.as_of.as_deref())?;
     Ok(exit::OK)
 }
 
-fn journal(ask: &mut Ask, out: &mut Out, mut since: u64, limit: Option<u64>) -> Result<u8, Failure> {
+fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, limit: Option<u64>) -> Result<u8, Failure> {
+    let mut since = wanted;
     let mut left = limit.unwrap_or(u64::MAX);
     let mut whole: Option<VfsJournalPage> = None;
     // A page at a time, so that a long journal is a few answers.
@@ -115,8 +117,13 @@ fn journal(ask: &mut Ask, out: &mut Out, mut since: u64, limit: Option<u64>) -> 
         }
     }
     let Some(page) = whole else { return Ok(exit::OK) };
-    if page.gap {
-        say("changes before these are no longer kept");
+    match page.gap {
+        // What is missing is above the newest one.
+        true if page.changes.is_empty() && !page.more => {
+            say(&format!("no change has the number {wanted} yet; in an index that was made anew numbers begin anew"))
+        }
+        true => say("changes before these are no longer kept"),
+        false => {}
     }
     match out.format {
         Format::Json => out.document(&page)?,
@@ -131,6 +138,7 @@ fn journal(ask: &mut Ask, out: &mut Out, mut since: u64, limit: Option<u64>) -> 
             table.finish(out)?;
         }
     }
+    out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
 }
 
@@ -172,11 +180,6 @@ fn readable(entry: &VfsEntry, column: &str) -> String {
         "size" => size(entry.size),
         _ => Some(plain(entry, column)).filter(|cell| !cell.is_empty()).unwrap_or_else(|| "-".to_owned()),
     }
-}
-
-/// What is no data, so not on stdout.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn incomplete(as_of: Option<&str>, complete: bool, unread: u64) {

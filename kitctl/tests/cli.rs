@@ -3,11 +3,18 @@
 mod stub;
 
 use proto_msgs::FaultKind;
-use proto_msgs::daemon::{IndexRefreshed, LastError, Shutdown, ShuttingDown, Status, Wait, Waited};
+use proto_msgs::daemon::{
+    Count, IndexRefreshed, LastError, Metrics, MetricsReport, Shutdown, ShuttingDown, Status, Wait, Waited,
+};
 use proto_msgs::event::{Event, EventPage, Events, What};
 use proto_msgs::kubo::{KuboLogLine, KuboLogPage, KuboLogs, KuboState, KuboStatus, KuboStop};
+use proto_msgs::legacy::{IndexImport, IndexImported, LegacyOutcome, LegacySource};
 use proto_msgs::pin::*;
+use proto_msgs::snapshot::{SnapshotAt, SnapshotList, SnapshotLs, SnapshotManifest, SnapshotPath, SnapshotRow};
+use proto_msgs::state::{NetworkState, StateNetwork, StateReport};
+use proto_msgs::upkeep::{IndexCompact, IndexCompacted};
 use proto_msgs::verb::{Body, Call, Part, Verb};
+use proto_msgs::vfs::{VfsJournal, VfsJournalPage};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -333,6 +340,7 @@ fn status_is_one_screen() {
     let expected = "\
 daemon  version 0.1.0, PID 42, up 2h
         data in /data
+        socket /run/s
 kubo    running for 3m, version 0.43.1, PID 77, 0 restarts
         repo /repo
 index   2 pins (1 recursive, 1 direct), generation 3
@@ -456,8 +464,11 @@ fn events_are_wanted_after_a_number_or_from_a_time_on() {
     });
     let since = stub.run(&["events", "--since", "10m"]);
     assert!(since.stdout.contains("number 2") && !since.stdout.contains("number 1"), "{since:?}");
-    assert_eq!(stub.run(&["events", "--since", "7"]).code, Some(0));
-    assert_eq!(*asked.lock().expect("unpoisoned"), [None, Some(7)]);
+    assert_eq!(stub.run(&["events", "--since", "1"]).stderr, "");
+    assert_eq!(*asked.lock().expect("unpoisoned"), [None, None, Some(1)]);
+    let ahead = stub.run(&["events", "--since", "7"]);
+    let told = "no event has the number 7: numbers begin anew with each start of the daemon, and the newest is 2\n";
+    assert_eq!((ahead.code, ahead.stderr.as_str()), (Some(0), told));
     let wrong = stub.run(&["events", "--since", "soon"]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("an event's number, or a time"), "{wrong:?}");
@@ -469,7 +480,9 @@ fn the_help_of_a_command_names_no_format_that_it_lacks() {
         let help = kitctl(&[command, &["--help"]].concat()).output().map(Ran::of).expect("it runs").stdout;
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(!help.contains("possible values: table") && !help.contains("One CID a line"), "{help}");
-        assert!(help.contains("with `pin` also csv and cid"), "{help}");
+        assert!(help.contains("with `pin` and `vfs` also csv and cid"), "{help}");
+        let (own, global) = help.split_once("Global options:").expect("a heading of their own");
+        assert!(own.contains("--help") && !own.contains("--socket") && global.contains("--socket"), "{help}");
     }
 }
 
@@ -529,6 +542,7 @@ fn notes_and_tiers_are_set_shown_and_taken_away() {
     for args in [
         &["note", V0, "two words"][..],
         &["note", V0, ""],
+        &["note", V0, "-"],
         &["note", V0],
         &["tier", V0, "hot"],
         &["tier", V0, "-"],
@@ -543,6 +557,7 @@ fn notes_and_tiers_are_set_shown_and_taken_away() {
     let tier = |tier: Option<&str>| Call::from(PinTier { cid: V0.to_owned(), tier: tier.map(str::to_owned) });
     let expected = [
         note(Some("two words")),
+        note(Some("")),
         note(Some("")),
         note(None),
         tier(Some("hot")),
@@ -571,4 +586,256 @@ fn each_cid_on_standard_input_is_marked_and_who_has_to_wait_is_told() {
         })
         .collect();
     assert_eq!(cids, [V0, V1]);
+}
+
+#[test]
+fn max_age_holds_for_samples_and_snapshots_too() {
+    let stub = Stub::one(|call| match call {
+        Call::StateNetwork(_) => {
+            let newest = NetworkState { at: ago(300), peers: Some(3), ..NetworkState::default() };
+            let report = StateReport { as_of: Some(ago(300)), age_s: Some(300.0), newest: Some(newest) };
+            Body::Done(StateNetwork::done(report))
+        }
+        Call::SnapshotPath(_) => {
+            let manifest = SnapshotManifest { as_of: Some(ago(300)), ..SnapshotManifest::default() };
+            let path = "/data/snapshots/gen-1.1".to_owned();
+            Body::Done(SnapshotPath::done(SnapshotAt { path, manifest, passed_over: vec![] }))
+        }
+        Call::SnapshotLs(_) => {
+            let row = |serial: u64, seconds, problem: Option<&str>| SnapshotRow {
+                name: format!("gen-1.{serial}"),
+                generation: 1,
+                created_at: None,
+                as_of: Some(ago(seconds)),
+                pins: None,
+                bytes: None,
+                newest: false,
+                problem: problem.map(str::to_owned),
+            };
+            let snapshots = vec![row(2, 1, Some("damaged")), row(1, 300, None)];
+            Body::Done(SnapshotLs::done(SnapshotList { dir: "/data/snapshots".to_owned(), snapshots }))
+        }
+        other => panic!("{other:?}"),
+    });
+    for command in
+        [&["state", "network"][..], &["state", "network", "--history"], &["snapshot", "path"], &["snapshot", "ls"]]
+    {
+        let run = |most| stub.run(&[&["--max-age", most, "-o", "ndjson"], command].concat());
+        assert_eq!(run("10m").code, Some(0), "{command:?}");
+        let stale = run("10s");
+        assert_eq!((stale.code, stale.stdout.as_str()), (Some(75), ""), "{command:?}");
+        assert!(stale.stderr.contains(" is 5m old and --max-age is 10s\nhint: "), "{stale:?}");
+    }
+}
+
+#[test]
+fn max_age_is_refused_where_nothing_has_an_age() {
+    let stub = Stub::one(|call| panic!("asked {call:?}"));
+    for args in [
+        &["pin", "tag", V0, "+a"][..],
+        &["pin", "add", V0],
+        &["events"],
+        &["doctor"],
+        &["kubo", "stop"],
+        &["index", "refresh"],
+        &["snapshot", "now"],
+        &["shutdown"],
+    ] {
+        let ran = stub.run(&[&["--max-age", "1h"], args].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}");
+        assert!(
+            ran.stderr.starts_with("error: what this command answers has no age; leave out --max-age\n"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_table_from_the_index_alone_says_so_and_how_old_it_is() {
+    let dated = || PinPage { as_of: Some(ago(11_000)), source: Source::Index, ..page(1) };
+    let stub = Stub::new(Speaks::Binary, move |call| match call {
+        Call::PinLs(_) => {
+            let rows = Body::Part(Part::PinLs(PinRows { pins: vec![pin(V0)] }));
+            Box::new([rows, Body::Done(PinLs::done(dated()))].into_iter())
+        }
+        Call::PinInfo(_) => {
+            let PinPage { as_of, age_s, generation, complete, source, .. } = dated();
+            let info = PinInfoReply { as_of, age_s, generation, complete, source, pins: vec![pin(V0)] };
+            Box::new(std::iter::once(Body::Done(PinInfo::done(info))))
+        }
+        Call::PinHistory(_) => Box::new(std::iter::once(Body::Done(PinHistory::done(dated())))),
+        other => panic!("{other:?}"),
+    });
+    let told = "as of 3h ago, from the index alone; `ipfs-kitctl status` says why\n";
+    for command in [&["pin", "ls"][..], &["pin", "info", V0, V0], &["pin", "history"]] {
+        let ran = stub.run(command);
+        assert_eq!(ran.code, Some(0));
+        assert_eq!(ran.stderr.matches(told).count(), 1, "{command:?}: {ran:?}");
+        for format in ["json", "ndjson", "csv", "cid"] {
+            let ran = stub.run(&[command, &["-o", format]].concat());
+            assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command:?} {format}");
+        }
+    }
+}
+
+#[test]
+fn where_nothing_was_measured_it_is_told_why_except_in_a_document_which_says_null() {
+    let stub = Stub::one(|call| match call {
+        Call::StateNetwork(_) => Body::Done(StateNetwork::done(StateReport { as_of: None, age_s: None, newest: None })),
+        other => panic!("{other:?}"),
+    });
+    let told = "nothing was measured: Kubo is not running, or runs offline\n";
+    for history in [&[][..], &["--history"]] {
+        let run = |format| stub.run(&[&["state", "network", "-o", format], history].concat());
+        assert_eq!(run("table").all(), (0, "", told));
+        assert_eq!(run("csv").all(), (0, "at,peers,bytes_in,bytes_out,rate_in,rate_out\n", told));
+        assert_eq!(run("ndjson").all(), (0, "", told));
+        assert_eq!((run("json").code, run("json").stderr.as_str()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn without_a_daemon_only_what_a_snapshot_answers_is_sent_there() {
+    let hint = |args: &[&str]| {
+        let ran = kitctl(&[&["--socket", "/nowhere/s"], args].concat()).output().map(Ran::of).expect("it runs");
+        assert_eq!(ran.code, Some(69), "{ran:?}");
+        ran.stderr
+    };
+    assert!(hint(&["pin", "ls"]).contains("snapshot with --offline"));
+    assert!(hint(&["snapshot", "ls"]).contains("snapshot with --offline"));
+    for args in [&["pin", "tag", V0, "+a"][..], &["vfs", "ls"], &["state", "system"]] {
+        let hint = hint(args);
+        assert!(hint.contains("hint: start it") && !hint.contains("--offline"), "{hint}");
+    }
+}
+
+#[test]
+fn changes_that_went_are_told_from_a_number_that_has_not_come() {
+    let journal = |changes: Vec<proto_msgs::vfs::VfsChange>| {
+        let stub = Stub::one(move |_| {
+            let PinPage { as_of, age_s, generation, complete, source, .. } = page(0);
+            let (unread, error, changes) = (0, None, changes.clone());
+            let page = VfsJournalPage {
+                as_of,
+                age_s,
+                generation,
+                complete,
+                source,
+                unread,
+                error,
+                gap: true,
+                more: false,
+                changes,
+            };
+            Body::Done(VfsJournal::done(page))
+        });
+        stub.run(&["vfs", "journal", "--since", "3", "-o", "csv"]).stderr
+    };
+    let change = proto_msgs::vfs::VfsChange {
+        seq: 9,
+        at: ago(1),
+        op: proto_msgs::vfs::VfsOp::Removed,
+        path: "/a".to_owned(),
+        cid: None,
+        cid_before: None,
+    };
+    assert_eq!(journal(vec![change]), "changes before these are no longer kept\n");
+    let ahead = journal(Vec::new());
+    assert_eq!(ahead, "no change has the number 3 yet; in an index that was made anew numbers begin anew\n");
+}
+
+#[test]
+fn the_history_shows_what_a_retyped_pin_was() {
+    let change = |event, type_before| PinChange {
+        event,
+        generation: Some(2),
+        at: Some(ago(200)),
+        cid: V1.to_owned(),
+        pin_type: PinType::Direct,
+        name: None,
+        type_before,
+        name_before: None,
+    };
+    let stub = Stub::new(Speaks::Binary, move |_| {
+        let retyped = change(PinEvent::Retyped, Some(PinType::Recursive));
+        let changes = vec![retyped, change(PinEvent::Renamed, Some(PinType::Direct))];
+        let part = Body::Part(Part::PinChanges(PinChanges { changes }));
+        Box::new([part, Body::Done(PinHistory::done(page(2)))].into_iter())
+    });
+    let shown = |columns| stub.run(&["pin", "history", "--no-header", "--columns", columns]).stdout;
+    assert_eq!(shown("event,type"), "retyped  recursive -> direct\nrenamed  direct\n");
+    assert_eq!(shown("type,type_before"), "direct  recursive\ndirect  direct\n");
+    let csv = stub.run(&["pin", "history", "-o", "csv", "--no-header", "--columns", "type"]).stdout;
+    assert_eq!(csv, "direct\ndirect\n");
+}
+
+#[test]
+fn a_small_index_that_grew_when_it_was_compacted_is_explained() {
+    let compacted = |index_before, index_after| {
+        let (journal_before, journal_after, put_off) = (0, 0, None);
+        let saved = IndexCompacted { index_before, index_after, journal_before, journal_after, put_off };
+        Stub::one(move |_| Body::Done(IndexCompact::done(saved.clone()))).run(&["index", "compact"]).stdout
+    };
+    assert!(compacted(800_000, 3_000_000).contains("has a least size of a few MiB"));
+    assert!(!compacted(3_000_000, 3_000_000).contains("least size"));
+    assert!(!compacted(3 << 30, 4 << 30).contains("least size"));
+}
+
+#[test]
+fn totals_as_csv_are_one_dated_table() {
+    let stub = Stub::one(|_| {
+        let PinPage { as_of, age_s, generation, complete, source, .. } = page(2);
+        let count = |key: &str, pins| vec![Count { key: key.to_owned(), pins }];
+        Body::Done(Metrics::done(MetricsReport {
+            as_of,
+            age_s,
+            generation,
+            complete,
+            source,
+            pins: 2,
+            named: 1,
+            by_type: count("recursive", 2),
+            by_codec: count("raw", 2),
+            by_age: count("<1h", 2),
+            by_size_kind: count("exact", 2),
+            by_size: count("<1KiB", 2),
+            bytes: Some(99),
+        }))
+    });
+    let expected = "\
+group,key,pins,bytes,as_of
+total,all,2,99,T
+total,named,1,,T
+type,recursive,2,,T
+codec,raw,2,,T
+age,<1h,2,,T
+size,<1KiB,2,,T
+sizes,exact,2,,T
+";
+    assert_eq!(
+        stub.run(&["metrics", "-o", "csv"]).all(),
+        (0, expected.replace('T', "2026-01-02T03:04:05.678Z").as_str(), "")
+    );
+}
+
+#[test]
+fn an_estimated_size_is_marked_in_the_table_alone() {
+    let stub = Stub::new(Speaks::Binary, |_| {
+        let sized = |size_kind| Pin { size: Some(2048), size_kind, ..pin(V0) };
+        let rows = PinRows { pins: vec![sized(SizeKind::Estimated), sized(SizeKind::Exact)] };
+        Box::new([Body::Part(Part::PinLs(rows)), Body::Done(PinLs::done(page(2)))].into_iter())
+    });
+    let run = |format| stub.run(&["pin", "ls", "--columns", "size", "--no-header", "-o", format]).stdout;
+    assert_eq!((run("table").as_str(), run("csv").as_str()), ("~2.0 KiB\n2.0 KiB\n", "2048\n2048\n"));
+}
+
+#[test]
+fn an_import_that_took_rows_says_where_they_are_seen() {
+    let imported = |taken| {
+        let source = LegacySource { outcome: LegacyOutcome::Imported, taken, ..LegacySource::default() };
+        let stub = Stub::one(move |_| Body::Done(IndexImport::done(IndexImported { sources: vec![source.clone()] })));
+        stub.run(&["index", "import", "/old"]).stdout
+    };
+    assert!(imported(3).ends_with("\nwhat was taken stands in legacy.parquet of the next snapshot (docs/DATA.md)\n"));
+    assert!(!imported(0).contains("legacy.parquet"));
 }

@@ -56,14 +56,16 @@ impl Dated {
 
     fn not_pinned(&self, cid: &Cid) -> Fault {
         let detail = match (&self.as_of, self.complete) {
-            (Some(as_of), true) => format!("{} is not pinned, as of {as_of}", text(cid)),
+            (Some(as_of), true) => format!("{} has no recursive or direct pin, as of {as_of}", text(cid)),
             _ => format!("{} is not in the index, which is not complete yet", text(cid)),
         };
-        let fault = Fault::new(FaultKind::NotFound, detail);
-        if self.source == Source::Snapshot {
-            return fault;
-        }
-        fault.hint("`ipfs-kitctl index refresh --wait` looks again")
+        // Indirect pins are in no index.
+        let above = format!("a pinned parent may hold it: `ipfs pin ls {}`", text(cid));
+        let hint = match self.source {
+            Source::Snapshot => above,
+            Source::Live | Source::Index => format!("{above}; `ipfs-kitctl index refresh --wait` looks again"),
+        };
+        Fault::new(FaultKind::NotFound, detail).hint(hint)
     }
 
     /// Totals.

@@ -14,13 +14,17 @@ pub fn list(place: &Place) -> Result<SnapshotList, Fault> {
 /// Names the newest one of which every digest is right.
 pub fn newest(place: &Place) -> Result<SnapshotAt, Fault> {
     let missing = |detail: String| Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl snapshot now` makes one");
-    match place.choose() {
-        Ok((name, manifest, passed_over)) => {
-            Ok(SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over })
-        }
+    match chosen(place) {
+        Ok(at) => Ok(at),
         Err(reasons) if reasons.is_empty() => Err(missing("there is no snapshot yet".to_owned())),
         Err(reasons) => Err(missing(format!("no snapshot is good: {}", reasons.join("; ")))),
     }
+}
+
+/// The same, or why none is good.
+pub fn chosen(place: &Place) -> Result<SnapshotAt, Vec<String>> {
+    let (name, manifest, passed_over) = place.choose()?;
+    Ok(SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over })
 }
 
 /// Reads every byte of those that are meant.

@@ -181,7 +181,8 @@ async fn history_differences_totals_and_single_pins_are_those_of_the_index() {
         assert_eq!(pins.len(), 1 + usize::from(both));
     }
     let fault = ask(&frozen, PinInfo { cid: gone.clone() }).expect_err("gone");
-    assert_eq!((fault.kind, fault.hint), (FaultKind::NotFound, None));
+    let hint = format!("a pinned parent may hold it: `ipfs pin ls {gone}`");
+    assert_eq!((fault.kind, fault.hint), (FaultKind::NotFound, Some(hint)), "and nothing that needs the daemon");
     let unknown = PinHistory { cid: Some(text(&raw(99))), limit: None, offset: 0 };
     assert_eq!(ask(&frozen, unknown).expect_err("never pinned").kind, FaultKind::NotFound);
     let later = PinDiff { from: 0, to: newest + 1, limit: None, offset: 0 };

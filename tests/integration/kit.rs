@@ -38,7 +38,7 @@ pub(crate) struct Kit {
 }
 
 /// What `ipfs-kitctl` said.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,

@@ -7,6 +7,7 @@ use proto_msgs::snapshot::SnapshotNow;
 use serde_json::Value;
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -70,15 +71,23 @@ fn a_daemon_that_was_killed_is_answered_for_by_its_newest_snapshot() {
     assert_eq!((said.code, &said.out), (Some(0), &csv));
     assert!(said.err.starts_with("offline: snapshot gen-"), "{}", said.err);
     assert!(said.err.contains(&format!("generation {generation}, as of ")), "{}", said.err);
+    let dir = kit.path("data/snapshots").display().to_string();
+    assert!(said.err.ends_with(&format!(", in {dir}\n")), "{}", said.err);
     let said = offline(&kit, &["pin", "ls", "-o", "json"]);
     let page: Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!((page["source"].as_str(), page["as_of"].as_str()), (Some("snapshot"), as_of.as_deref()));
     assert_eq!(said.err, "");
     let said = offline(&kit, &["pin", "info", &identity_cid("three")]);
     assert_eq!(said.code, Some(4), "{}", said.err);
-    assert!(said.err.contains("is not pinned, as of"), "{}", said.err);
-    assert_eq!(offline(&kit, &["pin", "ls", "--max-age", "1h"]).code, Some(0));
-    assert_eq!(offline(&kit, &["pin", "ls", "--max-age", "1ms"]).code, Some(75));
+    assert!(said.err.contains("has no recursive or direct pin, as of"), "{}", said.err);
+    assert!(said.err.contains(&format!("`ipfs pin ls {}`\n", identity_cid("three"))), "{}", said.err);
+    for command in [["pin", "ls"], ["snapshot", "ls"], ["snapshot", "path"]] {
+        let run = |most| offline(&kit, &[&command[..], &["--max-age", most]].concat());
+        assert_eq!(run("1h").code, Some(0), "{command:?}");
+        let stale = run("1ms");
+        assert_eq!((stale.code, stale.out.as_str()), (Some(75), ""), "{command:?}: {}", stale.err);
+        assert!(stale.err.contains("without --offline") && !stale.err.contains("ipfs-kitctl"), "{}", stale.err);
+    }
     assert_eq!(
         offline(&kit, &["snapshot", "path"]).out,
         kit.ctl(&["snapshot", "path", "--offline", "--data-dir", &kit.path("data").display().to_string()]).out
@@ -91,10 +100,10 @@ fn without_a_daemon_the_error_names_offline_and_what_needs_it_is_refused() {
     let said = kit.ctl(&["pin", "ls"]);
     assert_eq!(said.code, Some(69));
     assert!(said.err.contains("--offline"), "{}", said.err);
-    for command in [&["status"][..], &["pin", "rm", "x"], &["index", "verify"]] {
+    for command in [&["status"][..], &["pin", "rm", "x"], &["index", "verify"], &["vfs", "ls"]] {
         let said = offline(&kit, command);
         assert_eq!(said.code, Some(2), "{}", said.err);
-        assert!(said.err.contains("leave out --offline"), "{}", said.err);
+        assert!(said.err.starts_with("error: a snapshot does not answer this command; leave out"), "{}", said.err);
     }
     assert_eq!(kit.ctl(&["pin", "ls", "--data-dir", "/x"]).code, Some(2));
 }
@@ -122,6 +131,28 @@ fn damage_is_told_and_the_snapshot_before_answers() {
     let said = offline(&kit, &["pin", "ls"]);
     assert_eq!((said.code, said.out.as_str()), (Some(69), ""));
     assert!(said.err.contains("can be used") && said.err.contains("manifest.json is no manifest"), "{}", said.err);
+    assert_eq!(offline(&kit, &["snapshot", "path"]), said, "the same of all that needs a good one");
+}
+
+#[test]
+fn files_that_may_not_be_read_are_told_from_damage() {
+    if nix::unistd::geteuid().is_root() {
+        return skipped("a snapshot whose files are another's", "root may read everything");
+    }
+    let mut kit = Kit::fake();
+    published(&mut kit);
+    kit.kill();
+    for entry in fs::read_dir(kit.path("data/snapshots")).expect("listed") {
+        let manifest = entry.expect("an entry").path().join("manifest.json");
+        if manifest.exists() {
+            fs::set_permissions(manifest, PermissionsExt::from_mode(0o000)).expect("chmod");
+        }
+    }
+    for command in [["pin", "ls"], ["snapshot", "path"]] {
+        let said = offline(&kit, &command);
+        assert_eq!((said.code, said.out.as_str()), (Some(77), ""), "{}", said.err);
+        assert!(said.err.contains("hint: snapshots are for the daemon's user"), "{}", said.err);
+    }
 }
 
 #[test]

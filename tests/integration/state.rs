@@ -70,7 +70,7 @@ fn what_an_offline_kubo_and_its_machine_tell_is_measured_and_the_rest_is_null() 
     assert_eq!(kit.call(StateNetwork::default()).newest, None, "there is no sample of which nothing is known");
     let said = kit.ctl(&["state", "network"]);
     assert_eq!((said.code, &*said.out), (Some(0), ""));
-    assert!(said.err.contains("nothing was measured yet"), "{}", said.err);
+    assert!(said.err.contains("Kubo is not running, or runs offline"), "{}", said.err);
 }
 
 #[test]
