@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use proto_msgs::{Fault, FaultKind};
+use std::sync::LazyLock;
+use std::time::Instant;
 
 /// The present, as text.
 pub fn now() -> String {
@@ -21,7 +23,34 @@ pub fn parse(text: &str) -> Result<Timestamp, Fault> {
     })
 }
 
-/// Seconds since `at`; 0 when the wall clock was set back behind it.
-pub fn age_s(at: Timestamp) -> f64 {
-    Timestamp::now().duration_since(at).max(SignedDuration::ZERO).as_secs_f64()
+/// How far the clock of who wrote a time may be ahead of ours.
+const SKEW: SignedDuration = SignedDuration::from_secs(2);
+
+/// Seconds since `at`; `None` when that is yet to come, because the wall clock was set back: then nobody knows.
+pub fn age_s(at: Timestamp) -> Option<f64> {
+    let age = Timestamp::now().duration_since(at);
+    (age >= -SKEW).then(|| age.max(SignedDuration::ZERO).as_secs_f64())
+}
+
+/// The time by which it is judged what is old enough to be removed: as long after the start of the process as its own clock says,
+/// and never later than the wall clock. A wall clock that jumps into the future removes nothing.
+pub fn settled() -> Timestamp {
+    static START: LazyLock<(Timestamp, Instant)> = LazyLock::new(|| (Timestamp::now(), Instant::now()));
+    let (wall, began) = &*START;
+    let passed = SignedDuration::try_from(began.elapsed()).unwrap_or(SignedDuration::MAX);
+    Timestamp::now().min(wall.checked_add(passed).unwrap_or(Timestamp::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_yet_to_come_has_no_age() {
+        let at = |seconds| Timestamp::now() + SignedDuration::from_secs(seconds);
+        assert!(age_s(at(-10)).is_some_and(|age| (10.0..60.0).contains(&age)));
+        assert_eq!(age_s(at(1)), Some(0.0), "clocks are never quite the same");
+        assert_eq!(age_s(at(3600)), None);
+        assert!(settled() <= Timestamp::now());
+    }
 }

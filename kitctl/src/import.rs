@@ -50,6 +50,9 @@ fn more(source: &LegacySource) -> Vec<String> {
         };
         lines.push(format!("{} refused ({}){examples}", refused.rows, refused.reason));
     }
+    if !source.ignored.is_empty() {
+        lines.push(format!("columns that are not taken: {}", source.ignored.join(", ")));
+    }
     let nulled: Vec<_> = source.nulled.iter().map(|count| format!("{} {}", count.values, count.rule)).collect();
     if !nulled.is_empty() {
         lines.push(format!("values that meant nothing: {}", nulled.join(", ")));

@@ -38,6 +38,8 @@ pub struct LegacySource {
     pub taken: u64,
     /// Values of taken rows that became null, by the rule.
     pub nulled: Vec<LegacyCount>,
+    /// Columns of which nothing is taken; a hundred at most.
+    pub ignored: Vec<String>,
     /// Rows that were not taken, by the reason.
     pub refused: Vec<LegacyRefused>,
     /// Whether a verified copy of it lies in `legacy-original/`, so that a file of ours may take its name.

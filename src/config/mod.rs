@@ -43,6 +43,8 @@ pub struct Config {
     pub state_interval: Duration,
     /// How long samples are kept.
     pub state_keep: Duration,
+    /// How long it stays known which pins there were, came and went.
+    pub history_keep: Duration,
     /// How long Kubo may take to stop before it is killed.
     pub stop_grace: Duration,
     /// How long Kubo may take to become ready.
@@ -62,12 +64,13 @@ pub struct Config {
 }
 
 /// Settings that a reload applies, and those of a table.
-const LIVE: [&str; 9] = [
+const LIVE: [&str; 10] = [
     "interval",
     "busy_share",
     "size_share",
     "state_interval",
     "state_keep",
+    "history_keep",
     "stop_grace",
     "start_timeout",
     "hang_limit",
@@ -135,6 +138,7 @@ struct File {
     size_share: Option<f64>,
     state_interval: Option<String>,
     state_keep: Option<String>,
+    history_keep: Option<String>,
     stop_grace: Option<String>,
     start_timeout: Option<String>,
     hang_limit: Option<String>,
@@ -231,6 +235,13 @@ impl Config {
             "a duration from 1h to 8760h, such as 720h",
             Duration::from_secs(3600),
         )?;
+        let history_keep = duration(
+            "history_keep",
+            text("history_keep", &None, "IPFS_KITD_HISTORY_KEEP", file.history_keep),
+            "8760h",
+            "a duration from 1h to 8760h, such as 2160h",
+            Duration::from_secs(3600),
+        )?;
         let stop_grace = duration(
             "stop_grace",
             text("stop_grace", &flags.stop_grace, "IPFS_KITD_STOP_GRACE", file.stop_grace),
@@ -313,6 +324,7 @@ impl Config {
             setting("size_share", &size_share, f64::to_string),
             setting("state_interval", &state_interval, span),
             setting("state_keep", &state_keep, span),
+            setting("history_keep", &history_keep, span),
             setting("stop_grace", &stop_grace, span),
             setting("start_timeout", &start_timeout, span),
             setting("hang_limit", &hang_limit, span),
@@ -338,6 +350,7 @@ impl Config {
             size_share: size_share.value,
             state_interval: state_interval.value,
             state_keep: state_keep.value,
+            history_keep: history_keep.value,
             stop_grace: stop_grace.value,
             start_timeout: start_timeout.value,
             hang_limit: hang_limit.value,
@@ -413,6 +426,7 @@ impl Config {
         config.size_share = new.size_share;
         config.state_interval = new.state_interval;
         config.state_keep = new.state_keep;
+        config.history_keep = new.history_keep;
         config.stop_grace = new.stop_grace;
         config.start_timeout = new.start_timeout;
         config.hang_limit = new.hang_limit;

@@ -6,6 +6,7 @@ use super::error::IndexError;
 use super::history;
 use super::info::{self, AskInfo, Info};
 use super::marks::{self, Say};
+use super::prune::{self, Forget};
 use super::query::{self, Totals};
 
 use super::reply::{self, Dated, PAGE};
@@ -70,7 +71,7 @@ pub fn dated(board: &Board) -> Dated {
     let complete = index.complete && !left_out;
     Dated {
         as_of: index.as_of.map(crate::time::text),
-        age_s: index.as_of.map(crate::time::age_s),
+        age_s: index.as_of.and_then(crate::time::age_s),
         generation: index.generation,
         complete,
         source: if complete && refreshed { Source::Live } else { Source::Index },
@@ -170,6 +171,7 @@ written!(ListingChanges => Applied, "apply a listing", apply::listing);
 written!(ApplyAdded => (u64, Pin), "add a pin to the index", apply::added);
 written!(ApplyRemoved => u64, "remove a pin from the index", apply::removed);
 written!(Say => PinMarked, "record what is said of a CID", marks::say);
+written!(Forget => u64, "forget old history", prune::forget);
 written!(ApplySizes => (), "write sizes", apply::sizes);
 written!(KeepSamples => (), "keep what was measured of the node", state::keep);
 

@@ -20,6 +20,7 @@
 //! reply     what an answer says besides its rows
 //! frozen    the same answers from a snapshot, without the file
 //! info      what they say of the file
+//! prune     what is forgotten
 //! sizes     which pins lack a size, and what was measured
 //! legacy    what was imported from files of the old system
 //! state     what was measured of the node, by time
@@ -47,6 +48,7 @@ pub mod mark;
 pub mod marks;
 mod migrate;
 pub mod open;
+pub mod prune;
 pub mod query;
 pub mod record;
 mod recover;

@@ -179,16 +179,17 @@ pub(super) fn insert(
     let since = seen.checked_sub(SAME_PIN).unwrap_or(seen).as_microsecond();
     connection.execute(
         "UPDATE pins SET first_seen = g.first_seen FROM
-           (SELECT cid, min(first_seen) AS first_seen FROM gone WHERE gone_at >= make_timestamp(?) GROUP BY cid) g
-         WHERE pins.id >= ? AND pins.cid = g.cid",
+           (SELECT cid, min(first_seen) AS first_seen FROM gone
+            WHERE gone_at >= make_timestamp($1) AND cid IN (SELECT cid FROM pins WHERE id >= $2) GROUP BY cid) g
+         WHERE pins.id >= $2 AND pins.cid = g.cid",
         params![since, first_id.cast_signed()],
     )?;
     // Content never changes, so what was measured once is true for ever.
     connection.execute(
         "UPDATE pins SET size = g.size, size_kind = g.size_kind, kind = g.kind FROM
            (SELECT cid, arg_max(size, size_kind) AS size, max(size_kind) AS size_kind, arg_max(kind, size_kind) AS kind
-            FROM gone WHERE size_kind > 0 OR kind IS NOT NULL GROUP BY cid) g
-         WHERE pins.id >= ? AND pins.cid = g.cid",
+            FROM gone WHERE (size_kind > 0 OR kind IS NOT NULL) AND cid IN (SELECT cid FROM pins WHERE id >= $1) GROUP BY cid) g
+         WHERE pins.id >= $1 AND pins.cid = g.cid",
         params![first_id.cast_signed()],
     )?;
     Ok(())

@@ -14,9 +14,12 @@ use super::diff::Suspects;
 use super::pace;
 use crate::board::{Board, RefreshState};
 use crate::config::Config;
+use crate::fault;
 use crate::index::actor::{Index, dated};
+use crate::index::prune::Forget;
 use crate::supervisor::{Life, Stop};
-use jiff::Timestamp;
+use crate::time;
+use jiff::{SignedDuration, Timestamp};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
@@ -36,7 +39,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Pins are compared one by one so often, however equal the sums are.
 const FULL: Duration = Duration::from_secs(3600);
 /// Pins that one unstreamed answer may have.
-const STREAM_ABOVE: u64 = 1_000_000;
+const STREAM_ABOVE: u64 = 1_500_000;
 /// Callers that may wait at a time.
 const WAITERS: usize = 1024;
 /// Kubo's end breaks a call a moment before the board says that it is gone; then the refresh did not fail.
@@ -189,12 +192,20 @@ impl Indexer {
         let for_names = plan.names && !self.names_are_cheap();
         let ends = Ends { rpc, index: self.args.index.clone(), state: self.args.board.index.clone() };
         let (me, life, mut suspects) = (self.me.clone(), self.args.life.clone(), self.suspects.clone());
+        let keep = SignedDuration::try_from(self.args.config.borrow().history_keep).unwrap_or(SignedDuration::MAX);
+        let before = time::settled().checked_sub(keep).unwrap_or(Timestamp::MIN);
         let refreshing = self.args.board.refreshing();
         let mut gone = self.args.board.rpc.subscribe();
         let refresh = AbortOnDropHandle::new(tokio::spawn(async move {
             let _refreshing = refreshing;
             life.fault_point("cycle");
             let found = cycle::run(&ends, plan, &mut suspects).await;
+            if found.is_ok() && plan.full {
+                let forgotten = fault::ask(&ends.index, Forget { before }).await;
+                if let Err(fault) = forgotten {
+                    life.error(format!("old history stays: {}", fault.detail));
+                }
+            }
             if found.is_err() {
                 // Then this task is dropped before it has anything to say.
                 let _ = tokio::time::timeout(WITHDRAWAL, gone.wait_for(Option::is_none)).await;

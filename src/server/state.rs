@@ -37,7 +37,7 @@ pub(super) async fn answer<S: Kept>(
     let at = newest.as_ref().map(|(at, _)| *at);
     Ok(StateReport {
         as_of: at.map(crate::time::text),
-        age_s: at.map(crate::time::age_s),
+        age_s: at.and_then(crate::time::age_s),
         newest: newest.map(|(_, sample)| sample),
     })
 }

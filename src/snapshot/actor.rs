@@ -192,7 +192,7 @@ pub(super) async fn begin(args: &SnapshotArgs) -> io::Result<()> {
         notes.spare = args.board.index.borrow().recovery.as_ref().map(|_| newest.serial);
         let took = Duration::try_from_secs_f64(newest.took_s).unwrap_or_default();
         let wait = pace::after_success(args.config.borrow().snapshot.budget, Duration::ZERO, took, newest.bytes());
-        let age = newest.created_at.parse().map(crate::time::age_s).unwrap_or(f64::MAX);
+        let age = newest.created_at.parse().ok().and_then(crate::time::age_s).unwrap_or(f64::MAX);
         notes.next =
             Some(Instant::now() + wait.saturating_sub(Duration::try_from_secs_f64(age).unwrap_or(Duration::MAX)));
         args.board.snapshot.send_replace(Some(newest));

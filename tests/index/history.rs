@@ -3,6 +3,8 @@
 use crate::place::*;
 use ipfs_kitd::cid::{Cid, Key, text};
 use ipfs_kitd::index::history::{self, NotKept};
+use ipfs_kitd::index::prune::{self, Forget};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use proto_msgs::pin::{PinChange, PinDiff, PinEvent, PinType};
 use std::collections::BTreeMap;
@@ -100,6 +102,31 @@ async fn generations_that_are_not_there_are_refused_with_those_that_are() {
     let some = PinDiff { limit: Some(1), offset: 1, ..between(0, 2) };
     let (total, rows) = diff(&place, some).await.expect("kept");
     assert_eq!((total, rows.len(), &rows[0].cid), (2, 1, &text(&raw(2))));
+}
+
+#[tokio::test]
+async fn what_went_long_ago_is_forgotten_and_what_is_kept_stays_right() {
+    let place = Place::new();
+    place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, "one"), pin(raw(2), DIRECT, "")]).await;
+    place.list(minute(1), |l| l.changed = vec![pin(raw(1), RECURSIVE, "uno")]).await;
+    place.list(minute(2), |l| l.removed = vec![Key::of(&raw(2))]).await;
+    place.list(minute(3), |l| l.changed = vec![pin(raw(1), RECURSIVE, "eins")]).await;
+    place.list(minute(4), |l| l.added = vec![pin(raw(3), RECURSIVE, "")]).await;
+    let kept = diff(&place, between(3, 5)).await;
+    let forget = async |before| {
+        let forget = Forget { before };
+        place.store.write(move |connection, state| prune::forget(connection, state, forget)).await.expect("forgotten")
+    };
+    let changes = place.state().changes;
+    // Places of `minute` begin now; nothing is older than the generation before the first.
+    assert_eq!((forget(minute(-9)).await, place.state().changes), (0, changes), "and nothing is written");
+    // The third generation is the newest that began before: what made it is forgotten, what came after it stays.
+    assert_eq!(forget(minute(2) + SignedDuration::from_secs(1)).await, 5);
+    assert_eq!(diff(&place, between(3, 5)).await, kept);
+    assert_eq!(diff(&place, between(2, 5)).await, Err(NotKept { generation: 2, oldest: 3, newest: 5 }));
+    assert_eq!(history(&place, Some(raw(2)), None, 0).await.0, 0);
+    assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0]);
+    assert_eq!(forget(minute(2) + SignedDuration::from_secs(1)).await, 0);
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use ipfs_kitd::snapshot::place::Place;
 use proto_msgs::daemon::{Condition, IndexRefresh};
 use proto_msgs::pin::PinTag;
 use proto_msgs::snapshot::{SnapshotNow, SnapshotVerify};
-use proto_msgs::upkeep::IndexCompact;
+use proto_msgs::upkeep::{IndexCompact, IndexVerify};
 use proto_msgs::verb::Verb;
 use proto_msgs::{Client, ClientError};
 use std::sync::Mutex;
@@ -94,6 +94,8 @@ pub(crate) fn rounds(rounds: usize) -> Rounds {
         let acknowledged = acknowledged.lock().expect("whole");
         assert_kept(&kit, &acknowledged[before..]);
         assert_eq!(kit.status().index.recovery, None, "round {round}");
+        // Every row, every set, every record.
+        assert_eq!(kit.call(IndexVerify {}).problems, [] as [String; 0], "round {round}");
         kit.wait(Condition::IndexComplete);
     }
     let acknowledged = acknowledged.into_inner().expect("whole");

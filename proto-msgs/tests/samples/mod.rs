@@ -594,6 +594,7 @@ fn legacy(s: &Seed) -> LegacySource {
         rows: s.number,
         taken: s.number,
         nulled: s.list(LegacyCount { rule: s.t(), values: s.number }),
+        ignored: s.list(s.t()),
         refused: s.list(LegacyRefused { reason: s.t(), rows: s.number, examples: s.list(s.t()) }),
         kept: s.flag,
     }

@@ -62,7 +62,7 @@ fn age(board: &Board) -> Age {
     let live = mfs.whole && mfs.error.is_none() && mfs.run.is_some() && mfs.run == run;
     Age {
         as_of: mfs.as_of.map(crate::time::text),
-        age_s: mfs.as_of.map(crate::time::age_s),
+        age_s: mfs.as_of.and_then(crate::time::age_s),
         generation,
         complete: mfs.complete(),
         source: if live { Source::Live } else { Source::Index },

@@ -70,7 +70,8 @@ impl Importer {
             let mut sources = Vec::new();
             for file in files {
                 // Whoever names one of our own places wants its file kept and the name free.
-                let place = PLACES.into_iter().find(|place| self.data_dir.join(place) == file);
+                let data_dir = self.data_dir.canonicalize().unwrap_or_else(|_| self.data_dir.clone());
+                let place = PLACES.into_iter().find(|place| data_dir.join(place) == file);
                 sources.push(self.file(file, place).await?);
             }
             Ok::<_, Fault>(IndexImported { sources })
@@ -181,9 +182,19 @@ impl Importer {
     }
 }
 
+/// The same place by its one path. A directory may be named by a link; a link in the place of a file is refused later.
+fn located(path: PathBuf) -> PathBuf {
+    let known = match (path.is_dir(), path.parent(), path.file_name()) {
+        (true, ..) | (_, None, _) | (_, _, None) => path.canonicalize(),
+        (false, Some(parent), Some(name)) => parent.canonicalize().map(|parent| parent.join(name)),
+    };
+    known.unwrap_or(path)
+}
+
 /// The files that a path stands for.
 fn files(path: PathBuf) -> Result<Vec<PathBuf>, (FaultKind, String)> {
     let shown = path.display().to_string();
+    let path = located(path);
     let metadata = path.symlink_metadata().map_err(|error| match error.kind() {
         ErrorKind::NotFound => (FaultKind::NotFound, format!("{shown} does not exist")),
         ErrorKind::PermissionDenied => (FaultKind::Denied, format!("the daemon's account may not look at {shown}")),

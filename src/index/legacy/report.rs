@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Refused rows that are shown by what stands there for a CID.
 const EXAMPLES: usize = 3;
+/// Names of columns that are told.
+const IGNORED: usize = 100;
 
 /// What a worker says, on its way into a report.
 pub(super) struct Reading {
@@ -71,6 +73,7 @@ impl Reading {
         (self.report.outcome, self.report.detail) = (LegacyOutcome::Failed, Some(why));
         (self.table, self.whole) = (None, false);
         self.taken.clear();
+        self.report.ignored.clear();
         self.refused.clear();
         self.nulled.clear();
     }
@@ -92,6 +95,8 @@ impl Reading {
             Found::Pins(form) => {
                 self.report.outcome = LegacyOutcome::Imported;
                 self.report.form = Some(form.name().to_owned());
+                let ignored = table.columns.iter().map(|(name, _)| name).filter(|name| !table.read.contains(name));
+                self.report.ignored = ignored.take(IGNORED).cloned().collect();
                 self.table = Some((table, form));
             }
         }

@@ -34,6 +34,7 @@ pub fn apply(connection: &Connection, state: &mut apply::State, batch: VfsBatch)
     if let Some(as_of) = batch.finished {
         connection.execute_batch("DELETE FROM vfs_meta")?;
         connection.execute("INSERT INTO vfs_meta VALUES (?)", params![as_of.as_microsecond()])?;
+        let now = crate::time::settled();
         let since = now.checked_sub(JOURNAL_AGE).unwrap_or(now);
         // The newest stays, whatever its age: it has the number that the next one follows.
         connection.execute(

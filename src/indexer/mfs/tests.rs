@@ -16,7 +16,7 @@ async fn an_unchanged_root_is_one_question_and_no_write() {
     rig.assert_equals(&root).await;
     let state = rig.lane.board.mfs.borrow().clone();
     assert_eq!((state.entries, state.unread, state.whole), (6, 0, true));
-    assert_eq!(rig.look(&root).await, ["files/stat?arg=/"]);
+    assert_eq!(rig.look(&root).await, ["files/stat?arg=/&offline=true"]);
     assert!(rig.lane.board.mfs.borrow().as_of > state.as_of, "which moves the time");
     // Another process finds it whole, too, and lists nothing.
     rig.memory = Memory::default();

@@ -33,7 +33,7 @@ pub(super) async fn batch(args: &NodeStateArgs) {
         return;
     }
     let keep = SignedDuration::try_from(args.config.borrow().state_keep).unwrap_or(SignedDuration::MAX);
-    let from = Timestamp::now().checked_sub(keep).unwrap_or(Timestamp::MIN);
+    let from = crate::time::settled().checked_sub(keep).unwrap_or(Timestamp::MIN);
     match fault::ask(&args.index, KeepSamples { samples: samples.clone(), from }).await {
         Ok(()) => args.board.state.send_modify(|shelf| shelf.written(&samples, Instant::now())),
         Err(fault) => {

@@ -302,6 +302,8 @@ fn the_command_line_shows_what_came_of_each_file() {
     let said = crate::kit::said(relative.current_dir(kit.path("home")));
     let document: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!((said.code, document["sources"][0]["outcome"].as_str()), (Some(0), Some("known")));
+    std::os::unix::fs::symlink(&tree, kit.path("home/linked")).expect("linked");
+    assert_eq!(kit.ctl(&["index", "import", kit.path("home/linked").to_str().expect("UTF-8")]).code, Some(0));
     for (text, code) in [("updated=1", 0), ("no Parquet", 1)] {
         std::fs::write(kit.path("home/text"), text).expect("written");
         assert_eq!(kit.ctl(&["index", "import", kit.path("home/text").to_str().expect("UTF-8")]).code, Some(code));

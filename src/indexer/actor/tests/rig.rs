@@ -178,6 +178,7 @@ impl Rig {
             size_share: 0.0,
             state_interval: Duration::ZERO,
             state_keep: Duration::from_secs(3600),
+            history_keep: Duration::from_secs(3600),
             stop_grace: DEADLINE,
             start_timeout: DEADLINE,
             hang_limit: DEADLINE,
