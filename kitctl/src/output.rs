@@ -235,7 +235,7 @@ fn steers(c: char) -> bool {
 
 /// `3m ago`, from an RFC 3339 time.
 pub(crate) fn ago(time: &str) -> String {
-    let Ok(at) = time.parse::<Timestamp>() else { return time.to_owned() };
+    let Ok(at) = time.parse::<Timestamp>() else { return tame(time).into_owned() };
     format!("{} ago", span(Timestamp::now().duration_since(at).as_secs_f64()))
 }
 

@@ -10,7 +10,7 @@ use crate::output::{self, Bar, Document, Out, Table, ago, say, size};
 use proto_msgs::ClientError;
 use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinHistory, PinInfo, PinLs, PinRm, SizeKind};
 use proto_msgs::verb::Part;
-use std::io;
+use std::io::{self, BufRead, Read};
 
 const COLUMNS: [&str; 15] = [
     "cid",
@@ -232,8 +232,24 @@ fn expand(cid: &str) -> Box<dyn Iterator<Item = io::Result<String>>> {
     if cid != "-" {
         return Box::new(std::iter::once(Ok(cid.to_owned())));
     }
-    let lines = io::stdin().lines().map(|line| line.map(|line| line.trim().to_owned()));
+    let mut input = io::stdin().lock();
+    let lines = std::iter::from_fn(move || line(&mut input).transpose());
     Box::new(lines.filter(|line| !matches!(line, Ok(line) if line.is_empty())))
+}
+
+/// The next line; none is longer than the longest CID that anybody writes.
+fn line(input: &mut impl BufRead) -> io::Result<Option<String>> {
+    const LONGEST: u64 = 4096;
+    let wrong = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    let mut line = Vec::new();
+    match input.by_ref().take(LONGEST + 1).read_until(b'\n', &mut line)? as u64 {
+        0 => Ok(None),
+        read if read > LONGEST => Err(wrong("a line of standard input is longer than 4096 bytes, which no CID is")),
+        _ => {
+            let text = std::str::from_utf8(&line).map_err(|_| wrong("a line of standard input is not UTF-8"))?;
+            Ok(Some(text.trim().to_owned()))
+        }
+    }
 }
 
 /// A cell for machines; empty for `null`.

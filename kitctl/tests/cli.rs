@@ -277,6 +277,8 @@ fn several_cids_are_all_tried_and_the_highest_code_is_returned() {
     let ran = stub.run_with_stdin(&["pin", "rm", "-", "-o", "cid"], &format!("{V0}\n\n  {V1}  \n"));
     assert_eq!(ran.all(), (0, format!("{V0}\n{V1}\n").as_str(), ""));
     assert_eq!(stub.run_with_stdin(&["pin", "rm", "-"], "").all(), (0, "", ""));
+    let ran = stub.run_with_stdin(&["pin", "rm", "-"], &"x".repeat(5000));
+    assert!(ran.code != Some(0) && ran.stderr.contains("longer than 4096 bytes") && ran.stderr.len() < 200, "{ran:?}");
 }
 
 #[test]

@@ -235,5 +235,8 @@ fn run(program: &Path, data_dir: &Path, path: &Path) -> Result<File, String> {
     let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(data_dir);
     let scratch = scratch.map_err(|error| format!("cannot make a directory for its reader: {error}"))?;
     let args = [worker::MODE.into(), path.into(), scratch.path().into()];
-    command::apart(program, &args, scratch.path(), DEADLINE).map_err(|why| format!("reading it failed: {why}"))
+    command::apart(program, &args, scratch.path(), DEADLINE).map_err(|why| match why.contains("SIGXFSZ") {
+        true => "it holds more than is taken from one file".to_owned(),
+        false => format!("reading it failed: {why}"),
+    })
 }
