@@ -3,11 +3,13 @@
 //! `load` reads the outside world once; everything after it gets a resolved [`Config`]. A configuration that cannot be used is
 //! exit code 78, because a restart would not help.
 
+pub mod access;
 mod attach;
 mod flags;
 mod layers;
 mod snapshot;
 
+pub use access::Access;
 pub use attach::Attach;
 pub use flags::Flags;
 use layers::{Layers, Sourced, duration, duration_text, located, setting, some, words};
@@ -57,6 +59,8 @@ pub struct Config {
     pub api_auth_file: Option<PathBuf>,
     /// Program and arguments to run when Kubo's state changes; empty: none.
     pub hook: Vec<String>,
+    /// Who else may ask for what.
+    pub access: Access,
     /// What is published as files.
     pub snapshot: Snapshot,
     /// Each of the above as text, with its source.
@@ -76,13 +80,13 @@ const LIVE: [&str; 10] = [
     "hang_limit",
     "hook",
 ];
-const LIVE_TABLE: &str = "snapshot.";
+const LIVE_TABLES: [&str; 2] = ["snapshot.", "access."];
 
 /// Settings without a default, and what each may be.
 const EXAMPLES: [(&str, &str); 2] = [("attach", "/ip4/127.0.0.1/tcp/5001"), ("api_auth_file", "/etc/ipfs-kitd/secret")];
 
 fn is_live(key: &str) -> bool {
-    LIVE.contains(&key) || key.starts_with(LIVE_TABLE)
+    LIVE.contains(&key) || LIVE_TABLES.iter().any(|table| key.starts_with(table))
 }
 
 /// Why a configuration cannot be used.
@@ -146,6 +150,7 @@ struct File {
     api_auth_file: Option<PathBuf>,
     hook: Option<Vec<String>>,
     snapshot: Option<snapshot::File>,
+    access: Option<access::File>,
 }
 
 impl Config {
@@ -309,6 +314,7 @@ impl Config {
         }
 
         let (snapshot, snapshot_settings) = snapshot::resolve(&layers, file.snapshot)?;
+        let (access, access_settings) = access::resolve(&layers, file.access);
         let quoted = |p: &PathBuf| toml::Value::from(p.display().to_string()).to_string();
         let list = |l: &Vec<String>| toml::Value::from(l.clone()).to_string();
         let span = |d: &Duration| toml::Value::from(duration_text(*d)).to_string();
@@ -337,6 +343,7 @@ impl Config {
                 .map(|attach| setting("attach", attach, |attach| toml::Value::from(attach.to_string()).to_string())),
         );
         settings.extend(api_auth_file.as_ref().map(|file| setting("api_auth_file", file, quoted)));
+        settings.extend(access_settings);
         settings.extend(snapshot_settings);
         let config = Config {
             data_dir: data_dir.value,
@@ -357,6 +364,7 @@ impl Config {
             attach: attach.map(|attach| attach.value),
             api_auth_file: api_auth_file.map(|file| file.value),
             hook: hook.value,
+            access,
             snapshot,
             settings,
         };
@@ -431,6 +439,7 @@ impl Config {
         config.start_timeout = new.start_timeout;
         config.hang_limit = new.hang_limit;
         config.hook = new.hook;
+        config.access = new.access;
         config.snapshot = new.snapshot;
         for old in &mut config.settings {
             if let Some(new) = new.settings.iter().find(|new| new.key == old.key && is_live(&new.key)) {

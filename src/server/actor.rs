@@ -5,8 +5,9 @@
 
 use super::authority::{self, Peer};
 use super::connection;
-use super::places::{Place, Places};
+use super::places::{Full, Place, Places};
 use super::route::Routes;
+use crate::config::Config;
 use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::kernel;
 use crate::supervisor::Life;
@@ -21,13 +22,15 @@ use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use proto_msgs::{Fault, FaultKind};
+use std::fs::Permissions;
+use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Connections at a time that are told why they are refused.
@@ -39,6 +42,9 @@ const DYING: Duration = Duration::from_millis(500);
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 /// Between two looks whether the socket is still there: somebody may clean up the directory that it is in.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Mode of a socket that only the daemon's own uid and root can reach.
+const CLOSED: u32 = 0o600;
 
 /// What outlives a restart of the actor.
 #[derive(Clone)]
@@ -116,6 +122,21 @@ impl Home {
         listen(&self.path)
     }
 
+    /// Lets others than the daemon's uid reach the socket, or keeps them from it. Each is asked for by name afterwards. The service
+    /// manager's socket is as its unit says.
+    fn let_others_in(&self, open: bool) -> io::Result<()> {
+        let wanted = if open { 0o666 } else { CLOSED };
+        let found = std::fs::symlink_metadata(&self.path)?;
+        if self.passed || !found.file_type().is_socket() || found.permissions().mode() & 0o777 == wanted {
+            return Ok(());
+        }
+        if let Some(dir) = self.path.parent().filter(|_| open) {
+            let mode = std::fs::metadata(dir)?.permissions().mode();
+            std::fs::set_permissions(dir, Permissions::from_mode(mode | 0o011))?;
+        }
+        std::fs::set_permissions(&self.path, Permissions::from_mode(wanted))
+    }
+
     fn accepting(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<()>>> {
         self.accepting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,7 +152,7 @@ fn listen(path: &Path) -> Result<Listener, InstanceError> {
         std::fs::remove_file(path).map_err(|e| io("remove the dead socket", e))?;
     }
     let name = path.to_fs_name::<GenericFilePath>().map_err(|e| io("name the socket", e))?;
-    let listener = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio();
+    let listener = ListenerOptions::new().name(name).mode(CLOSED as _).reclaim_name(false).create_tokio();
     listener.map_err(|e| io("listen on", e))
 }
 
@@ -174,8 +195,10 @@ impl Actor for Server {
     async fn on_start(args: ServerArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
         // Once: the reference and its mailbox outlive a restart, so connections that come meanwhile wait there.
-        let (home, life) = (args.home.clone(), args.life.clone());
-        args.home.accepting().get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(accept(home, life, me))));
+        let (home, life, config) = (args.home.clone(), args.life.clone(), args.routes.config.clone());
+        args.home
+            .accepting()
+            .get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(accept(home, life, config, me))));
         args.life.runs();
         Ok(Server { args, refusing: false })
     }
@@ -190,7 +213,7 @@ impl Actor for Server {
     }
 }
 
-async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
+async fn accept(home: Home, life: Arc<Life>, config: watch::Receiver<Arc<Config>>, server: ActorRef<Server>) {
     let mut listener = home.listener.clone();
     let (mut failing, mut told) = (false, false);
     let mut look = tokio::time::interval(LOOK);
@@ -199,6 +222,12 @@ async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
             accepted = listener.accept() => accepted,
             _ = look.tick() => {
                 let gone = !home.path.exists();
+                let open = config.borrow().access.is_open();
+                if let Err(error) = home.let_others_in(open)
+                    && !gone
+                {
+                    life.error(format!("cannot change who reaches {}: {error}", home.path.display()));
+                }
                 let path = home.path.display();
                 if gone && home.passed {
                     let once = !std::mem::replace(&mut told, true);
@@ -237,18 +266,21 @@ async fn accept(home: Home, life: Arc<Life>, server: ActorRef<Server>) {
 impl Server {
     /// A place with its caller, or why there is none.
     fn admit(&mut self, stream: &Stream) -> Result<(Peer, Place), Fault> {
-        let peer = authority::identify(stream)?;
+        let peer = authority::identify(stream, &self.args.routes.config.borrow().access)?;
         let places = &self.args.home.places;
-        let Some(place) = places.take() else {
-            let detail = format!("{} connections are open", places.all());
-            // Once for as long as it lasts.
-            if !std::mem::replace(&mut self.refusing, true) {
-                self.args.life.error(format!("clients are refused: {detail}"));
+        let detail = match places.take((!peer.is_own()).then_some(peer.uid)) {
+            Ok(place) => {
+                self.refusing = false;
+                return Ok((peer, place));
             }
-            return Err(Fault::new(FaultKind::Busy, detail).hint("ask again in some seconds"));
+            Err(Full::OfOne(most)) => format!("{most} connections of uid {} are open", peer.uid),
+            Err(Full::All(most)) => format!("{most} connections are open"),
         };
-        self.refusing = false;
-        Ok((peer, place))
+        // Once for as long as it lasts.
+        if !std::mem::replace(&mut self.refusing, true) {
+            self.args.life.error(format!("clients are refused: {detail}"));
+        }
+        Err(Fault::new(FaultKind::Busy, detail).hint("ask again in some seconds"))
     }
 }
 

@@ -211,7 +211,7 @@ impl<'a> Calls<'a> {
         let handle = self.tasks.spawn(async move {
             let parts = Parts::new(id, out.clone());
             let deadline = request.deadline_ms.map(Duration::from_millis);
-            let body = match routes.answer(request.call, peer.uid, deadline, &parts).await {
+            let body = match routes.answer(request.call, peer, deadline, &parts).await {
                 Ok(done) => Body::Done(done),
                 Err(fault) => Body::Fault(fault),
             };

@@ -44,6 +44,7 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     }
     findings.extend(hook(routes.board.hook.borrow().as_ref(), &routes.config.borrow().hook));
     findings.extend(index(&report.index));
+    findings.extend(unknown(routes.config.borrow().access.unknown()));
     findings.extend(legacy(routes).await);
     findings.extend(actors(&report.daemon));
     findings.sort_by_key(|finding| finding.severity);
@@ -233,6 +234,13 @@ fn index(index: &IndexReport) -> Vec<Finding> {
         found.push(finding(Severity::Warning, "refresh_failed", detail, "it is tried again by itself", Some(command)));
     }
     found
+}
+
+fn unknown(names: &[String]) -> Option<Finding> {
+    let detail = format!("`[access]` names users or groups that there are not: {}", names.join(", "));
+    let hint = "they let nobody in; correct the configuration, or make them, then reload";
+    let command = "sudo systemctl reload ipfs-kitd".to_owned();
+    (!names.is_empty()).then(|| finding(Severity::Warning, "access_unknown", detail, hint, Some(command)))
 }
 
 fn actors(daemon: &DaemonReport) -> Vec<Finding> {

@@ -27,9 +27,8 @@ pub(super) fn gone(board: &Board) -> Fault {
 }
 
 /// A client that hangs up ends the collection: its connection to Kubo is closed.
-pub(super) async fn gc(routes: &Routes, uid: u32, parts: &Parts) -> Result<KuboGcDone, Fault> {
+pub(super) async fn gc(routes: &Routes, parts: &Parts) -> Result<KuboGcDone, Fault> {
     let rpc = routes.board.kubo_rpc()?;
-    tracing::info!(uid, "a client has Kubo collect its garbage");
     let size = async |when| match rpc.repo_stat(SIZE_DEADLINE).await.map(|stat| stat.size) {
         Ok(size) => Some(size),
         Err(error) => {

@@ -5,7 +5,8 @@
 //! places      how many connections there may be
 //! connection  one client: its form, its calls under way
 //! out         what the client is owed, in its form
-//! authority   who may call
+//! authority   who may ask for what
+//! audit       who has asked for what changes something
 //! route       which owner answers which verb
 //! late        what is said of a call whose time is over
 //! pin, kubo, status, doctor, follow, wait   the verbs that need more than one owner
@@ -13,6 +14,7 @@
 //! Connection tasks are as old as their connection, not as the actor: a restart of the actor cuts nobody off.
 
 pub mod actor;
+mod audit;
 mod authority;
 mod connection;
 mod doctor;

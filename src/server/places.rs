@@ -1,11 +1,17 @@
 //! How many connections there may be, and when the idle ones have to make room.
 
 use rustix::process::{Resource, getrlimit};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections at a time, where there are descriptors for them.
 const CONNECTIONS: usize = 256;
+
+/// Of these so many are left to the daemon's own uid and to root.
+const RESERVED: usize = 4;
+/// Connections of one other uid at a time.
+const OF_ONE: usize = 32;
 
 /// A quarter of the descriptors that the process may have: one is for connections, one for calls to Kubo, half for all else.
 pub(super) fn quarter_of_descriptors() -> usize {
@@ -20,12 +26,25 @@ struct Shared {
     all: usize,
     free: Arc<Semaphore>,
     crowded: watch::Sender<bool>,
+    /// Connections of other uids than the daemon's own and root's.
+    others: Mutex<HashMap<u32, usize>>,
+}
+
+/// Why there is no place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// So many connections are open.
+    All(usize),
+    /// So many of this uid are.
+    OfOne(usize),
 }
 
 /// One connection's place; dropping it gives it back.
 pub(super) struct Place {
     permit: Option<OwnedSemaphorePermit>,
     places: Places,
+    /// Where it is counted.
+    other: Option<u32>,
 }
 
 impl Places {
@@ -35,19 +54,28 @@ impl Places {
 
     fn of(all: usize) -> Places {
         let free = Arc::new(Semaphore::new(all));
-        Places(Arc::new(Shared { all, free, crowded: watch::Sender::new(false) }))
+        Places(Arc::new(Shared { all, free, crowded: watch::Sender::new(false), others: Mutex::default() }))
     }
 
-    /// How many there are.
-    pub(super) fn all(&self) -> usize {
-        self.0.all
-    }
-
-    /// A place, while there is one.
-    pub(super) fn take(&self) -> Option<Place> {
-        let permit = self.0.free.clone().try_acquire_owned().ok()?;
+    /// A place, while there is one. `other` is the uid of a caller that is neither the daemon's own nor root.
+    pub(super) fn take(&self, other: Option<u32>) -> Result<Place, Full> {
+        let full = || Full::All(self.0.all);
+        let mut others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(uid) = other {
+            let own = others.entry(uid).or_default();
+            if *own >= OF_ONE {
+                return Err(Full::OfOne(OF_ONE));
+            }
+            *own += 1;
+        }
+        let left = self.0.free.available_permits();
+        let permit = (other.is_none() || left > RESERVED).then(|| self.0.free.clone().try_acquire_owned().ok());
+        // Dropped, it is counted no more.
+        drop(others);
+        let mut place = Place { permit: None, places: self.clone(), other };
+        place.permit = Some(permit.flatten().ok_or_else(full)?);
         self.count();
-        Some(Place { permit: Some(permit), places: self.clone() })
+        Ok(place)
     }
 
     fn count(&self) {
@@ -70,6 +98,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if let Some(uid) = self.other {
+            let mut others = self.places.0.others.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(own) = others.get_mut(&uid) {
+                *own -= 1;
+            }
+            others.retain(|_, connections| *connections > 0);
+        }
         drop(self.permit.take());
         self.places.count();
     }
@@ -83,15 +118,29 @@ mod tests {
     #[test]
     fn it_is_crowded_while_less_than_a_quarter_of_the_places_is_free() {
         let places = Places::of(8);
-        let first = places.take().expect("a place");
-        let mut taken: Vec<_> = (1..6).map(|_| places.take().expect("a place")).collect();
+        let first = places.take(None).expect("a place");
+        let mut taken: Vec<_> = (1..6).map(|_| places.take(None).expect("a place")).collect();
         assert_eq!(first.crowded().now_or_never(), None);
-        taken.push(places.take().expect("a place"));
+        taken.push(places.take(None).expect("a place"));
         assert_eq!(first.crowded().now_or_never(), Some(()));
-        let last = places.take();
-        assert!(last.is_some() && places.take().is_none());
+        let last = places.take(None);
+        assert!(last.is_ok() && places.take(None).is_err_and(|full| full == Full::All(8)));
         drop((taken, last));
         assert_eq!(first.crowded().now_or_never(), None);
-        assert!(places.take().is_some());
+        assert!(places.take(None).is_ok());
+    }
+
+    #[test]
+    fn no_other_uid_takes_all_places_and_all_others_together_leave_some() {
+        let places = Places::of(OF_ONE + 10);
+        let one: Vec<_> = (0..OF_ONE).map(|_| places.take(Some(1)).expect("a place")).collect();
+        assert!(places.take(Some(1)).is_err_and(|full| full == Full::OfOne(OF_ONE)));
+        let two: Vec<_> = (0..10 - RESERVED).map(|_| places.take(Some(2)).expect("a place")).collect();
+        assert!(places.take(Some(2)).is_err_and(|full| full == Full::All(OF_ONE + 10)));
+        let own: Vec<_> = (0..RESERVED).map(|_| places.take(None).expect("a place")).collect();
+        assert!(places.take(None).is_err());
+        drop((one, two, own));
+        assert!(places.0.others.lock().expect("whole").is_empty());
+        assert!(places.take(Some(1)).is_ok());
     }
 }

@@ -1,5 +1,7 @@
 //! Which owner answers which verb. Asks go downwards only; each has a deadline.
 
+use super::audit::Audit;
+use super::authority::{self, Peer};
 use super::late::Late;
 use super::out::Parts;
 use super::pin::Changes;
@@ -7,6 +9,7 @@ use super::{doctor, follow, kubo, mark, pin, state, status, wait};
 use crate::analytics::actor::Analytics;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
+use crate::config::access::Level;
 use crate::fault;
 use crate::index::actor::{Index, Rows};
 use crate::index::legacy::import::Importer;
@@ -24,7 +27,7 @@ use kameo::reply::Reply;
 use proto_msgs::daemon::{ConfigReport, ConfigShow, IndexInfo, Shutdown, ShuttingDown, Status};
 use proto_msgs::doctor::Doctor;
 use proto_msgs::event::Events;
-use proto_msgs::kubo::{KuboGc, KuboLogs, KuboReport, KuboStatus};
+use proto_msgs::kubo::{KuboGc, KuboLogs, KuboStatus};
 use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
 use proto_msgs::pin::{PinDiff, PinHistory, PinLs};
@@ -81,10 +84,23 @@ impl Routes {
     pub(super) async fn answer(
         &self,
         call: Call,
-        uid: u32,
+        peer: Peer,
         deadline: Option<Duration>,
         parts: &Parts,
     ) -> Result<Done, Fault> {
+        let audit = (authority::level(&call) == Level::Admin).then(|| Audit::begin(peer, &call));
+        let admitted = peer.admit(&call, &self.config.borrow().access);
+        let answer = match admitted {
+            Ok(()) => self.in_time(call, peer.uid, deadline, parts).await,
+            Err(fault) => Err(fault),
+        };
+        if let Some(audit) = audit {
+            audit.end(&answer);
+        }
+        answer
+    }
+
+    async fn in_time(&self, call: Call, uid: u32, deadline: Option<Duration>, parts: &Parts) -> Result<Done, Fault> {
         let late = Late::of(&call);
         let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
         let stays = matches!(
@@ -115,7 +131,7 @@ impl Routes {
             Call::Status(_) => Ok(Status::done(status::report(self))),
             Call::KuboStatus(_) => Ok(KuboStatus::done(status::kubo(self))),
             Call::KuboLogs(verb) => follow::kubo_logs(self, verb, parts).await.map(KuboLogs::done),
-            Call::KuboGc(_) => kubo::gc(self, uid, parts).await.map(KuboGc::done),
+            Call::KuboGc(_) => kubo::gc(self, parts).await.map(KuboGc::done),
             Call::Events(verb) => follow::events(self, verb, parts).await.map(Events::done),
             Call::Doctor(_) => doctor::look(self).await.map(Doctor::done),
             Call::ConfigShow(_) => {
@@ -130,31 +146,21 @@ impl Routes {
             Call::PinTag(verb) => mark::tag(&self.index, verb).await,
             Call::PinNote(verb) => mark::note(&self.index, verb).await,
             Call::PinTier(verb) => mark::tier(&self.index, verb).await,
-            Call::KuboStart(verb) => self.kubo(uid, verb).await,
-            Call::KuboStop(verb) => self.kubo(uid, verb).await,
-            Call::KuboRestart(verb) => self.kubo(uid, verb).await,
+            Call::KuboStart(verb) => ask(&self.kubo, verb).await,
+            Call::KuboStop(verb) => ask(&self.kubo, verb).await,
+            Call::KuboRestart(verb) => ask(&self.kubo, verb).await,
             Call::LockCheck(verb) => ask(&self.janitor, verb).await,
-            Call::LockClean(verb) => {
-                tracing::info!(uid, dry_run = verb.dry_run, force = verb.force, "a client has the locks cleaned");
-                ask(&self.janitor, verb).await
-            }
+            Call::LockClean(verb) => ask(&self.janitor, verb).await,
             Call::LockWait(_) => until_free(&self.janitor, &self.board).await.map(LockWait::done),
             Call::IndexRefresh(verb) => ask(&self.indexer, verb).await,
             Call::IndexPause(verb) => ask(&self.indexer, verb).await,
             Call::IndexResume(verb) => ask(&self.indexer, verb).await,
             Call::IndexInfo(_) => status::index_info(self).await.map(IndexInfo::done),
             Call::IndexBackup(verb) => ask(&self.snapshots, verb).await,
-            Call::IndexRestore(verb) => {
-                tracing::info!(uid, path = verb.path, force = verb.force, "a client asks for a restore");
-                let done = ask(&self.snapshots, verb).await;
-                done.inspect_err(|fault| tracing::warn!("nothing was restored: {}", fault.detail))
-            }
+            Call::IndexRestore(verb) => ask(&self.snapshots, verb).await,
             Call::IndexVerify(verb) => ask(&self.snapshots, verb).await,
             Call::IndexCompact(verb) => ask(&self.snapshots, verb).await,
-            Call::IndexImport(verb) => {
-                tracing::info!(uid, path = verb.path, "a client asks for an import");
-                self.importer.clone().import(verb).await.map(IndexImport::done)
-            }
+            Call::IndexImport(verb) => self.importer.clone().import(verb).await.map(IndexImport::done),
             Call::VfsLs(verb) => self.listing(verb, Part::VfsLs, parts).await.map(VfsLs::done),
             Call::VfsInfo(verb) => ask(&self.index, verb).await,
             Call::VfsJournal(verb) => ask(&self.index, verb).await,
@@ -175,22 +181,11 @@ impl Routes {
             Call::SnapshotVerify(verb) => ask(&self.snapshots, verb).await,
             Call::Wait(verb) => wait::until(self, verb).await,
             Call::Shutdown(_) => {
-                tracing::info!(uid, "a client asked for the stop of the daemon");
                 self.board.stop(StopReason::Asked(uid));
                 Ok(Shutdown::done(ShuttingDown { pid: std::process::id() }))
             }
             Call::Cancel(_) => Err(Fault::new(FaultKind::Internal, "cancel belongs to the connection")),
         }
-    }
-
-    async fn kubo<V>(&self, uid: u32, verb: V) -> Result<Done, Fault>
-    where
-        Kubo: Message<V>,
-        <Kubo as Message<V>>::Reply: Reply<Ok = KuboReport, Error = Fault>,
-        V: Verb<Reply = KuboReport> + Send + Sync + 'static,
-    {
-        tracing::info!(uid, verb = V::NAME, "a client decides over Kubo");
-        ask(&self.kubo, verb).await
     }
 
     async fn listing<V, P>(&self, verb: V, part: fn(P) -> Part, parts: &Parts) -> Result<V::Reply, Fault>

@@ -1,6 +1,6 @@
 //! The socket as a stranger meets it: lines, frames, garbage, other users.
 
-use crate::kit::{DEADLINE, Kit, identity_cid, said};
+use crate::kit::{DEADLINE, Kit, eventually, identity_cid, said};
 use proto_msgs::binary::{self, Hello};
 use proto_msgs::daemon::{Condition, Status, Wait};
 use proto_msgs::pin::PinAdd;
@@ -226,6 +226,44 @@ fn a_caller_of_another_uid_is_denied_although_directory_and_socket_are_open_to_i
         assert!(said.err.contains("uid 65534 may not use this ipfs-kitd"), "{}", said.err);
     }
     assert!(!kit.status().daemon.stopping);
+}
+
+#[test]
+fn others_may_do_what_the_configuration_grants_them_and_a_reload_takes_it_back() {
+    if !nix::unistd::geteuid().is_root() {
+        // Only root can become somebody else.
+        return crate::kit::skipped("levels of other uids", "not root");
+    }
+    const OTHER: u32 = 54321;
+    let mut kit = Kit::fake();
+    let config = kit.path("home/.config/ipfs-kitd/config.toml");
+    std::fs::create_dir_all(config.parent().expect("a directory")).expect("made");
+    std::fs::write(&config, format!("[access]\nrecord = [\"{OTHER}\"]\n")).expect("written");
+    kit.start_whole();
+    std::fs::set_permissions(kit.path(""), PermissionsExt::from_mode(0o755)).expect("chmod");
+    let program = kit.path("ipfs-kitctl");
+    std::fs::copy(kit.ctl_command(&[]).get_program(), &program).expect("copied");
+    let ask = |args: &[&str]| {
+        let mut command = std::process::Command::new(&program);
+        command.env_clear().env("IPFS_KITD_SOCKET", kit.socket()).args(args).uid(OTHER).gid(OTHER).current_dir("/");
+        said(&mut command)
+    };
+    eventually(|| ask(&["status"]).code == Some(0), || ask(&["status"]).err);
+    let cid = crate::kit::identity_cid("theirs");
+    assert_eq!(ask(&["pin", "tag", &cid, "+mine"]).code, Some(0));
+    for refused in [&["pin", "add", &cid][..], &["kubo", "restart"], &["kubo", "logs"], &["shutdown"]] {
+        let ran = ask(refused);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(77), ""), "{refused:?}: {}", ran.err);
+        assert!(ran.err.contains("needs the level admin, and uid 54321 has record"), "{}", ran.err);
+    }
+    assert!(kit.log().contains("audit: not done") && kit.log().contains("\"uid\":54321"), "{}", kit.log());
+
+    std::fs::write(&config, "").expect("written");
+    kit.signal(nix::sys::signal::Signal::SIGHUP);
+    eventually(|| ask(&["status"]).code != Some(0), || kit.log());
+    let mode = || std::fs::metadata(kit.socket()).expect("there").permissions().mode() & 0o777;
+    eventually(|| mode() == 0o600, || kit.log());
+    assert_eq!(kit.ctl(&["status"]).code, Some(0), "the own uid stays");
 }
 
 #[test]

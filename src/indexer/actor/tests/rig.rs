@@ -179,6 +179,7 @@ impl Rig {
             state_interval: Duration::ZERO,
             state_keep: Duration::from_secs(3600),
             history_keep: Duration::from_secs(3600),
+            access: crate::config::Access::default(),
             stop_grace: DEADLINE,
             start_timeout: DEADLINE,
             hang_limit: DEADLINE,
