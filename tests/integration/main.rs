@@ -4,6 +4,7 @@
 mod actors;
 mod attach;
 mod backup;
+mod clients;
 mod clock;
 mod ctl;
 mod daemon;
