@@ -89,10 +89,14 @@ impl AppError {
     pub fn code(&self) -> u8 {
         match self {
             AppError::Config(_) => exit::CONFIG,
-            AppError::Instance(InstanceError::Owned { .. } | InstanceError::Listening { .. }) => exit::OWNED,
-            AppError::Instance(InstanceError::Unsafe { .. }) | AppError::Passed(_) => exit::CONFIG,
+            AppError::Instance(error) | AppError::Index(OpenError::Claim(error)) => match error {
+                InstanceError::Owned { .. } | InstanceError::Listening { .. } => exit::OWNED,
+                InstanceError::Unsafe { .. } => exit::CONFIG,
+                InstanceError::ReadOnly { .. } | InstanceError::Io { .. } => exit::FAILED,
+            },
+            AppError::Passed(_) => exit::CONFIG,
             AppError::Index(error) if error.needs_newer_version() => exit::CONFIG,
-            AppError::Index(_) | AppError::Instance(_) | AppError::Io { .. } | AppError::GaveUp(_) => exit::FAILED,
+            AppError::Index(_) | AppError::Io { .. } | AppError::GaveUp(_) => exit::FAILED,
         }
     }
 }
@@ -420,5 +424,18 @@ fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>, board: &Board, up
     }
     if up {
         systemd::ready();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_another_daemon_owns_ends_as_a_data_dir_that_another_one_owns() {
+        let owned = || InstanceError::Owned { path: "/data/index".into(), pid: Some(7) };
+        assert_eq!(AppError::Index(OpenError::Claim(owned())).code(), exit::OWNED);
+        assert_eq!(AppError::Instance(owned()).code(), exit::OWNED);
+        assert_eq!(AppError::Instance(InstanceError::ReadOnly { path: "/data".into() }).code(), exit::FAILED);
     }
 }

@@ -43,6 +43,15 @@ pub enum InstanceError {
         /// The socket.
         path: PathBuf,
     },
+    /// Nothing can be written there.
+    #[error(
+        "{path} is on a file system that is mounted read-only, and without a lock the daemon does not run; see what `dmesg` says \
+of it, mount it for writing (`mount -o remount,rw …`) and start again; until then `ipfs-kitctl --offline` answers from the newest snapshot"
+    )]
+    ReadOnly {
+        /// The directory or the file.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {action} {path}")]
     Io {
@@ -83,7 +92,7 @@ impl Drop for Claim {
 pub fn claim(dir: &Path) -> Result<Claim, InstanceError> {
     private_dir(dir, true)?;
     let path = dir.join(LOCK);
-    let io = |action, source| InstanceError::Io { action, path: path.clone(), source };
+    let io = |action, source| failed(action, &path, source);
     // No truncation before the lock is ours: the content names the owner.
     let mut file = OpenOptions::new()
         .read(true)
@@ -111,7 +120,7 @@ pub fn claim(dir: &Path) -> Result<Claim, InstanceError> {
 /// Makes a directory with mode 0700 where it is missing and refuses one that others could tamper with. `others_may_enter`
 /// lets an existing directory keep access for others that is not write access.
 pub fn private_dir(dir: &Path, others_may_enter: bool) -> Result<(), InstanceError> {
-    let io = |action, source| InstanceError::Io { action, path: dir.to_owned(), source };
+    let io = |action, source| failed(action, dir, source);
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| io("make the directory", e))?;
     let found = std::fs::metadata(dir).map_err(|e| io("look at", e))?;
     safe(dir, &found)?;
@@ -120,6 +129,14 @@ pub fn private_dir(dir: &Path, others_may_enter: bool) -> Result<(), InstanceErr
         std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).map_err(|e| io("close to others", e))?;
     }
     Ok(())
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> InstanceError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => InstanceError::ReadOnly { path },
+        _ => InstanceError::Io { action, path, source },
+    }
 }
 
 fn safe(dir: &Path, found: &Metadata) -> Result<(), InstanceError> {
