@@ -173,7 +173,7 @@ impl Journal {
 
     fn recover(&mut self) -> io::Result<()> {
         instance::private_dir(&self.dir, false).map_err(|error| io::Error::other(fault::chain(&error)))?;
-        atomic::sweep(&self.dir)?;
+        atomic::sweep(&self.dir);
         let path = self.path();
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -17,6 +17,11 @@ pub(super) fn create(
     lost: Option<String>,
 ) -> Result<Option<String>, OpenError> {
     let named = |error: duckdb::Error| classify(path, &error.to_string());
+    // What cannot be read now may be the newest there is: not passed over for an older one, or for nothing.
+    snapshots.reach().map_err(|error| OpenError::Unreadable {
+        path: path.to_owned(),
+        detail: format!("it is to be filled from a snapshot, and one cannot be read: {error}"),
+    })?;
     // Whoever read a file of a snapshot has seen its generation, good or not.
     let newest = snapshots.newest().ok().flatten().map(|manifest| manifest.generation);
     let names = snapshots.names().unwrap_or_default().into_iter().map(|name| name.generation);

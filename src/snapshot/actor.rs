@@ -177,8 +177,8 @@ pub(super) async fn begin(args: &SnapshotArgs) -> io::Result<()> {
     let newest = blocking(move || {
         let _turn = turn;
         let place = Place::open(&config.snapshot_dir())?;
-        place.sweep()?;
-        legacy::sweep(&config.data_dir)?;
+        place.sweep();
+        legacy::sweep(&config.data_dir);
         Ok(place.newest().map_err(io::Error::other))
     })
     .await?;

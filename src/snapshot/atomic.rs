@@ -54,20 +54,38 @@ impl NewFile {
 
 /// Removes what a process that was killed in the middle has left in this directory, if there is one. Only for who alone writes
 /// there.
-pub fn sweep(dir: &Path) -> io::Result<()> {
+pub fn sweep(dir: &Path) {
+    clear(dir, remover);
+}
+
+/// How something is removed.
+pub type Remover = fn(&Path) -> io::Result<()>;
+
+/// How what has this name is removed, if it is left over from [`NewFile`].
+pub fn remover(name: &str) -> Option<Remover> {
+    is_new(name).then_some(|path| std::fs::remove_file(path))
+}
+
+/// Removes what is left over by its name in this directory. What cannot be removed is in nobody's way: it is logged, and stays.
+pub fn clear(dir: &Path, remover: impl Fn(&str) -> Option<Remover>) {
+    let stays = |path: &Path, error: io::Error| {
+        tracing::warn!(path = %path.display(), %error, "what an earlier process has left cannot be removed");
+    };
     let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return stays(dir, error),
+        Ok(entries) => entries,
     };
     for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let ours = name.to_str().is_some_and(is_new);
-        if ours && entry.file_type()?.is_file() {
-            std::fs::remove_file(entry.path())?;
+        match entry {
+            Err(error) => stays(dir, error),
+            Ok(entry) => {
+                let remove = entry.file_name().to_str().and_then(&remover);
+                let removed = remove.map_or(Ok(()), |remove| remove(&entry.path()));
+                removed.unwrap_or_else(|error| stays(&entry.path(), error));
+            }
         }
     }
-    Ok(())
 }
 
 /// Puts `bytes` at `path`; on return they are on disk. The file is readable by its owner alone.

@@ -95,8 +95,8 @@ pub fn renew(data_dir: &Path, snapshot: &Path, manifest: &SnapshotManifest) -> i
 }
 
 /// Removes what a process that was killed has left beside it.
-pub fn sweep(data_dir: &Path) -> io::Result<()> {
-    path(data_dir).parent().map_or(Ok(()), atomic::sweep)
+pub fn sweep(data_dir: &Path) {
+    path(data_dir).parent().into_iter().for_each(atomic::sweep);
 }
 
 fn translated(pins: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, ArrowError> {

@@ -85,29 +85,44 @@ impl Place {
     }
 
     /// Removes what a process that was killed has left under names of ours that are not in force. Nobody else writes here.
-    pub fn sweep(&self) -> io::Result<()> {
-        for entry in std::fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+    pub fn sweep(&self) {
+        atomic::clear(&self.dir, |name| {
             if name.starts_with(".gen-") && name.ends_with(".tmp") {
-                std::fs::remove_dir_all(entry.path())?;
-            } else if atomic::is_new(&name) {
-                std::fs::remove_file(entry.path())?;
+                Some(|path| std::fs::remove_dir_all(path))
+            } else {
+                atomic::remover(name)
             }
-        }
-        Ok(())
+        });
     }
 
     /// Those that there are, newest first.
     pub fn names(&self) -> io::Result<Vec<Name>> {
+        let named = |error| named(&self.dir, &error);
         let entries = match std::fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
+            entries => entries.map_err(named)?,
         };
         let names = entries.map(|entry| Ok(Name::parse(&entry?.file_name().to_string_lossy())));
-        let mut names: Vec<Name> = names.filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
+        let mut names: Vec<Name> = names.filter_map(io::Result::transpose).collect::<io::Result<_>>().map_err(named)?;
         names.sort_by_key(|name| std::cmp::Reverse(name.serial));
         Ok(names)
+    }
+
+    /// Fails where a snapshot, or which there are, cannot be read although it may be good. What is no file is no snapshot's either.
+    pub fn reach(&self) -> io::Result<()> {
+        let manifest = self.dir.join(MANIFEST);
+        openable(&manifest)?;
+        for name in self.names()? {
+            let dir = self.path(name);
+            let entries = match std::fs::read_dir(&dir) {
+                Err(error) if is_none(&error) => continue,
+                entries => entries.map_err(|error| named(&dir, &error))?,
+            };
+            for entry in entries {
+                openable(&entry.map_err(|error| named(&dir, &error))?.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// What the manifest of the newest says; `None` where there is none.
@@ -233,15 +248,18 @@ impl Place {
         {
             return Ok((at, true));
         }
-        let modified = std::fs::metadata(self.path(name))?.modified()?;
+        let path = self.path(name);
+        let modified = std::fs::metadata(&path).and_then(|found| found.modified());
+        let modified = modified.map_err(|error| named(&path, &error))?;
         Ok((Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH), false))
     }
 
     /// Takes a snapshot away; no reader ever finds a part of it.
     pub(super) fn remove(&self, name: Name) -> io::Result<()> {
-        let aside = self.aside(name.serial);
-        std::fs::rename(self.path(name), &aside)?;
-        std::fs::remove_dir_all(aside)
+        let (path, aside) = (self.path(name), self.aside(name.serial));
+        std::fs::rename(&path, &aside)
+            .and_then(|()| std::fs::remove_dir_all(aside))
+            .map_err(|error| self::named(&path, &error))
     }
 
     fn file(&self, name: Name, file: &str) -> Result<PathBuf, String> {
@@ -273,6 +291,23 @@ pub(crate) fn make_dirs(base: &Path, below: &Path) -> io::Result<()> {
 pub(crate) fn regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+/// Whether there is nothing that could be good, whatever the machine allows later: no such name, a link, a socket.
+fn is_none(error: &io::Error) -> bool {
+    let odd = error.raw_os_error().is_some_and(|code| [libc::ELOOP, libc::ENXIO].contains(&code));
+    odd || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn openable(path: &Path) -> io::Result<()> {
+    match File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+        Err(error) if !is_none(&error) => Err(named(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn read(path: &Path) -> Result<Option<SnapshotManifest>, String> {
@@ -320,16 +355,18 @@ mod tests {
     fn only_our_own_temporary_names_are_swept() {
         let dir = tempfile::tempdir().expect("a temp dir");
         let place = Place::open(&dir.path().join("snapshots")).expect("made");
-        for name in [".gen-3.tmp", "gen-1.1", ".gen-3.old", "gen-2.tmp"] {
+        for name in [".gen-3.tmp", "gen-1.1", ".gen-3.old", "gen-2.tmp", ".new-dir.tmp"] {
             std::fs::create_dir_all(place.dir().join(name).join("inner")).expect("made");
         }
-        for name in [".new-abc.tmp", "notes.tmp", MANIFEST] {
+        for name in [".new-abc.tmp", ".gen-99.tmp", "notes.tmp", MANIFEST] {
             std::fs::write(place.dir().join(name), "").expect("written");
         }
-        place.sweep().expect("swept");
+        place.sweep();
         let left = std::fs::read_dir(place.dir()).expect("listed").map(|entry| entry.expect("an entry").file_name());
         let mut left: Vec<_> = left.map(|name| name.into_string().expect("UTF-8")).collect();
         left.sort();
-        assert_eq!(left, [".gen-3.old", "gen-1.1", "gen-2.tmp", "manifest.json", "notes.tmp"]);
+        // What is of another kind than its name says is in nobody's way.
+        let expected = [".gen-3.old", ".gen-99.tmp", ".new-dir.tmp", "gen-1.1", "gen-2.tmp", MANIFEST, "notes.tmp"];
+        assert_eq!(left, expected);
     }
 }

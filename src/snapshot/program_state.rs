@@ -34,7 +34,7 @@ const NAMES: [(&str, &str); 6] = [
 pub fn renew(data_dir: &Path, newest: &Samples, now: Timestamp) -> io::Result<Vec<PathBuf>> {
     make_dirs(data_dir, Path::new(DIR))?;
     // Nobody else of this process is at it.
-    atomic::sweep(&data_dir.join(DIR))?;
+    atomic::sweep(&data_dir.join(DIR));
     let renewed = [
         one::<SystemState>(data_dir, "system", newest, now)?,
         one::<NetworkState>(data_dir, "network", newest, now)?,

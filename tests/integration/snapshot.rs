@@ -8,6 +8,7 @@ use proto_msgs::pin::{PinAdd, PinRm, PinTag};
 use proto_msgs::snapshot::{SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerify};
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 fn add(kit: &Kit, text: &str) -> u64 {
@@ -45,6 +46,25 @@ fn changes_are_published_by_themselves_and_read_without_the_daemon() {
     assert!(said.out.contains(&format!("newest snapshot gen-{generation}.")), "{}", said.out);
     kit.call(PinRm { cid: identity_cid("one") });
     published(&kit, generation + 1);
+    assert!(kit.stop().success());
+}
+
+#[test]
+fn what_lies_in_the_way_of_a_clean_up_keeps_no_snapshot_from_being_made() {
+    let mut kit = Kit::fake();
+    let snapshots = kit.path("data/snapshots");
+    fs::create_dir_all(snapshots.join(".new-abc.tmp/inner")).expect("made");
+    fs::write(snapshots.join(".gen-99.tmp"), "a file").expect("written");
+    fs::create_dir_all(kit.path("data/pin_metadata")).expect("made");
+    fs::write(kit.path("data/pin_metadata/parquet_storage"), "no directory").expect("written");
+    fs::set_permissions(kit.path("data"), PermissionsExt::from_mode(0o700)).expect("closed to others");
+    kit.start_whole();
+    let said = kit.ctl(&["snapshot", "now"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let backup = kit.path("data/backups/one.tar");
+    fs::create_dir_all(kit.path("data/backups")).expect("made");
+    let said = kit.ctl(&["index", "backup", backup.to_str().expect("UTF-8")]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(kit.stop().success());
 }
 
