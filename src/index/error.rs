@@ -1,6 +1,7 @@
 //! Why the index does not do something.
 
 use super::journal::JournalError;
+use super::open;
 use std::io;
 use std::time::Duration;
 
@@ -54,6 +55,20 @@ pub enum IndexError {
         /// Whose index it is.
         owner: String,
     },
+}
+
+impl IndexError {
+    /// Whether room on the disk would help.
+    pub fn wants_room(&self) -> bool {
+        match self {
+            IndexError::Duckdb(error) => open::is_full(error),
+            IndexError::Export(error) => {
+                matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            IndexError::Journal(error) => error.wants_room(),
+            _ => false,
+        }
+    }
 }
 
 /// The journal's file is the only one that the index reads and writes itself; whatever goes into an export is named as such.

@@ -36,6 +36,9 @@ pub(crate) fn fault(board: &Board, actor: &str, action: &str, error: &IndexError
             board.stop(StopReason::GaveUp(format!("the index has failed for good: {why}")));
             (FaultKind::Interrupted, "the daemon ends so that a new process opens the index; look then")
         }
+        error if error.wants_room() => {
+            (FaultKind::Conflict, "nothing was changed; make room on the disk of the daemon's data dir, then ask again")
+        }
         IndexError::Duckdb(_) | IndexError::Export(_) | IndexError::Panicked | IndexError::Twice => {
             (FaultKind::Internal, NOTHING_CHANGED)
         }

@@ -190,29 +190,38 @@ impl Home {
     }
 }
 
+/// What DuckDB says when there is no room.
+const FULL: &[&str] = &["No space left", "Disk quota"];
+fn says(detail: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| detail.contains(word))
+}
+
+/// Whether there is no room.
+pub(super) fn is_full(error: &duckdb::Error) -> bool {
+    says(&error.to_string(), FULL)
+}
+
+const NEWER: &[&str] = &["we can only read versions", "newer version of DuckDB"];
+const REFUSED: &[&str] = &[
+    "Cannot open file",
+    "Cannot open directory",
+    "Permission denied",
+    "Too many open files",
+    "Read-only file system",
+    "Input/output error",
+    "Out of Memory",
+    "Cannot allocate memory",
+];
+
 /// Tells the kinds of refusal apart by DuckDB's own words, which is all that it gives. What it says nothing special about is
 /// damage: then the daemon starts, and the file is kept for whoever knows better.
 pub(super) fn classify(path: &Path, detail: &str) -> OpenError {
-    const NEWER: &[&str] = &["we can only read versions", "newer version of DuckDB"];
-    const REFUSED: &[&str] = &[
-        "Cannot open file",
-        "Cannot open directory",
-        "No space left",
-        "Disk quota",
-        "Permission denied",
-        "Too many open files",
-        "Read-only file system",
-        "Input/output error",
-        "Out of Memory",
-        "Cannot allocate memory",
-    ];
-    let says = |words: &[&str]| words.iter().any(|word| detail.contains(word));
     let (path, detail) = (path.to_owned(), detail.to_owned());
-    if says(&["Conflicting lock"]) {
+    if says(&detail, &["Conflicting lock"]) {
         OpenError::Locked { path, detail }
-    } else if says(NEWER) {
+    } else if says(&detail, NEWER) {
         OpenError::Newer { path, detail }
-    } else if says(REFUSED) {
+    } else if says(&detail, REFUSED) || says(&detail, FULL) {
         OpenError::Unreadable { path, detail }
     } else {
         OpenError::Damaged { path, detail }

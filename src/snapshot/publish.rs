@@ -53,11 +53,12 @@ pub enum PublishError {
 impl PublishError {
     /// Whether there is no room.
     pub fn is_full(&self) -> bool {
-        let error = match self {
-            PublishError::Export(IndexError::Export(error)) | PublishError::Seal(error) => error,
-            PublishError::Export(_) => return false,
-        };
-        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        match self {
+            PublishError::Export(error) => error.wants_room(),
+            PublishError::Seal(error) => {
+                matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+        }
     }
 }
 
