@@ -5,6 +5,9 @@
 //! `damaged-<time>.log` beside it. After an error the file is put back to where it was good, or nothing more is taken until the
 //! next start; a descriptor whose `fdatasync` failed is not used again, since its pages may be gone although a second try succeeds.
 
+mod look;
+
+use self::look::{Found, Spoilt, look};
 use super::mark::Mark;
 use super::record::{self, Entry, Next, Reader, Record};
 use crate::cid::Key;
@@ -22,6 +25,8 @@ use std::path::{Path, PathBuf};
 pub const FLOOR: u64 = 8 << 20;
 /// It is written anew when it is so many times as long as it was after the last time.
 const GROWTH: u64 = 4;
+/// Of what is damaged, so many things are told.
+const TOLD: usize = 3;
 const FILE: &str = "marks.log";
 
 /// Why a mark is not recorded.
@@ -52,23 +57,9 @@ impl JournalError {
     /// Whether room on the disk would help.
     pub fn wants_room(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        matches!(self, JournalError::Write { error, .. }
+        matches!(self, JournalError::Write { error, .. } | JournalError::Whole(error)
             if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
     }
-}
-
-/// What a look at the whole file finds.
-struct Found {
-    epoch: u64,
-    seq: u64,
-    /// End of the last good record.
-    end: u64,
-    /// Where the records end that the last compaction left.
-    base: u64,
-    /// The record that it began with, if all that it left is there.
-    compacted: Option<u64>,
-    /// How it ends.
-    tail: Next,
 }
 
 /// The journal, open.
@@ -83,6 +74,7 @@ pub struct Journal {
     limit: u64,
     /// From this record on it holds everything that counts.
     compacted: Option<u64>,
+    spoilt: bool,
     closed: Option<String>,
     report: Option<String>,
 }
@@ -100,6 +92,7 @@ impl Journal {
             end: 0,
             limit: floor,
             compacted: None,
+            spoilt: false,
             closed: None,
             report: None,
         };
@@ -132,6 +125,9 @@ impl Journal {
         self.admit().map_err(|error| error.to_string())?;
         let Some(file) = &self.file else { return Ok(()) };
         let found = look(file).map_err(|error| format!("the journal cannot be read: {error}"))?;
+        if let Some(Spoilt { why, .. }) = found.spoilt.first() {
+            return Err(format!("the journal is damaged: {why}"));
+        }
         match found.tail {
             Next::End if (found.seq, found.end) == (self.seq, self.end) => Ok(()),
             Next::End => Err(format!("the journal ends with record {} instead of {}", found.seq, self.seq)),
@@ -156,6 +152,11 @@ impl Journal {
     /// Why it takes no marks, if it takes none.
     pub fn closed(&self) -> Option<&str> {
         self.closed.as_deref()
+    }
+
+    /// Whether a record in it does not say any more what it said; to be written anew from who knows.
+    pub fn is_spoilt(&self) -> bool {
+        self.spoilt
     }
 
     /// What was done about damage, once.
@@ -191,40 +192,64 @@ impl Journal {
         let found = look(&file)?;
         // Known also when it cannot be mended: what is good of it still counts.
         self.follow(&found);
+        // No journal gets there by being written to; and what is written now is to be read again.
+        if found.epoch.max(found.seq) > record::HIGHEST / 2 {
+            return Err(io::Error::other(format!(
+                "record {} of epoch {}: its numbers are used up",
+                found.seq, found.epoch
+            )));
+        }
         self.epoch = found.epoch + 1;
-        match found.tail {
-            Next::Damaged(why) => {
-                let aside = self.aside();
-                let kept = atomic::replace_with(&aside, 0o600, |mut out| {
-                    (&file).seek(SeekFrom::Start(found.end))?;
-                    io::copy(&mut &file, &mut out).map(drop)
-                });
-                kept?;
-                cut(&file, found.end)?;
-                let text = format!(
-                    "the journal of marks was damaged ({why}); what follows record {} was moved to {}",
-                    found.seq,
-                    aside.display()
-                );
-                tracing::error!("{text}");
-                self.report(text);
-            }
-            Next::Torn | Next::End | Next::Record(_) => {
-                let length = file.metadata()?.len();
-                if length > found.end {
-                    let bytes = length - found.end;
-                    tracing::warn!(bytes, after = found.seq, "cut off what a crash had left of an unfinished mark");
-                    cut(&file, found.end)?;
-                }
-            }
+        let length = file.metadata()?.len();
+        if let Some(text) = self.put_aside(&file, &found, length)? {
+            tracing::error!("{text}");
+            self.report(text);
+        } else if length > found.end {
+            let bytes = length - found.end;
+            tracing::warn!(bytes, after = found.seq, "cut off what a crash had left of an unfinished mark");
+        }
+        if length > found.end {
+            cut(&file, found.end)?;
         }
         self.file = Some(file);
         Ok(())
     }
 
+    /// Keeps the bytes of what is damaged; says what it was.
+    fn put_aside(&self, file: &File, found: &Found, length: u64) -> io::Result<Option<String>> {
+        let records = found.spoilt.iter().map(|spoilt| (spoilt.offset, spoilt.length, &spoilt.why));
+        let tail = match &found.tail {
+            Next::Damaged(why) => Some((found.end, length - found.end, why)),
+            _ => None,
+        };
+        let parts: Vec<_> = records.chain(tail).collect();
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let aside = self.aside();
+        atomic::replace_with(&aside, 0o600, |mut out| {
+            let mut file = file;
+            parts.iter().try_for_each(|(offset, length, _)| {
+                file.seek(SeekFrom::Start(*offset))?;
+                io::copy(&mut file.take(*length), &mut out).map(drop)
+            })
+        })?;
+        let why: Vec<_> = parts.iter().take(TOLD).map(|(.., why)| why.as_str()).collect();
+        let more = if parts.len() > TOLD { ", …" } else { "" };
+        let what = match (found.spoilt.len(), tail) {
+            (0, _) => format!("what follows record {} was", found.seq),
+            (1, None) => "this record was".to_owned(),
+            (n, None) => format!("these {n} records were"),
+            (n, Some(_)) => format!("{n} of its records, and what follows record {}, were", found.seq),
+        };
+        let (why, aside) = (why.join(", "), aside.display());
+        Ok(Some(format!("the journal of marks was damaged ({why}{more}); {what} moved to {aside}")))
+    }
+
     /// Takes over where the file stands.
     fn follow(&mut self, found: &Found) {
         (self.seq, self.end, self.compacted) = (found.seq, found.end, found.compacted);
+        self.spoilt = !found.spoilt.is_empty();
         self.limit = self.floor.max(GROWTH * found.base);
     }
 
@@ -407,52 +432,13 @@ fn read<E: From<io::Error>>(path: &Path, end: u64, mut take: impl FnMut(Record) 
         return Ok(());
     }
     let mut reader = Reader::new(open(path)?.take(end));
-    while let Next::Record(record) = reader.read_one()? {
-        take(record)?;
+    loop {
+        match reader.read_one()? {
+            Next::Record(record) => take(record)?,
+            Next::Spoilt { .. } => {}
+            Next::End | Next::Torn | Next::Damaged(_) => break,
+        }
     }
     let whole = reader.offset() == end;
     if whole { Ok(()) } else { Err(io::Error::other("the journal does not read as it was written").into()) }
-}
-
-/// Looks at the whole file.
-fn look(mut file: &File) -> io::Result<Found> {
-    let length = written(file)?;
-    file.seek(SeekFrom::Start(0))?;
-    let mut reader = Reader::new(file.take(length));
-    let (mut base, mut to_come, mut began, mut compacted) = (0, None, 0, None);
-    let tail = loop {
-        match reader.read_one()? {
-            Next::Record(record) => {
-                to_come = match record.entry {
-                    Entry::Compacted { records } => {
-                        began = record.seq;
-                        Some(records)
-                    }
-                    _ => to_come.and_then(|n: u64| n.checked_sub(1)),
-                };
-                if to_come == Some(0) {
-                    (base, compacted) = (reader.offset(), Some(began));
-                }
-            }
-            end => break end,
-        }
-    };
-    let (epoch, seq) = reader.last().unwrap_or_default();
-    Ok(Found { epoch, seq, end: reader.offset(), base, compacted, tail })
-}
-
-/// The file's length without the zeros at its end.
-fn written(file: &File) -> io::Result<u64> {
-    let mut end = file.metadata()?.len();
-    let mut buffer = vec![0; 64 << 10];
-    while end > 0 {
-        let size = end.min(buffer.len() as u64);
-        let part = &mut buffer[..size as usize];
-        file.read_exact_at(part, end - size)?;
-        match part.iter().rposition(|byte| *byte != 0) {
-            Some(last) => return Ok(end - size + last as u64 + 1),
-            None => end -= size,
-        }
-    }
-    Ok(0)
 }

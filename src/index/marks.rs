@@ -5,6 +5,7 @@ use super::apply::{State, transaction};
 use super::error::IndexError;
 use super::journal::Journal;
 use super::mark::{Mark, What};
+use super::open::is_full;
 use super::schema::{self, Meta};
 use super::{record, rows};
 use crate::cid::{self, Cid, Key};
@@ -57,15 +58,13 @@ impl Marks {
     ) -> duckdb::Result<(Marks, Option<String>)> {
         let mut told: Vec<String> = journal.take_report().into_iter().collect();
         if journal.closed().is_none() && journal.last() < meta.journal_seq {
-            match from_file(connection, &mut journal, meta.journal_seq) {
+            match anew(connection, &mut journal, meta) {
                 Ok(marks) => {
-                    meta.journal_seq = journal.last();
-                    schema::write_meta(connection, meta)?;
                     told.push(format!(
                         "the journal lacked marks that the index has; it was written anew with all {marks}"
                     ));
                 }
-                Err(IndexError::Duckdb(error)) => return Err(error),
+                Err(IndexError::Duckdb(error)) if !is_full(&error) => return Err(error),
                 Err(error) => {
                     // What it took now would hide from the next start what it lacks.
                     journal.close(format!("it lacks marks that the index has, and cannot be written: {error}"));
@@ -80,18 +79,36 @@ impl Marks {
                 told.push(format!("the index file was new; {marks} mark{s} were brought back from the journal"));
             }
             Ok(marks) => tracing::info!(marks, "the index took marks from the journal that it had not got to"),
-            Err(IndexError::Duckdb(error)) => return Err(error),
+            Err(IndexError::Duckdb(error)) if !is_full(&error) => return Err(error),
             Err(error) => {
                 // The next mark would hide from the next start those that the index has not got to, and be said of a CID of
                 // which it does not know what was said before.
-                journal.close(format!("it could not be read: {error}"));
+                let what =
+                    if error.wants_room() { "the index could not take what it has" } else { "it could not be read" };
+                journal.close(format!("{what}: {error}"));
                 told.push(format!("marks could not be brought back from the journal: {error}"));
+            }
+        }
+        if journal.closed().is_none() && journal.is_spoilt() {
+            match anew(connection, &mut journal, meta) {
+                Ok(marks) => told.push(format!("it was written anew with all {marks} that the index has")),
+                Err(IndexError::Duckdb(error)) if !is_full(&error) => return Err(error),
+                // It reads as it is, and the next start tries again.
+                Err(error) => told.push(format!("it could not be written anew: {error}")),
             }
         }
         told.iter().for_each(|text| tracing::warn!("{text}"));
         let marks = Marks { journal, applied: meta.journal_seq, pending: None };
         Ok((marks, (!told.is_empty()).then(|| told.join("; "))))
     }
+}
+
+/// Writes the journal anew from the marks that DuckDB has, and tells DuckDB of their new numbers.
+fn anew(connection: &Connection, journal: &mut Journal, meta: &mut Meta) -> Result<u64, IndexError> {
+    let marks = from_file(connection, journal, meta.journal_seq)?;
+    meta.journal_seq = journal.last();
+    schema::write_meta(connection, meta)?;
+    Ok(marks)
 }
 
 /// Writes the journal anew from the marks that DuckDB has.

@@ -17,6 +17,8 @@ use std::io::{self, Read};
 pub const HEAD: usize = 28;
 /// The longest payload: the longest mark takes 18 kB.
 pub const PAYLOAD: usize = 64 << 10;
+/// The highest epoch and sequence: more than there will ever be, and so few that one more is always a number, in DuckDB as well.
+pub const HIGHEST: u64 = 1 << 53;
 /// What is read at a time.
 const CHUNK: usize = 128 << 10;
 
@@ -113,17 +115,26 @@ pub fn encode(epoch: u64, seq: u64, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Where a run of records ends.
+/// What comes next in a run of records.
 #[expect(clippy::large_enum_variant, reason = "one at a time is read and used up")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// Not yet.
+    /// A record.
     Record(Record),
-    /// With its last record.
+    /// A record that stands where it should and does not say any more what it said; those behind it may be good.
+    Spoilt {
+        /// Its sequence.
+        seq: u64,
+        /// Its bytes in the file, with the head.
+        length: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nothing: the last one was the last.
     End,
-    /// With a record that was never written to its end, so that nobody was told of it.
+    /// The end, with a record that was never written to its end, so that nobody was told of it.
     Torn,
-    /// With something that can't stand there; what is behind it may have been acknowledged.
+    /// The end, with something that can't stand there; what is behind it may have been acknowledged.
     Damaged(String),
 }
 
@@ -145,6 +156,8 @@ impl Head {
             Err("the head of a record fails its check".to_owned())
         } else if length > PAYLOAD {
             Err(format!("a record of {length} bytes"))
+        } else if u64_at(8).max(u64_at(16)) > HIGHEST {
+            Err(format!("record {} of epoch {}", u64_at(16), u64_at(8)))
         } else {
             Ok(Head { length, check: u32_at(4), epoch: u64_at(8), seq: u64_at(16) })
         })
@@ -168,7 +181,7 @@ impl<R: Read> Reader<R> {
         Reader { source, buffer: Vec::new(), begin: 0, offset: 0, last: None }
     }
 
-    /// Bytes up to the end of the last record that was good.
+    /// Bytes up to the end of the last record that stands where it should.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -193,35 +206,37 @@ impl<R: Read> Reader<R> {
             return Ok(Next::Torn);
         }
         let payload = &self.buffer[self.begin + HEAD..self.begin + length];
-        Ok(match self.admit(&head, payload) {
-            Ok(entry) => {
-                let record = Record { epoch: head.epoch, seq: head.seq, payload: payload.to_vec(), entry };
-                self.last = Some((head.epoch, head.seq));
-                self.begin += length;
-                self.offset += length as u64;
-                Next::Record(record)
-            }
-            Err(why) => Next::Damaged(why),
-        })
+        let Head { epoch, seq, check, .. } = head;
+        let entry = match crc32c::crc32c(payload) == check {
+            true => entry(payload).map_err(|why| format!("record {seq} cannot be read: {why}")),
+            false => Err(format!("record {seq} fails its check")),
+        };
+        if let Err(why) = self.admit(&head, entry.as_ref().ok()) {
+            return Ok(Next::Damaged(why));
+        }
+        let next = match entry {
+            Ok(entry) => Next::Record(Record { epoch, seq, payload: payload.to_vec(), entry }),
+            Err(why) => Next::Spoilt { seq, length: length as u64, why },
+        };
+        self.last = Some((epoch, seq));
+        self.begin += length;
+        self.offset += length as u64;
+        Ok(next)
     }
 
-    /// Whether this record may stand here.
-    fn admit(&self, head: &Head, payload: &[u8]) -> Result<Entry, String> {
-        let Head { epoch, seq, check, .. } = *head;
-        if crc32c::crc32c(payload) != check {
-            return Err(format!("record {seq} fails its check"));
-        }
-        let entry = entry(payload).map_err(|why| format!("record {seq} cannot be read: {why}"))?;
+    /// Whether this record may stand here; of one that is spoilt nobody knows what it said.
+    fn admit(&self, head: &Head, entry: Option<&Entry>) -> Result<(), String> {
+        let Head { epoch, seq, .. } = *head;
         match self.last {
             Some((last, _)) if epoch < last => {
                 Err(format!("record {seq} is of epoch {epoch} and follows epoch {last}"))
             }
             Some((_, last)) if Some(seq) != last.checked_add(1) => Err(format!("record {seq} follows record {last}")),
             // A journal begins with the first thing that was said, or with a sum of all before.
-            None if seq != 1 && !matches!(entry, Entry::Compacted { .. }) => {
+            None if seq != 1 && !matches!(entry, None | Some(Entry::Compacted { .. })) => {
                 Err(format!("it begins with record {seq}"))
             }
-            _ => Ok(entry),
+            _ => Ok(()),
         }
     }
 
@@ -271,6 +286,7 @@ mod tests {
                     Entry::Mark(mark) => marks.push(mark),
                     Entry::Compacted { .. } | Entry::Other => {}
                 },
+                Next::Spoilt { .. } => {}
                 end => return (marks, end, usize::try_from(reader.offset()).expect("small")),
             }
         }
@@ -333,7 +349,13 @@ mod tests {
             b"hello",
             b"[]",
         ] {
-            assert!(why(read(&encode(1, 1, wrong)).1).starts_with("record 1 cannot be read"), "{wrong:?}");
+            let record = encode(1, 1, wrong);
+            match Reader::new(&record[..]).read_one().expect("bytes cannot fail") {
+                Next::Spoilt { seq: 1, length, why } if why.starts_with("record 1 cannot be read") => {
+                    assert_eq!(length, record.len() as u64);
+                }
+                other => panic!("{wrong:?}: {other:?}"),
+            }
         }
     }
 
@@ -356,15 +378,20 @@ mod tests {
     }
 
     #[test]
-    fn d6_any_flipped_bit_is_damage_and_never_taken_for_a_torn_tail() {
+    fn d6_any_flipped_bit_costs_its_own_record_or_is_damage_and_is_never_taken_for_a_torn_tail() {
         let (bytes, ends) = journal(4);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let before = ends.iter().filter(|end| **end <= bit / 8).count() - 1;
             let (marks, end, good) = read(&flipped);
-            assert_eq!((marks, good), ((1..=before as u64).map(said).collect(), ends[before]), "bit {bit}");
-            assert!(matches!(end, Next::Damaged(_)), "bit {bit}: {end:?}");
+            let others = (1..=4).filter(|seq| *seq != before as u64 + 1);
+            if bit / 8 < ends[before] + HEAD {
+                assert_eq!((marks, good), (others.take(before).map(said).collect(), ends[before]), "bit {bit}");
+                assert!(matches!(end, Next::Damaged(_)), "bit {bit}: {end:?}");
+            } else {
+                assert_eq!((marks, end, good), (others.map(said).collect(), Next::End, bytes.len()), "bit {bit}");
+            }
         }
     }
 
@@ -382,8 +409,11 @@ mod tests {
         assert_eq!(why(read(&twice).1), "record 3 follows record 3");
         let back = [&bytes[..], &encode(9, 2, &mark(&said(2)))].concat();
         assert_eq!(why(read(&back).1), "record 2 follows record 6");
-        let last = [encode(1, 1, &mark(&said(1))), encode(1, u64::MAX, &mark(&said(2)))].concat();
+        let last = [encode(1, 1, &mark(&said(1))), encode(1, HIGHEST, &mark(&said(2)))].concat();
         assert!(why(read(&last).1).contains("follows record 1"));
+        for (epoch, seq) in [(HIGHEST + 1, 1), (u64::MAX, 1), (1, u64::MAX)] {
+            assert!(matches!(read(&encode(epoch, seq, &compacted(0))), (_, Next::Damaged(_), 0)), "{epoch} {seq}");
+        }
     }
 
     #[test]
@@ -413,10 +443,12 @@ mod tests {
             let spoilt = [&bytes[..at], &junk[..], &bytes[(at + skip).min(bytes.len())..]].concat();
             let (marks, _, good) = read(&spoilt);
             let untouched = ends.iter().filter(|end| **end <= at).count() - 1;
-            prop_assert!(marks.len() >= untouched);
             prop_assert!(good <= spoilt.len());
             let all: Vec<_> = (1..=count).map(said).collect();
-            prop_assert_eq!(&marks[..], &all[..marks.len()]);
+            prop_assert_eq!(&marks[..untouched], &all[..untouched]);
+            // Behind it some may be missing, and none is another.
+            let mut later = all[untouched..].iter();
+            prop_assert!(marks[untouched..].iter().all(|mark| later.any(|said| said == mark)));
         }
 
         #[test]

@@ -213,6 +213,29 @@ async fn d19_a_journal_that_lost_marks_is_written_anew_from_the_index() {
 }
 
 #[tokio::test]
+async fn d19_a_spoilt_record_costs_one_mark_without_an_index_and_none_with_one() {
+    for lost in [false, true] {
+        let (dir, mut before) = marked().await;
+        let mut bytes = fs::read(log(dir.path())).expect("read");
+        let at = bytes.windows(5).position(|text| text == b"tag 8").expect("record 8");
+        bytes[at] ^= 1;
+        fs::write(log(dir.path()), bytes).expect("written");
+        if lost {
+            fs::remove_file(index(dir.path())).expect("removed");
+            before[8] = (vec![], None, None);
+        }
+        let place = Place::of(dir);
+        let told = place.state().recovery.expect("told");
+        assert!(told.contains("record 8 fails its check") && told.contains("written anew with all"), "{told}");
+        assert_eq!(all(&place, (0..10).map(raw)).await, before, "lost: {lost}");
+        assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0]);
+        tag(&place, raw(0), &["next"], &[]).await;
+        let place = Place::of(place.close().await);
+        assert_eq!((place.state().recovery, all(&place, (1..10).map(raw)).await), (None, before[1..].to_vec()));
+    }
+}
+
+#[tokio::test]
 async fn a_mark_that_the_index_cannot_take_is_recorded_and_shown_later() {
     let place = Place::new();
     place.list(minute(0), |l| l.added = vec![pin(raw(1), RECURSIVE, "")]).await;
