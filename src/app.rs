@@ -170,6 +170,8 @@ async fn live(
     let started = (Instant::now(), jiff::Timestamp::now());
     let board = Arc::new(Board::new(memory::before_start(&config), store.state()));
     tokio::spawn(events::tell_of_pins(board.clone()));
+    let (damaged, told) = (store.damaged(), board.clone());
+    tokio::spawn(async move { told.stop(StopReason::GaveUp(format!("the index is damaged: {}", damaged.await))) });
     let home = Home::open(&config.socket(), passed, runtime_claim)?;
     let importer = Importer::new(store.clone(), board.clone(), config.data_dir.clone(), program);
     let importer = Arc::new(importer);

@@ -4,6 +4,7 @@
 //! actor     the front: messages in, faults out; a restarted one attaches to the same store
 //! store     the threads that own the one open handle: one writer, two readers, one for exports
 //! open      how the file is opened, and what happens to a damaged one
+//! damage    what is met later, for the next start to know
 //! migrate   the file of an older version, brought to this one in a copy
 //! apply     what the writer does: listings and single changes, one transaction each
 //! rows      the statements of such a transaction
@@ -35,6 +36,7 @@
 
 pub mod actor;
 pub mod apply;
+mod damage;
 pub mod error;
 pub mod export;
 pub(crate) mod fault;

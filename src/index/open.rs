@@ -3,6 +3,7 @@
 //! left as it is.
 
 use super::apply::State;
+use super::damage;
 use super::journal::{self, Journal};
 use super::marks::Marks;
 use super::migrate;
@@ -91,7 +92,11 @@ pub(super) fn open(dir: &Path, journal: &Path, snapshots: &Path) -> Result<(Conn
     let claim = instance::claim(dir)?;
     let path = dir.join(FILE);
     let mut lost = None;
-    if !path.exists() && wal(&path).exists() {
+    let noted =
+        damage::noted(dir).map_err(|source| OpenError::Io { action: "read what is noted of damage", source })?;
+    if let Some(why) = noted {
+        lost = Some(format!("the index was damaged ({why}); it was moved to {}", move_aside(dir)?.display()));
+    } else if !path.exists() && wal(&path).exists() {
         // DuckDB would delete it.
         lost = Some(format!("the index file was gone; its log was moved to {}", move_aside(dir)?.display()));
     }
@@ -127,8 +132,15 @@ fn open_file(
 ) -> Result<(Connection, State), OpenError> {
     let named = |error: duckdb::Error| classify(path, &error.to_string());
     let damaged = |detail| OpenError::Damaged { path: path.to_owned(), detail };
-    if path.is_dir() {
-        return Err(damaged("it is a directory".to_owned()));
+    for file in [path, &wal(path)] {
+        // DuckDB would wait for who is at the other end of a pipe, and follow a link.
+        match file.symlink_metadata() {
+            Ok(found) if !found.is_file() => return Err(damaged(format!("{} is no regular file", file.display()))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::Unreadable { path: file.to_owned(), detail: error.to_string() });
+            }
+            _ => {}
+        }
     }
     let connection = schema::open(path, &path.with_file_name("tmp")).map_err(named)?;
     let version = schema::version(&connection).map_err(named)?;
@@ -151,6 +163,9 @@ fn open_file(
         }
     }
     let mut meta = schema::read_meta(&connection).map_err(named)?;
+    if let Some(newer) = recover::newer(&Place::at(snapshots), &meta) {
+        return Err(damaged(format!("it ends with generation {}, and the snapshot {newer} has more", meta.generation)));
+    }
     let keyed = Keyed::random();
     let set = load(&connection, &keyed).map_err(named)?.map_err(damaged)?;
     // Not before: what a newer version has made is left as it is, the journal too.
@@ -192,8 +207,26 @@ impl Home {
 
 /// What DuckDB says when there is no room.
 const FULL: &[&str] = &["No space left", "Disk quota"];
+/// What it says of damage, and of which errors: in others there may be words of whoever asked.
+const DAMAGE: &[&str] = &[
+    "orrupt database file",
+    "Corrupted ",
+    "appears to be corrupted",
+    "Data corruption",
+    "Could not read enough bytes",
+];
+const TELLING: &[&str] = &["IO Error", "INTERNAL Error", "FATAL Error", "Serialization Error"];
+/// Of files that are no part of the index.
+const ELSEWHERE: &[&str] = &["temporary file", "duckdb_temp"];
+
 fn says(detail: &str, words: &[&str]) -> bool {
     words.iter().any(|word| detail.contains(word))
+}
+
+/// Whether what DuckDB has stored does not read as it was written. Never when the machine refuses.
+pub(super) fn is_damage(detail: &str) -> bool {
+    let telling = TELLING.iter().any(|kind| detail.starts_with(kind));
+    telling && says(detail, DAMAGE) && !says(detail, ELSEWHERE) && !says(detail, REFUSED) && !says(detail, FULL)
 }
 
 /// Whether there is no room.
@@ -306,6 +339,8 @@ fn move_aside(dir: &Path) -> Result<PathBuf, OpenError> {
     let mut names = names.map_err(io("list the index directory"))?;
     names.retain(|name| name.to_string_lossy().starts_with(FILE));
     names.sort();
+    // Last, so that whoever is killed here does it again.
+    names.extend(dir.join(damage::NOTE).is_file().then(|| damage::NOTE.into()));
     for name in names {
         std::fs::rename(dir.join(&name), aside.join(&name)).map_err(io("move the damaged index aside"))?;
     }
@@ -318,6 +353,32 @@ fn move_aside(dir: &Path) -> Result<PathBuf, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_store_itself_says_of_its_own_file_is_damage() {
+        for (detail, expected) in [
+            ("IO Error: Corrupt database file: computed checksum 1 does not match stored checksum 2", true),
+            (
+                "IO Error: Could not read enough bytes from file \"x\": attempted to read 4096 bytes from location 0",
+                true,
+            ),
+            (
+                "FATAL Error: Failed: database has been invalidated because of a previous fatal error. \
+Original error: \"IO Error: Corrupt database file: x\"",
+                true,
+            ),
+            ("INTERNAL Error: Bitpacking offset is out of range at block \"7\" - corrupt database file", true),
+            ("Invalid Input Error: missing ): (Corrupt database file", false),
+            ("Conversion Error: Could not convert string 'IO Error: Corrupt database file'", false),
+            ("IO Error: Corrupt temporary file: compressed block claims 7 bytes", false),
+            ("IO Error: Could not read enough bytes from file \"duckdb_temp_storage\"", false),
+            ("IO Error: Could not read from file \"/corrupt/x\": Input/output error", false),
+            ("IO Error: Could not write file \"/corrupt/x\": No space left on device", false),
+            ("Out of Memory Error: failed to allocate data of size 256.0 KiB", false),
+        ] {
+            assert_eq!(is_damage(detail), expected, "{detail}");
+        }
+    }
 
     #[test]
     fn refusals_are_told_apart_by_duckdbs_words() {

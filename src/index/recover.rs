@@ -3,7 +3,7 @@
 
 use super::open::{OpenError, classify};
 use super::refill::{self, Refusal};
-use super::schema;
+use super::schema::{self, Meta};
 use crate::snapshot::place::{Name, Place};
 use duckdb::Connection;
 use proto_msgs::snapshot::SnapshotManifest;
@@ -65,6 +65,19 @@ listing of Kubo's pins makes it complete"
         tracing::warn!("{told}");
     }
     Ok(told)
+}
+
+/// The newest good snapshot, where it has more than the file that says this of itself: then the file, or its log, is an older one
+/// than there was.
+pub(super) fn newer(snapshots: &Place, meta: &Meta) -> Option<Name> {
+    // Every byte of a snapshot is read only where a name says that it will be of use.
+    if !snapshots.names().ok()?.iter().any(|name| name.generation > meta.generation) {
+        return None;
+    }
+    let (name, manifest, _) = snapshots.choose().ok()?;
+    let ours = meta.peer_id.is_none() || manifest.peer_id == meta.peer_id;
+    let known = manifest.schema_version <= schema::VERSION;
+    (ours && known && manifest.generation > meta.generation).then_some(name)
 }
 
 /// A snapshot, and what was made of it.

@@ -5,6 +5,7 @@
 //! after a commit and is published at once, so a restarted index actor has nothing to restore.
 
 use super::apply::State;
+use super::damage::Damage;
 use super::error::{IndexError, READ_DEADLINE};
 use super::marks;
 use super::open::{self, OpenError};
@@ -41,6 +42,7 @@ pub struct Store {
     readers: mpsc::SyncSender<Order<ReadJob>>,
     long: mpsc::SyncSender<Order<ReadJob>>,
     state: watch::Sender<IndexState>,
+    damage: Damage,
 }
 
 impl Store {
@@ -51,6 +53,7 @@ impl Store {
         let (connection, state, claim) = open::open(dir, journal, snapshots)?;
         let published = state.published();
         let claim = Arc::new(claim);
+        let damage = Damage::of(dir);
         let thread = |source| OpenError::Io { action: "start a thread of the index", source };
         let start_reader = |name: String, jobs: &Arc<Mutex<mpsc::Receiver<Order<ReadJob>>>>| {
             let clone = connection.try_clone();
@@ -67,13 +70,20 @@ impl Store {
         start_reader("index-long".to_owned(), &Arc::new(Mutex::new(jobs)))?;
         let (writer, jobs) = mpsc::sync_channel(QUEUE);
         let name = thread::Builder::new().name("index-writer".to_owned());
-        name.spawn(move || write_loop(claim, connection, state, &jobs)).map_err(thread)?;
-        Ok(Store { writer, readers, long, state: published })
+        let met = damage.clone();
+        name.spawn(move || write_loop(claim, connection, state, &jobs, &met)).map_err(thread)?;
+        Ok(Store { writer, readers, long, state: published, damage })
     }
 
     /// What the index is, as it changes. The writer publishes here right after each commit.
     pub fn state(&self) -> watch::Sender<IndexState> {
         self.state.clone()
+    }
+
+    /// Resolves when it is found that what the file holds does not read as it was written, with what DuckDB says: then only the
+    /// next start can help, which fills the file again.
+    pub fn damaged(&self) -> impl Future<Output = String> + Send + use<> {
+        self.damage.clone().wait()
     }
 
     /// Has the writer do something, whether or not the future is awaited. It is in the queue when this returns, so writes
@@ -84,13 +94,14 @@ impl Store {
         J: FnOnce(&Connection, &mut State) -> Result<R, IndexError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let damage = self.damage.clone();
         let job: WriteJob = Box::new(move |connection, state| {
             let result = attempt(|| match state.home.lost() {
                 // The next start finds what there is, and fills it again.
                 Some(why) => Err(IndexError::Fatal(why)),
                 None => job(connection, state),
             });
-            let result = settled(connection, result);
+            let result = settled(connection, result, &damage);
             // The asker may have gone; the write has happened all the same.
             let _ = reply.send(result);
         });
@@ -106,7 +117,7 @@ impl Store {
         &self,
         job: impl FnOnce(&Connection) -> Result<R, IndexError> + Send + 'static,
     ) -> Result<R, IndexError> {
-        let read = read_by(&self.readers, job);
+        let read = read_by(&self.readers, &self.damage, job);
         tokio::time::timeout(READ_DEADLINE, read).await.unwrap_or(Err(IndexError::Slow))
     }
 
@@ -115,7 +126,14 @@ impl Store {
         &self,
         job: impl FnOnce(&Connection) -> Result<R, IndexError> + Send + 'static,
     ) -> Result<R, IndexError> {
-        read_by(&self.long, job).await
+        read_by(&self.long, &self.damage, job).await
+    }
+
+    /// Notes damage, if that is what a look at everything has found: each problem is what failed, a colon, and DuckDB's words.
+    pub(super) fn condemn(&self, problems: &[String]) {
+        for (_, words) in problems.iter().filter_map(|problem| problem.split_once(": ")) {
+            self.damage.look(words);
+        }
     }
 
     /// Has DuckDB take the mark that the journal alone has, if there is one.
@@ -143,11 +161,13 @@ impl Store {
 /// Has a reader of this queue do it, in one transaction, unless the future is dropped.
 async fn read_by<R: Send + 'static>(
     queue: &mpsc::SyncSender<Order<ReadJob>>,
+    damage: &Damage,
     job: impl FnOnce(&Connection) -> Result<R, IndexError> + Send + 'static,
 ) -> Result<R, IndexError> {
     let (reply, answer) = oneshot::channel();
     let running = Arc::new(Running::default());
     let _interrupt = InterruptOnDrop(running.clone());
+    let damage = damage.clone();
     let job: ReadJob = Box::new(move |connection| {
         if !running.begin(connection) {
             return;
@@ -160,7 +180,7 @@ async fn read_by<R: Send + 'static>(
         });
         // From here on nothing is interrupted, so that a rollback takes place.
         running.end();
-        let _ = reply.send(settled(connection, result));
+        let _ = reply.send(settled(connection, result, &damage));
     });
     queue.try_send(Order::Run(job)).map_err(refused)?;
     answer.await.unwrap_or(Err(IndexError::Closed))
@@ -180,14 +200,11 @@ fn attempt<R>(job: impl FnOnce() -> Result<R, IndexError>) -> Result<R, IndexErr
 }
 
 /// Rolls back what a failed job has left open.
-fn settled<R>(connection: &Connection, result: Result<R, IndexError>) -> Result<R, IndexError> {
+fn settled<R>(connection: &Connection, result: Result<R, IndexError>, damage: &Damage) -> Result<R, IndexError> {
     result.map_err(|error| {
         // Without an open transaction this fails, which is as good.
         let _ = connection.execute_batch("ROLLBACK");
-        match error {
-            IndexError::Duckdb(error) if error.to_string().contains("FATAL") => IndexError::Fatal(error.to_string()),
-            error => error,
-        }
+        damage.judge(error)
     })
 }
 
@@ -278,19 +295,26 @@ fn read_loop(claim: Arc<Claim>, connection: Connection, jobs: &Mutex<mpsc::Recei
     }
 }
 
-fn write_loop(claim: Arc<Claim>, connection: Connection, mut state: State, jobs: &mpsc::Receiver<Order<WriteJob>>) {
+fn write_loop(
+    claim: Arc<Claim>,
+    connection: Connection,
+    mut state: State,
+    jobs: &mpsc::Receiver<Order<WriteJob>>,
+    damage: &Damage,
+) {
     while let Ok(order) = jobs.recv() {
         match order {
             Order::Run(job) if state.home.lost().is_some() => job(&connection, &mut state),
             Order::Run(job) => {
                 // Logged when it was met first; whoever marks next is told.
-                let _ = marks::settle(&connection, &mut state);
+                let _ = marks::settle(&connection, &mut state).map_err(|error| damage.judge(error));
                 job(&connection, &mut state);
                 marks::tidy(&connection, &mut state);
                 state.tell_of_journal();
             }
-            Order::Close(told) if state.home.lost().is_some() => {
-                // Closed, it would write a checkpoint, and remove a log of this name, whoever's it is now.
+            Order::Close(told) if state.home.lost().is_some() || damage.is_met() => {
+                // Closed, it would write a checkpoint, and remove a log of this name, whoever's it is now. What is damaged is kept
+                // as it was met.
                 std::mem::forget(connection);
                 drop(claim);
                 let _ = told.send(());
@@ -301,6 +325,7 @@ fn write_loop(claim: Arc<Claim>, connection: Connection, mut state: State, jobs:
                     .and_then(|()| connection.execute_batch("CHECKPOINT"))
                     .and_then(|()| connection.close().map_err(|(_, error)| error));
                 if let Err(error) = closed {
+                    damage.look(&error.to_string());
                     tracing::warn!(%error, "the index was not checkpointed; the next start replays its log");
                 }
                 drop(claim);

@@ -60,6 +60,7 @@ impl Store {
             }
             tries += 1;
         };
+        self.condemn(&verified.problems);
         let (seq, problem) = self.write(marks::look).await?;
         verified.journal_seq = seq;
         verified.problems.extend(problem);

@@ -4,6 +4,7 @@
 mod actor;
 mod apply;
 mod backup;
+mod damage;
 mod frozen;
 mod golden;
 mod history;
