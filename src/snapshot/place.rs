@@ -112,7 +112,11 @@ impl Place {
     pub fn reach(&self) -> io::Result<()> {
         let manifest = self.dir.join(MANIFEST);
         openable(&manifest)?;
-        for name in self.names()? {
+        let names = match self.names() {
+            Err(error) if is_none(&error) => return Ok(()),
+            names => names?,
+        };
+        for name in names {
             let dir = self.path(name);
             let entries = match std::fs::read_dir(&dir) {
                 Err(error) if is_none(&error) => continue,

@@ -1,11 +1,12 @@
 //! Damage that is met at work, a file or a log that is an older one, and what is no file at all: the next start, or this one, fills
 //! the index again.
 
-use crate::mark::{tag, told_of};
+use crate::mark::{say, told_of};
 use crate::place::*;
 use crate::recovery::{after, dump, image, index, kept, wal};
 use crate::snapshot::{publish, snapshots};
 use ipfs_kitd::index::error::IndexError;
+use ipfs_kitd::index::mark::What;
 use ipfs_kitd::snapshot::publish::PublishError;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,8 @@ async fn d8_damage_that_only_work_meets_ends_the_work_and_the_next_start_fills_t
         let why = place.store.damaged().await;
         let noted = fs::read_to_string(place.path().join("damaged")).expect("noted");
         assert_eq!(noted.trim_end(), why);
-        tag(&place, raw(1), &["meanwhile"], &[]).await;
+        // Refused where it is the marks that cannot be read.
+        let taken = say(&place, raw(1), What::tags(vec!["meanwhile".to_owned()], vec![])).await.is_ok();
         // What is kept is what was met.
         let kept = fs::read(index(place.path())).expect("bytes");
         let place = Place::of(place.close().await);
@@ -76,7 +78,8 @@ async fn d8_damage_that_only_work_meets_ends_the_work_and_the_next_start_fills_t
         assert_eq!((aside.len(), fs::read(aside[0].join("pins.duckdb")).expect("kept") == kept), (1, true));
         assert!(!place.path().join("damaged").exists() && aside[0].join("damaged").exists());
         let mut now = dump(&place, 3).await;
-        assert!(told_of(&place, raw(1)).await.tags.contains(&"meanwhile".to_owned()), "the journal has it");
+        let tags = told_of(&place, raw(1)).await.tags;
+        assert_eq!(tags.contains(&"meanwhile".to_owned()), taken, "what was acknowledged is in the journal");
         (now[3], now[4]) = (before[3].clone(), before[4].clone());
         assert_eq!(now, before, "byte {at}");
         assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0]);

@@ -102,7 +102,7 @@ fn kill(child: &mut Child) {
     child.wait().expect("reaped");
 }
 
-/// Runs the publication of a second snapshot again and again, with a fault at the first call of a kind, the second, and so on,
+/// Runs the publication of a second snapshot again and again, with a fault at the first call of one of these kinds, the second, and so on,
 /// until none is left to meet; how many faults were met.
 fn at_every_call(test: &str, calls: &[&str], fault: &str) -> Option<usize> {
     let tried = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
@@ -172,8 +172,9 @@ fn publish_once(dir: &Path) {
 }
 
 #[test]
-fn d2_a_kill_at_every_call_that_changes_a_file_leaves_the_old_or_the_new() {
-    const TEST: &str = "snapshot_faults::d2_a_kill_at_every_call_that_changes_a_file_leaves_the_old_or_the_new";
+fn d2_a_kill_at_every_sync_and_every_change_of_a_name_or_mode_leaves_the_old_or_the_new() {
+    const TEST: &str =
+        "snapshot_faults::d2_a_kill_at_every_sync_and_every_change_of_a_name_or_mode_leaves_the_old_or_the_new";
     if let Some(dir) = role() {
         return publish_once(&dir);
     }
