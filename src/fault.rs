@@ -17,6 +17,20 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// Words about what came from elsewhere, fit for one line: no control characters, and not too many.
+pub fn brief(text: &str) -> String {
+    const MOST: usize = 200;
+    let shown: String = text
+        .chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .take(MOST + 1)
+        .collect();
+    match shown.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &shown[..end]),
+        None => shown,
+    }
+}
+
 /// Works on a thread of its own: with files, or with more than a thread that others need may be kept for.
 pub async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, Fault> {
     let defect = |error| Fault::new(FaultKind::Internal, format!("a defect of the daemon ended it: {error}"));
@@ -55,6 +69,12 @@ mod tests {
     use kameo::message::Context;
     use std::sync::Arc;
     use tokio::sync::Semaphore;
+
+    #[test]
+    fn words_from_elsewhere_are_one_line_and_not_too_long() {
+        assert_eq!(brief("it's \"é\"\n\u{1b}[2J\0"), "it's \"é\"\\n\\u{1b}[2J\\u{0}");
+        assert_eq!(brief(&"é".repeat(300)), "é".repeat(200) + "...");
+    }
 
     /// Answers when it is let.
     struct Slow(Arc<Semaphore>);

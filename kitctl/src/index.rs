@@ -106,9 +106,11 @@ fn verify(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
 fn show_verified(out: &mut Out, found: &IndexVerified) -> Result<(), Failure> {
     let mut table = Table::new(None);
     let mut row = |out: &mut Out, key: &str, value: String| table.row(out, vec![key.to_owned(), value]);
-    let rows = [counted(found.pins, "pin"), counted(found.gone, "tombstone"), counted(found.changes, "change")];
+    let read = |rows: Option<u64>, of: &str| rows.map_or_else(|| format!("unreadable {of}s"), |rows| counted(rows, of));
+    let rows = [read(found.pins, "pin"), read(found.gone, "tombstone"), read(found.changes, "change")];
+    let marks = found.marks.map_or_else(|| "unreadable".to_owned(), |marks| marks.to_string());
     row(out, "index", format!("{}, generation {}", rows.join(", "), found.generation))?;
-    row(out, "marks", format!("{}, the journal up to record {}", found.marks, found.journal_seq))?;
+    row(out, "marks", format!("{marks}, the journal up to record {}", found.journal_seq))?;
     for problem in &found.problems {
         row(out, "", format!("wrong: {problem}"))?;
     }

@@ -67,14 +67,14 @@ pub struct IndexVerify {}
 pub struct IndexVerified {
     /// The generation that was read.
     pub generation: u64,
-    /// Pins.
-    pub pins: u64,
-    /// Tombstones.
-    pub gone: u64,
-    /// Renamed and retyped pins.
-    pub changes: u64,
-    /// CIDs of which people have said something.
-    pub marks: u64,
+    /// Pins; null when they could not be read.
+    pub pins: Option<u64>,
+    /// Tombstones; null as above.
+    pub gone: Option<u64>,
+    /// Renamed and retyped pins; null as above.
+    pub changes: Option<u64>,
+    /// CIDs of which people have said something; null as above.
+    pub marks: Option<u64>,
     /// The newest record of the journal.
     pub journal_seq: u64,
     /// Each snapshot, newest first.

@@ -166,7 +166,8 @@ impl State {
     /// Another index is in the file. A listing that is under way was compared with the one before.
     pub(super) fn replace(&mut self, set: PinSet, meta: &Meta) {
         begin_listing(self);
-        self.touch(0..self.next_id.max(meta.next_id));
+        // The copies answer for nothing any more.
+        self.copies.drain(..).filter_map(|copy| copy.upgrade()).for_each(|copy| copy.end());
         self.marks.replaced(meta.journal_seq);
         self.published.changes += 1;
         self.published.restored += 1;

@@ -92,7 +92,7 @@ pub const TABLES: [Table; 13] = [
     Table {
         name: "vfs_journal",
         select: "SELECT seq, seen_at AS at, CASE op WHEN 0 THEN 'added' WHEN 1 THEN 'changed' WHEN 2 THEN 'removed' ELSE 'unread' END AS op,
-          path, cid, cid_before FROM vfs_journal",
+          path, cid, cid_before FROM vfs_journal WHERE op < 4",
         insert: "SELECT seq, \"at\", CASE op WHEN 'added' THEN 0 WHEN 'changed' THEN 1 WHEN 'removed' THEN 2 WHEN 'unread' THEN 3 END,
           path, cid, cid_before FROM incoming",
     },

@@ -19,7 +19,7 @@ pub(crate) fn fault(board: &Board, actor: &str, action: &str, error: &IndexError
             (FaultKind::Conflict, "one data dir belongs to one node; give the other repo a data dir of its own")
         }
         IndexError::Mark(_) => (FaultKind::Invalid, "take something away first"),
-        IndexError::Unfit(_) => (FaultKind::Invalid, "nothing was changed"),
+        IndexError::Unfit(_) => (FaultKind::Conflict, "nothing was changed; another backup may be good"),
         IndexError::Journal(error) if error.wants_room() => (
             FaultKind::Conflict,
             "nothing was recorded; free space on the disk of the daemon's data dir, then say it again",

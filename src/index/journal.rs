@@ -403,7 +403,8 @@ impl Journal {
             // Not again at once.
             self.limit = 2 * self.end.max(self.floor);
         }
-        renewed
+        // What is there now may not be what was written.
+        renewed.and_then(|()| self.closed.clone().map_or(Ok(()), |why| Err(io::Error::other(why))))
     }
 }
 

@@ -116,6 +116,22 @@ impl Mark {
         self.tags.is_empty() && self.note.is_none() && self.tier.is_none()
     }
 
+    /// Whether somebody could have said it.
+    pub fn check(&self) -> Result<(), String> {
+        if self.is_blank() {
+            return Err("it says nothing".to_owned());
+        }
+        if self.tags.len() > TAGS {
+            return Err(format!("a CID has at most {TAGS} tags, and this one has {}", self.tags.len()));
+        }
+        self.tags.iter().try_for_each(|tag| check_tag(tag))?;
+        match (What::note(self.note.clone())?, What::tier(self.tier.clone())?) {
+            (What::Note(None), _) => Err("its note is empty".to_owned()),
+            (_, What::Tier(None)) => Err("its tier is empty".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     /// The mark after this is said; `None` when it is so already.
     pub fn with(&self, what: What, at: Timestamp) -> Result<Option<Mark>, String> {
         let mut after = self.clone();
@@ -200,6 +216,24 @@ mod tests {
             |remove| full.with(What::tags(vec!["0".to_owned()], remove).expect("taken"), Timestamp::UNIX_EPOCH);
         assert!(one_more(vec![]).expect_err("too many").contains("would have 65"));
         assert!(one_more(vec!["1".to_owned()]).is_ok(), "one goes, one comes");
+    }
+
+    #[test]
+    fn a_mark_from_elsewhere_keeps_to_what_can_be_said() {
+        let sound = Mark { tags: ["a".to_owned()].into(), note: Some("b".to_owned()), ..some() };
+        assert_eq!(sound.check(), Ok(()));
+        let wrong = [
+            some(),
+            Mark { tags: ["c\u{1b}[31mred".to_owned()].into(), ..some() },
+            Mark { tags: (0..=TAGS).map(|n| n.to_string()).collect(), ..some() },
+            Mark { note: Some("x".repeat(NOTE + 1)), ..some() },
+            Mark { note: Some(String::new()), ..sound.clone() },
+            Mark { tier: Some(String::new()), ..sound.clone() },
+            Mark { tier: Some("Hot".to_owned()), ..sound.clone() },
+        ];
+        for mark in wrong {
+            assert!(mark.check().is_err(), "{mark:?}");
+        }
     }
 
     proptest! {

@@ -17,6 +17,7 @@
 //! refill    the way back: tables out of what was exported
 //! restore   a backup in the place of what there is
 //! verify    a look at everything, and the giving back of room
+//! sound     what is true of every sound index
 //! history   what they do about the past
 //! reply     what an answer says besides its rows
 //! frozen    the same answers from a snapshot, without the file
@@ -61,6 +62,7 @@ mod rows;
 pub mod schema;
 pub mod set;
 pub mod sizes;
+mod sound;
 pub mod state;
 pub mod store;
 pub mod verify;

@@ -4,8 +4,10 @@
 use super::open::{OpenError, classify};
 use super::refill::{self, Refusal};
 use super::schema::{self, Meta};
+use super::vfs;
 use crate::snapshot::place::{Name, Place};
 use duckdb::Connection;
+use jiff::Timestamp;
 use proto_msgs::snapshot::SnapshotManifest;
 use std::path::Path;
 
@@ -52,6 +54,7 @@ listing of Kubo's pins makes it complete"
         None => {
             schema::create(connection, generation).map_err(named)?;
             if !(told.is_empty() && passed_over.is_empty()) {
+                vfs::apply::lose_track(connection, 0, Timestamp::now()).map_err(named)?;
                 told.push("it is rebuilt from Kubo".to_owned());
             }
         }

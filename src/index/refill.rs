@@ -6,7 +6,9 @@ use super::open;
 use super::rows;
 use super::schema::{self, Meta};
 use super::set::{Keyed, PinSet};
+use super::{sound, vfs};
 use crate::cid::{self, Cid};
+use crate::fault;
 use crate::snapshot::parquet;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
@@ -20,6 +22,9 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+
+/// The generation goes on rising from the one that is taken; no number may be above 2^53.
+const MOST_GENERATION: u64 = 1 << 52;
 
 /// Why files are not taken.
 #[derive(Debug)]
@@ -48,20 +53,42 @@ pub(super) fn from_snapshot(
         connection.execute_batch("BEGIN")?;
         let mut meta = fill(connection, dir, manifest)?;
         if let Some(generation) = generation {
+            let now = Timestamp::now();
             meta.generation = generation;
-            rows::begin(connection, generation, Timestamp::now())?;
+            rows::begin(connection, generation, now)?;
+            vfs::apply::lose_track(connection, 0, now)?;
         }
         // What the start would refuse is refused here, where an older snapshot may do.
         let set = open::load(connection, &Keyed::random())?.map_err(Refusal::Unfit)?;
-        // The last statement: a transaction that has failed refuses it, while its COMMIT would be answered with `Ok`.
+        // Behind all changes: a transaction that has failed refuses it, while its COMMIT would be answered with `Ok`.
         schema::write_meta(connection, &meta)?;
+        if generation.is_some() {
+            check(connection)?;
+        }
         connection.execute_batch("COMMIT")?;
         Ok(set)
     };
     // Parquet's reader meets files of which nothing is known but their digests.
     let panicked = |_| Err(Refusal::Unfit("reading it panicked".to_owned()));
     let filled = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(panicked);
-    filled.inspect_err(|_| drop(connection.execute_batch("ROLLBACK")))
+    filled.map_err(|refusal| {
+        let _ = connection.execute_batch("ROLLBACK");
+        match refusal {
+            Refusal::Unfit(why) => Refusal::Unfit(fault::brief(&why)),
+            refused => refused,
+        }
+    })
+}
+
+/// Within a transaction that has written `meta`: refuses tables that no index of ours has.
+pub(super) fn check(connection: &Connection) -> Result<(), Refusal> {
+    for (what, sql) in sound::checks() {
+        match sound::count(connection, &sql)? {
+            0 => {}
+            count => return Err(Refusal::Unfit(format!("it has {what}: {count}"))),
+        }
+    }
+    sound::wrong_mark(connection)?.map_or(Ok(()), |why| Err(Refusal::Unfit(why)))
 }
 
 /// Within a transaction: new tables with what these files hold, and what they say of themselves.
@@ -72,6 +99,9 @@ pub(super) fn fill(connection: &Connection, dir: &Path, manifest: &SnapshotManif
             "its tables have version {version}, this program knows {}",
             schema::VERSION
         )));
+    }
+    if manifest.generation > MOST_GENERATION {
+        return Err(Refusal::Unfit(format!("it has the generation {}, which cannot be", manifest.generation)));
     }
     schema::clear(connection)?;
     for table in &TABLES {
@@ -97,7 +127,8 @@ pub(super) fn fill(connection: &Connection, dir: &Path, manifest: &SnapshotManif
         generation: manifest.generation,
         as_of_us: as_of.map(Timestamp::as_microsecond),
         complete: false,
-        next_id: last.unwrap_or_default().cast_unsigned() + 1,
+        // What it is of ids that none can be does not matter: they are refused.
+        next_id: last.unwrap_or_default().cast_unsigned().wrapping_add(1),
         journal_seq: manifest.journal_seq.unwrap_or_default(),
     })
 }
@@ -110,7 +141,15 @@ fn load(connection: &Connection, table: &str, insert: &str, path: &Path) -> Resu
         let batch = batch.map_err(unfit)?;
         let (columns, arrays) = inside(&batch).map_err(|why| Refusal::Unfit(format!("{}: {why}", path.display())))?;
         rows::fill_temp(connection, &format!("incoming({columns})"), arrays)?;
-        connection.execute_batch(&format!("INSERT INTO {table} {insert}"))?;
+        connection.execute_batch(&format!("INSERT INTO {table} {insert}")).map_err(|error| {
+            match error.to_string() {
+                // A value is missing, or of another kind.
+                text if text.contains("Constraint Error") || text.contains("Conversion Error") => {
+                    Refusal::Unfit(format!("{}: {text}", path.display()))
+                }
+                _ => Refusal::Duckdb(error),
+            }
+        })?;
         count += batch.num_rows() as u64;
     }
     Ok(count)
@@ -139,7 +178,7 @@ fn inside(rows: &RecordBatch) -> Result<(String, Vec<ArrayRef>), String> {
                 let times = column.as_primitive::<TimestampMicrosecondType>().clone();
                 ("TIMESTAMP", Arc::new(times.with_timezone_opt(None::<Arc<str>>)))
             }
-            (_, DataType::List(of)) if *of.data_type() == DataType::Utf8 => ("VARCHAR", lines(column)),
+            (_, DataType::List(of)) if *of.data_type() == DataType::Utf8 => ("VARCHAR", lines(column)?),
             (name, other) => return Err(format!("the column {name} is {other}")),
         };
         columns.push(format!("\"{name}\" {sql}"));
@@ -159,11 +198,16 @@ fn bytes(cids: &[Option<Cid>]) -> ArrayRef {
 }
 
 /// Lists of words as lines.
-fn lines(column: &ArrayRef) -> ArrayRef {
+fn lines(column: &ArrayRef) -> Result<ArrayRef, String> {
     let mut texts = StringBuilder::new();
     for list in column.as_list::<i32>().iter() {
-        let words = list.map(|list| list.as_string::<i32>().iter().flatten().collect::<Vec<_>>().join("\n"));
-        texts.append_option(words);
+        let Some(list) = list else {
+            texts.append_null();
+            continue;
+        };
+        let words: Option<Vec<&str>> = list.as_string_opt::<i32>().and_then(|words| words.iter().collect());
+        let words = words.filter(|words| words.iter().all(|word| !word.is_empty() && !word.contains(char::is_control)));
+        texts.append_value(words.ok_or("a word in a list is none, or has control characters")?.join("\n"));
     }
-    Arc::new(texts.finish())
+    Ok(Arc::new(texts.finish()))
 }

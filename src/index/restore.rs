@@ -9,7 +9,8 @@ use super::error::IndexError;
 use super::export::{self, Sink};
 use super::refill::{self, Refusal};
 use super::schema::{self, Meta};
-use super::{marks, open, rows};
+use super::{marks, open, rows, sound, vfs};
+use crate::fault;
 use duckdb::Connection;
 use jiff::Timestamp;
 use proto_msgs::snapshot::SnapshotManifest;
@@ -39,6 +40,15 @@ pub struct Restored {
     pub marks: u64,
 }
 
+impl From<Refusal> for IndexError {
+    fn from(refusal: Refusal) -> IndexError {
+        match refusal {
+            Refusal::Unfit(why) => IndexError::Unfit(fault::brief(&why)),
+            Refusal::Duckdb(error) => IndexError::Duckdb(error),
+        }
+    }
+}
+
 /// Does it. `seal` puts what there is on disk, before anything is changed.
 pub fn restore<S: Sink>(
     connection: &Connection,
@@ -62,10 +72,8 @@ pub fn restore<S: Sink>(
     seal(keep).map_err(IndexError::Export)?;
 
     connection.execute_batch("BEGIN")?;
-    let filled = refill::fill(connection, &dir, &manifest).map_err(|refusal| match refusal {
-        Refusal::Unfit(why) => IndexError::Unfit(why),
-        Refusal::Duckdb(error) => IndexError::Duckdb(error),
-    })?;
+    let told = sound::count(connection, "SELECT coalesce(max(seq), 0) FROM vfs_journal")?;
+    let filled = refill::fill(connection, &dir, &manifest)?;
     let meta = Meta {
         peer_id: owner,
         generation: before.generation.max(filled.generation) + 1,
@@ -73,9 +81,12 @@ pub fn restore<S: Sink>(
         journal_seq,
         ..filled
     };
-    rows::begin(connection, meta.generation, Timestamp::now())?;
-    let set = open::load(connection, state.keyed())?.map_err(IndexError::Unfit)?;
+    let now = Timestamp::now();
+    rows::begin(connection, meta.generation, now)?;
+    vfs::apply::lose_track(connection, told.cast_unsigned(), now)?;
+    let set = open::load(connection, state.keyed())?.map_err(Refusal::Unfit)?;
     schema::write_meta(connection, &meta)?;
+    refill::check(connection)?;
     connection.execute_batch("COMMIT")?;
 
     let pins = set.len();

@@ -60,8 +60,9 @@ CREATE TABLE vfs(                -- MFS: a row an entry; the root's parent and n
   state UTINYINT NOT NULL        -- 0 being read for the first time, 1 all below it is here, 2 not readable, 3 being compared
 );
 CREATE TABLE vfs_journal(
-  seq BIGINT NOT NULL, seen_at TIMESTAMP NOT NULL, op UTINYINT NOT NULL, -- 0 added, 1 changed, 2 removed, 3 unread
-  path VARCHAR NOT NULL, cid BLOB, cid_before BLOB
+  seq BIGINT NOT NULL, seen_at TIMESTAMP NOT NULL, op UTINYINT NOT NULL, -- 0 added, 1 changed, 2 removed, 3 unread,
+  -- 4 no line: what was told before is not known any more
+   path VARCHAR NOT NULL, cid BLOB, cid_before BLOB
 );
 CREATE TABLE vfs_meta(as_of_us BIGINT NOT NULL); -- a row when a walk has ended
 CREATE TABLE state_system(       -- the node as it was measured; NULL: could not be

@@ -4,9 +4,10 @@
 use super::error::IndexError;
 use super::export::TABLES;
 use super::info;
+use super::schema::{self, Meta};
 use super::set::Keyed;
 use super::store::Store;
-use super::{marks, open, schema};
+use super::{marks, open, sound};
 use crate::board::IndexState;
 use duckdb::Connection;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub struct Verified {
     /// The generation that was read.
     pub generation: u64,
-    /// Rows of each table.
+    /// Rows of each table that can be read.
     pub rows: Vec<(&'static str, u64)>,
     /// The newest record of the journal.
     pub journal_seq: u64,
@@ -49,9 +50,13 @@ impl Store {
             let (keyed, published) = (keyed.clone(), self.state());
             let read = self.read_long(move |connection| {
                 // The transaction begins with its first statement.
-                let generation = schema::read_meta(connection)?.generation;
+                let meta = schema::read_meta(connection)?;
                 let state = published.borrow().clone();
-                if state.generation == generation { look(connection, &state, &keyed).map(Some) } else { Ok(None) }
+                if state.generation == meta.generation {
+                    look(connection, &state, &meta, &keyed).map(Some)
+                } else {
+                    Ok(None)
+                }
             });
             match read.await? {
                 Some(verified) => break verified,
@@ -61,9 +66,20 @@ impl Store {
             tries += 1;
         };
         self.condemn(&verified.problems);
-        let (seq, problem) = self.write(marks::look).await?;
-        verified.journal_seq = seq;
-        verified.problems.extend(problem);
+        match self.write(marks::look).await {
+            Ok((seq, problem)) => {
+                verified.journal_seq = seq;
+                verified.problems.extend(problem);
+            }
+            Err(IndexError::Duckdb(error)) => {
+                verified.problems.push(format!("the marks cannot be compared with the journal: {error}"));
+            }
+            // The daemon ends for it, and this is still answered.
+            Err(IndexError::Fatal(why)) if open::is_damage(&why) => {
+                verified.problems.push(format!("the marks cannot be compared with the journal: {why}"));
+            }
+            Err(error) => return Err(error),
+        }
         Ok(verified)
     }
 
@@ -98,16 +114,15 @@ fn checkpoint(connection: &Connection) -> Result<(u64, Option<String>, u64), Ind
     Ok((before, refused, bytes()?))
 }
 
-fn look(connection: &Connection, state: &IndexState, keyed: &Keyed) -> Result<Verified, IndexError> {
-    let mut verified = Verified { generation: state.generation, ..Verified::default() };
-    for table in &TABLES {
-        // Every column, and with it the checksum of every block.
-        let sql = format!("SELECT count(*), count(hash(t)) FROM {} t", table.name);
-        match connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
-            Ok(rows) => verified.rows.push((table.name, rows.cast_unsigned())),
-            Err(error) => verified.problems.push(format!("{} cannot be read: {error}", table.name)),
-        }
-    }
+fn look(connection: &Connection, state: &IndexState, meta: &Meta, keyed: &Keyed) -> Result<Verified, IndexError> {
+    let Meta { generation, journal_seq, .. } = *meta;
+    let mut verified = Verified { generation, journal_seq, ..Verified::default() };
+    let failed = |verified: &mut Verified, what: &str, error: duckdb::Error| {
+        verified.problems.push(format!("{what}: {error}"));
+        // The transaction is void and refuses whatever else is asked.
+        connection.execute_batch("ROLLBACK; BEGIN")
+    };
+    // First, since only what this transaction reads can be compared with the set.
     match open::load(connection, keyed) {
         Ok(Ok(set)) if set.sums() == state.set.sums() && set.iter().eq(state.set.iter()) => {}
         Ok(Ok(set)) => {
@@ -115,25 +130,26 @@ fn look(connection: &Connection, state: &IndexState, keyed: &Keyed) -> Result<Ve
             verified.problems.push(format!("the file has other pins ({file}) than the set in memory ({memory})"));
         }
         Ok(Err(problem)) => verified.problems.push(problem),
-        Err(error) => verified.problems.push(format!("the pins cannot be read: {error}")),
+        Err(error) => failed(&mut verified, "the pins cannot be read", error)?,
     }
-    for (what, sql) in [
-        (
-            "ids that are used twice",
-            "SELECT count(*) - count(DISTINCT id) FROM (SELECT id FROM pins UNION ALL SELECT id FROM gone)",
-        ),
-        ("ids that are not given yet", "SELECT count(*) FROM pins, meta WHERE id >= next_id"),
-        (
-            "pins of generations that did not begin yet",
-            "SELECT count(*) FROM pins, meta WHERE pins.generation > meta.generation",
-        ),
-        ("CIDs that are marked twice", "SELECT count(*) - count(DISTINCT cid) FROM marks"),
-    ] {
-        match connection.query_row(sql, [], |row| row.get::<_, i64>(0)) {
+    for table in &TABLES {
+        // Every column, and with it the checksum of every block.
+        let sql = format!("SELECT count(*), count(hash(t)) FROM {} t", table.name);
+        match sound::count(connection, &sql) {
+            Ok(rows) => verified.rows.push((table.name, rows.cast_unsigned())),
+            Err(error) => failed(&mut verified, &format!("{} cannot be read", table.name), error)?,
+        }
+    }
+    for (what, sql) in sound::checks() {
+        match sound::count(connection, &sql) {
             Ok(0) => {}
             Ok(count) => verified.problems.push(format!("{what}: {count}")),
-            Err(error) => verified.problems.push(format!("{what}: {error}")),
+            Err(error) => failed(&mut verified, what, error)?,
         }
+    }
+    match sound::wrong_mark(connection) {
+        Ok(wrong) => verified.problems.extend(wrong),
+        Err(error) => failed(&mut verified, "the marks cannot be read", error)?,
     }
     Ok(verified)
 }

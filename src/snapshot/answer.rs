@@ -36,8 +36,7 @@ pub fn verify(place: &Place, ask: &SnapshotVerify) -> Result<SnapshotVerified, F
         return Err(Fault::new(FaultKind::NotFound, format!("there is no snapshot {words:?}"))
             .hint("`ipfs-kitctl snapshot ls` lists them"));
     }
-    let snapshots = names.into_iter().map(|name| place.verify(name)).collect();
-    Ok(SnapshotVerified { snapshots, problem: place.newest().err() })
+    Ok(SnapshotVerified { snapshots: place.verify_all(names), problem: place.newest().err() })
 }
 
 /// The directory does not let itself be read.

@@ -3,7 +3,8 @@
 
 use super::atomic::NewFile;
 use super::output;
-use super::place::MANIFEST;
+use super::place::{MANIFEST, check_numbers};
+use crate::fault;
 use crate::index::schema;
 use proto_msgs::snapshot::{SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotManifest};
 use proto_msgs::upkeep::BACKUP_FORMAT;
@@ -30,7 +31,10 @@ pub(super) fn pack(dir: &Path, manifest: &SnapshotManifest, to: &Path, replace: 
     tar.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
     new.file().rewind()?;
     let read = read(new.file(), |_| Ok(Box::new(io::sink())));
-    let same = read.map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))? == *manifest;
+    let same = read.map_err(|why| match why {
+        Refused::Disk(error) => error,
+        unfit @ Refused::Unfit(_) => io::Error::new(io::ErrorKind::InvalidData, unfit),
+    })? == *manifest;
     if !same {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not read as it was written"));
     }
@@ -58,49 +62,78 @@ fn sums(manifest: &[u8], files: &[SnapshotFile]) -> io::Result<String> {
     Ok(lines.map(|(digest, name)| format!("{digest}  {name}\n")).collect())
 }
 
-/// Puts what a backup holds into a directory; `Err` says what is wrong with it.
-pub fn unpack(file: &File, into: &Path) -> Result<SnapshotManifest, String> {
+/// Why a backup is not unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// What is wrong with it.
+    #[error("{0}")]
+    Unfit(String),
+    /// The disk, its own or that of the directory, refuses.
+    #[error(transparent)]
+    Disk(io::Error),
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Refused {
+        Refused::Unfit(fault::brief(&why))
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Refused {
+        // What the reader of archives says is no error of the kernel.
+        match error.raw_os_error() {
+            Some(_) => Refused::Disk(error),
+            None => Refused::from(format!("it is no whole backup: {error}")),
+        }
+    }
+}
+
+/// Puts what a backup holds into a directory.
+pub fn unpack(file: &File, into: &Path) -> Result<SnapshotManifest, Refused> {
     let manifest = read(file, |name| Ok(Box::new(File::create_new(into.join(name))?)))?;
     let known = schema::VERSION;
     match manifest.schema_version {
-        version if version > known => Err(format!(
+        version if version > known => Err(Refused::from(format!(
             "it was made by a newer version: its tables have version {version}, this program knows {known}"
-        )),
+        ))),
         _ => Ok(manifest),
     }
 }
 
 /// Reads a backup to its end.
-fn read(file: &File, mut put: impl FnMut(&str) -> io::Result<Box<dyn Write>>) -> Result<SnapshotManifest, String> {
-    let text = |error: io::Error| format!("it is no whole backup: {error}");
+fn read(file: &File, mut put: impl FnMut(&str) -> io::Result<Box<dyn Write>>) -> Result<SnapshotManifest, Refused> {
+    let refuse = |why: String| Err(Refused::from(why));
     let mut archive = tar::Archive::new(BufReader::new(file));
     let (mut manifest, mut said, mut found) = (None::<(SnapshotManifest, Vec<u8>)>, None, BTreeMap::new());
-    for entry in archive.entries().map_err(text)? {
-        let mut entry = entry.map_err(text)?;
-        let name = plain(&entry.path().map_err(text)?).ok_or("a name in it is none of ours")?;
+    // As they are: what stands for the next one's name would be read whole, however long, and ours have none.
+    for entry in archive.entries()?.raw(true) {
+        let mut entry = entry?;
+        let name = plain(&entry.path()?).filter(|_| entry.header().entry_type().is_file());
+        let Some(name) = name else { return refuse("a name in it is none of ours".to_owned()) };
         let known = manifest.as_ref().and_then(|(manifest, _)| manifest.files.iter().find(|file| file.name == name));
         match (name.as_str(), known) {
             (MANIFEST, _) if manifest.is_none() => {
-                let bytes = short(&mut entry).map_err(text)?;
+                let bytes = short(&mut entry)?;
                 manifest = Some((parse(&bytes)?, bytes));
             }
-            (SUMS, _) if said.is_none() => said = Some(short(&mut entry).map_err(text)?),
+            (SUMS, _) if said.is_none() => said = Some(short(&mut entry)?),
             (_, Some(file)) if entry.size() == file.bytes && !found.contains_key(&name) => {
-                let (bytes, digest) = output::digest(Tee(&mut entry, put(&name).map_err(text)?)).map_err(text)?;
+                let (bytes, digest) = output::digest(Tee(&mut entry, put(&name)?))?;
                 if (bytes, &digest) != (file.bytes, &file.sha256) {
-                    return Err(format!("{name} is not what was written: its digest differs"));
+                    return refuse(format!("{name} is not what was written: its digest differs"));
                 }
                 found.insert(name, bytes);
             }
-            _ => return Err(format!("it has a file {name:?} that its manifest does not know so")),
+            _ => return refuse(format!("it has a file {name:?} that its manifest does not know so")),
         }
     }
-    let (manifest, bytes) = manifest.ok_or("it has no manifest")?;
+    let Some((manifest, bytes)) = manifest else { return refuse("it has no manifest".to_owned()) };
     if let Some(missing) = manifest.files.iter().find(|file| !found.contains_key(&file.name)) {
-        return Err(format!("{} is missing", missing.name));
+        return refuse(format!("{} is missing", missing.name));
     }
-    if said.as_deref() != Some(sums(&bytes, &manifest.files).map_err(text)?.as_bytes()) {
-        return Err(format!("{SUMS} and what is in it differ"));
+    if said.as_deref() != Some(sums(&bytes, &manifest.files)?.as_bytes()) {
+        return refuse(format!("{SUMS} and what is in it differ"));
     }
     Ok(manifest)
 }
@@ -118,6 +151,7 @@ fn parse(bytes: &[u8]) -> Result<SnapshotManifest, String> {
         let SnapshotManifest { format, format_version, .. } = manifest;
         return Err(format!("it has the form {format:?} {format_version}, which this program does not know"));
     }
+    check_numbers(&manifest).map_err(|why| format!("its manifest is none: {why}"))?;
     Ok(manifest)
 }
 
@@ -138,5 +172,73 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
         let bytes = self.0.read(buffer)?;
         self.1.write_all(&buffer[..bytes])?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header of this kind and name, and nothing behind it but what a sparse file has.
+    fn huge(kind: tar::EntryType, name: &str) -> File {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_path(name).expect("a name");
+        header.set_size(8 << 30);
+        header.set_cksum();
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(header.as_bytes()).expect("written");
+        file.set_len(9 << 30).expect("long");
+        file.rewind().expect("rewound");
+        file
+    }
+
+    #[test]
+    fn an_entry_that_is_none_of_ours_is_refused_before_it_is_read() {
+        let into = tempfile::tempdir().expect("a temp dir");
+        for (kind, name) in [
+            (tar::EntryType::GNULongName, "LongLink"),
+            (tar::EntryType::GNULongLink, MANIFEST),
+            (tar::EntryType::XHeader, MANIFEST),
+            (tar::EntryType::Symlink, MANIFEST),
+        ] {
+            let mut file = huge(kind, name);
+            let refused = unpack(&file, into.path());
+            assert!(matches!(refused, Err(Refused::Unfit(ref why)) if why.contains("none of ours")), "{refused:?}");
+            assert!(file.stream_position().expect("a place") < 1 << 20, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_no_fault_of_the_backup() {
+        let (mut text, part) = (Vec::new(), b"part");
+        let (bytes, sha256) = output::digest(&part[..]).expect("a digest");
+        let manifest = SnapshotManifest {
+            format: BACKUP_FORMAT.to_owned(),
+            files: vec![SnapshotFile { name: "pins.parquet".to_owned(), rows: 0, bytes, sha256 }],
+            ..SnapshotManifest::default()
+        };
+        let said = serde_json::to_vec(&manifest).expect("JSON");
+        let mut tar = tar::Builder::new(&mut text);
+        append(&mut tar, MANIFEST, said.len() as u64, &said[..]).expect("appended");
+        append(&mut tar, "pins.parquet", bytes, &part[..]).expect("appended");
+        tar.into_inner().expect("ended");
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&text).expect("written");
+        file.rewind().expect("rewound");
+        let full = read(&file, |_| Ok(Box::new(File::options().write(true).open("/dev/full")?)));
+        assert!(
+            matches!(full, Err(Refused::Disk(ref error)) if error.kind() == io::ErrorKind::StorageFull),
+            "{full:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_backup_is_said_in_words_that_can_be_shown() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&[0x1b; 4096]).expect("written");
+        file.rewind().expect("rewound");
+        let said = unpack(&file, Path::new("/nowhere")).expect_err("no archive").to_string();
+        assert!(!said.contains(char::is_control) && said.chars().count() <= 203, "{said:?}");
     }
 }

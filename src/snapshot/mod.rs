@@ -14,6 +14,7 @@
 //! pace       when the next one may be made (pure)
 //! retention  which ones are no longer needed (pure)
 //! backup     everything in one file
+//! kept       what a restore keeps of what there was
 //! upkeep     who asks for a backup, a restore, a look at everything
 //! atomic     the one way a file is replaced
 //! ```
@@ -23,6 +24,7 @@ pub mod answer;
 pub mod arrow;
 pub mod atomic;
 pub mod backup;
+mod kept;
 pub mod legacy;
 pub mod lookup;
 pub mod output;

@@ -14,12 +14,17 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// The name of a manifest.
 pub const MANIFEST: &str = "manifest.json";
+/// The highest number of a generation, of a snapshot, of bytes: a reader of JSON may know no higher one.
+const MOST: u64 = 1 << 53;
 /// The longest manifest that is read.
 const LONGEST: u64 = 1 << 20;
 const DIR_MODE: u32 = 0o750;
+/// How the name of a directory begins and ends that is no snapshot.
+const ASIDE: (&str, &str) = (".gen-", ".tmp");
 
 /// The name of a snapshot's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +40,7 @@ impl Name {
         let (generation, serial) = text.strip_prefix("gen-")?.split_once('.')?;
         let name = Name { generation: generation.parse().ok()?, serial: serial.parse().ok()? };
         // Not `gen-07.+1`, which would be a second name of the same.
-        (name.to_string() == text).then_some(name)
+        (name.to_string() == text && name.generation.max(name.serial) <= MOST).then_some(name)
     }
 
     /// Whether a person means it by these words: a generation, or the name with or without `gen-`.
@@ -79,15 +84,21 @@ impl Place {
         self.dir.join(name.to_string())
     }
 
+    /// A directory of its own for what is no snapshot, that goes with its owner or is removed at the next start.
+    pub fn scratch(&self) -> io::Result<TempDir> {
+        let owner_alone = Permissions::from_mode(0o700);
+        tempfile::Builder::new().prefix(ASIDE.0).suffix(ASIDE.1).permissions(owner_alone).tempdir_in(&self.dir)
+    }
+
     /// Where something is while it is no snapshot yet, or none any more.
     pub(super) fn aside(&self, serial: u64) -> PathBuf {
-        self.dir.join(format!(".gen-{serial}.tmp"))
+        self.dir.join(format!("{}{serial}{}", ASIDE.0, ASIDE.1))
     }
 
     /// Removes what a process that was killed has left under names of ours that are not in force. Nobody else writes here.
     pub fn sweep(&self) {
         atomic::clear(&self.dir, |name| {
-            if name.starts_with(".gen-") && name.ends_with(".tmp") {
+            if name.starts_with(ASIDE.0) && name.ends_with(ASIDE.1) {
                 Some(|path| std::fs::remove_dir_all(path))
             } else {
                 atomic::remover(name)
@@ -189,6 +200,13 @@ impl Place {
             }
         }
         check
+    }
+
+    /// The same of those that there are: who goes away meanwhile is left out.
+    pub fn verify_all(&self, names: Vec<Name>) -> Vec<SnapshotCheck> {
+        let check =
+            |name| Some(self.verify(name)).filter(|check| check.problems.is_empty() || self.path(name).exists());
+        names.into_iter().filter_map(check).collect()
     }
 
     /// The newest good one by its digests, and why newer ones were passed over; `Err` with those reasons when none is good.
@@ -329,12 +347,31 @@ fn read(path: &Path) -> Result<Option<SnapshotManifest>, String> {
         let (format, version) = (manifest.format, manifest.format_version);
         return Err(format!("{name} has the form {format:?} {version}, which this program does not know"));
     }
+    check_numbers(&manifest).map_err(|why| format!("{name} is no manifest: {why}"))?;
     Ok(Some(manifest))
+}
+
+/// Refuses numbers that no manifest of ours has, and from which none could be counted on.
+pub(super) fn check_numbers(manifest: &SnapshotManifest) -> Result<(), String> {
+    let files = || manifest.files.iter();
+    let bytes = files().try_fold(0, |sum: u64, file| sum.checked_add(file.bytes)).unwrap_or(u64::MAX);
+    let numbers = [
+        ("generation", manifest.generation),
+        ("serial", manifest.serial),
+        ("journal_seq", manifest.journal_seq.unwrap_or_default()),
+        ("bytes", bytes),
+        ("rows", files().map(|file| file.rows).max().unwrap_or_default()),
+    ];
+    match numbers.into_iter().find(|(_, number)| *number > MOST) {
+        Some((what, number)) => Err(format!("it says {what} {number}, which cannot be")),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto_msgs::snapshot::SnapshotFile;
 
     #[test]
     fn names_are_read_in_one_form_only() {
@@ -342,9 +379,45 @@ mod tests {
         for other in ["gen-7", "gen-07.12", "gen-7.+1", "7.12", ".gen-7.tmp", "gen-7.12.old", "gen--1.2"] {
             assert_eq!(Name::parse(other), None, "{other}");
         }
+        for beyond in [MOST + 1, u64::MAX - 1, u64::MAX] {
+            assert_eq!(Name::parse(&format!("gen-{beyond}.7")), None);
+            assert_eq!(Name::parse(&format!("gen-7.{beyond}")), None);
+        }
         let name = Name { generation: 7, serial: 12 };
         assert!(["7", "7.12", "gen-7.12"].iter().all(|words| name.is_meant_by(words)));
         assert!(["12", "gen-7", ""].iter().all(|words| !name.is_meant_by(words)));
+    }
+
+    #[test]
+    fn a_manifest_with_numbers_that_cannot_be_counted_on_is_none() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let file = |bytes| SnapshotFile { name: "pins.parquet".to_owned(), bytes, ..SnapshotFile::default() };
+        let sound = SnapshotManifest { format: SNAPSHOT_FORMAT.to_owned(), files: vec![file(7)], ..Default::default() };
+        let read_back = |manifest: &SnapshotManifest| {
+            std::fs::write(dir.path().join(MANIFEST), serde_json::to_vec(manifest).expect("JSON")).expect("written");
+            read(&dir.path().join(MANIFEST))
+        };
+        assert_eq!(read_back(&sound), Ok(Some(sound.clone())));
+        for (word, unsound) in [
+            ("generation", SnapshotManifest { generation: u64::MAX, ..sound.clone() }),
+            ("serial", SnapshotManifest { serial: u64::MAX, ..sound.clone() }),
+            ("journal_seq", SnapshotManifest { journal_seq: Some(u64::MAX), ..sound.clone() }),
+            ("bytes", SnapshotManifest { files: vec![file(u64::MAX)], ..sound.clone() }),
+            ("bytes", SnapshotManifest { files: vec![file(1 << 63), file(1 << 63)], ..sound.clone() }),
+        ] {
+            assert!(read_back(&unsound).is_err_and(|why| why.contains(word)), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_is_retired_while_it_is_looked_at_is_left_out() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let place = Place::open(&dir.path().join("snapshots")).expect("made");
+        let [gone, damaged] = [1, 2].map(|serial| Name { generation: 1, serial });
+        std::fs::create_dir(place.path(damaged)).expect("made");
+        let checks = place.verify_all(vec![damaged, gone]);
+        assert_eq!(checks.iter().map(|check| &*check.name).collect::<Vec<_>>(), ["gen-1.2"]);
+        assert_eq!(checks[0].problems, ["it has no manifest"]);
     }
 
     #[test]

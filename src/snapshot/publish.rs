@@ -19,6 +19,7 @@ use proto_msgs::snapshot::{SNAPSHOT_FORMAT, SNAPSHOT_FORMAT_VERSION, SnapshotMan
 use proto_msgs::upkeep::BACKUP_FORMAT;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 
@@ -101,7 +102,7 @@ pub fn retire(place: &Place, now: Timestamp, keep: usize, age: Duration, spare: 
 /// A snapshot under way. Dropped before its end, its directory is removed.
 pub struct Writing {
     order: Order,
-    _turn: Turn,
+    _turn: Arc<Turn>,
     began: Instant,
     created: Timestamp,
     serial: u64,
@@ -114,11 +115,11 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Not yet begun.
-    pub fn new(order: Order, turn: Turn) -> Writing {
+    /// Not yet begun. It has the turn to its end, and longer where others have it too.
+    pub fn new(order: Order, turn: impl Into<Arc<Turn>>) -> Writing {
         Writing {
             order,
-            _turn: turn,
+            _turn: turn.into(),
             began: Instant::now(),
             created: Timestamp::now(),
             serial: 0,
@@ -247,17 +248,17 @@ impl Sink for Writing {
 pub const STAMP: &str = "ipfs_kitd.";
 
 /// A directory that goes with its owner.
-pub struct Temporary(Option<PathBuf>);
+struct Temporary(Option<PathBuf>);
 
 impl Temporary {
     /// Makes it; its name is to be one that the next start removes.
-    pub fn create(dir: PathBuf) -> io::Result<Temporary> {
+    fn create(dir: PathBuf) -> io::Result<Temporary> {
         place::make_dir(&dir)?;
         Ok(Temporary(Some(dir)))
     }
 
     /// Where it is.
-    pub fn path(&self) -> io::Result<&Path> {
+    fn path(&self) -> io::Result<&Path> {
         self.0.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }

@@ -2,9 +2,10 @@
 //! they are, and only one of them at a time.
 
 use super::actor::{SnapshotArgs, Snapshots, begin, order};
-use super::backup;
+use super::backup::{self, Refused};
+use super::kept;
 use super::place::{Place, regular};
-use super::publish::{self, PublishError, Temporary, Writing};
+use super::publish::{self, PublishError, Writing};
 use crate::config::Config;
 use crate::fault::blocking;
 use crate::index;
@@ -21,6 +22,10 @@ use proto_msgs::{Fault, FaultKind};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const RESTORE: &str = "restore the backup";
 
 impl Message<IndexBackup> for Snapshots {
     type Reply = DelegatedReply<Result<IndexBackedUp, Fault>>;
@@ -53,9 +58,9 @@ impl Message<IndexVerify> for Snapshots {
             let dir = args.config.borrow().snapshot_dir();
             let snapshots = blocking(move || {
                 let place = Place::at(&dir);
-                Ok(place.names()?.into_iter().map(|name| place.verify(name)).collect())
+                Ok(place.verify_all(place.names()?))
             });
-            let rows = |table| found.rows.iter().find(|(name, _)| *name == table).map_or(0, |(_, rows)| *rows);
+            let rows = |table| found.rows.iter().find(|(name, _)| *name == table).map(|(_, rows)| *rows);
             Ok(IndexVerified {
                 generation: found.generation,
                 pins: rows("pins"),
@@ -109,27 +114,34 @@ async fn back_up(args: &SnapshotArgs, ask: IndexBackup) -> Result<IndexBackedUp,
 }
 
 async fn put_back(args: &SnapshotArgs, ask: IndexRestore) -> Result<IndexRestored, Fault> {
-    const WHAT: &str = "restore the backup";
     let config = args.config.borrow().clone();
-    begin(args).await.map_err(|error| failed(WHAT, &error))?;
-    let turn = args.book.turn().await;
-    let kept = config.backup_dir().join(format!("before-restore-{}.tar", Timestamp::now().as_microsecond()));
-    let path = PathBuf::from(&ask.path);
-    let (unpacked, manifest) = blocking(move || unpack(&path, &config)).await??;
-    let order = order(args, false).await.map_err(|error| failed(WHAT, &error))?;
-    let (files, to, keep) = (manifest.clone(), kept.clone(), Writing::new(order, turn));
+    begin(args).await.map_err(|error| failed(RESTORE, &error))?;
+    let turn = Arc::new(args.book.turn().await);
+    let (path, from) = (PathBuf::from(&ask.path), config.clone());
+    let (unpacked, manifest) = blocking(move || unpack(&path, &from)).await??;
+    let order = order(args, false).await.map_err(|error| failed(RESTORE, &error))?;
+    let kept = kept::free(&config.backup_dir(), Timestamp::now());
+    let (files, to, keep) = (manifest.clone(), kept.clone(), Writing::new(order, turn.clone()));
     let restored = args.store.write(move |connection, state| {
-        // The files are there until the end of this job.
-        let dir = unpacked.path().map_err(IndexError::Export)?.to_owned();
-        let order = Restore { dir, manifest: files, force: ask.force, keep };
-        restore::restore(connection, state, order, |keep| keep.pack(&to, false).map(drop))
+        // Nothing else is made, and the files are there, until the end of this job.
+        let _turn = turn;
+        let order = Restore { dir: unpacked.path().to_owned(), manifest: files, force: ask.force, keep };
+        let restored = restore::restore(connection, state, order, |keep| keep.pack(&to, false).map(drop));
+        match &restored {
+            Ok(_) => kept::prune(to.parent().unwrap_or(&to)),
+            // Nothing was changed, and nobody needs a second copy.
+            Err(IndexError::Unfit(_)) => drop(std::fs::remove_file(&to)),
+            Err(_) => {}
+        }
+        restored
     });
-    let Restored { generation, pins, marks } = restored.await.map_err(|error| fault(args, WHAT, &error))?;
+    let Restored { generation, pins, marks } = restored.await.map_err(|error| fault(args, RESTORE, &error))?;
     tracing::warn!(generation, pins, marks, kept = %kept.display(), "a backup was put in the place of the index");
     Ok(IndexRestored { manifest, kept: kept.display().to_string(), generation, pins, marks })
 }
 
-/// What belongs to the daemon is not for anybody's backups; `backups/` alone is. It is also all that a service may write to.
+/// What belongs to the daemon or to Kubo is not for anybody's backups; `backups/` alone is. It is also all that a service may
+/// write to.
 fn may_write(path: &Path, force: bool, config: &Config) -> Result<(), Fault> {
     absolute(path)?;
     let backups = config.backup_dir();
@@ -139,10 +151,12 @@ fn may_write(path: &Path, force: bool, config: &Config) -> Result<(), Fault> {
     }
     let real = |path: &Path| path.canonicalize().map_err(|error| invalid(format!("{}: {error}", path.display())));
     let parent = real(parent)?;
-    let ours = [&config.data_dir, &config.runtime_dir].into_iter().filter_map(|dir| dir.canonicalize().ok());
+    let ours = [&config.data_dir, &config.runtime_dir, &config.ipfs_path]
+        .into_iter()
+        .filter_map(|dir| dir.canonicalize().ok());
     let in_backups = backups.canonicalize().is_ok_and(|backups| parent.starts_with(backups));
     if ours.into_iter().any(|dir| parent.starts_with(dir)) && !in_backups {
-        let detail = format!("{} is the daemon's own", parent.display());
+        let detail = format!("{} is the daemon's own, or Kubo's", parent.display());
         return Err(invalid(detail).hint(format!("name a file in {}, or one elsewhere", backups.display())));
     }
     match path.symlink_metadata() {
@@ -154,7 +168,7 @@ fn may_write(path: &Path, force: bool, config: &Config) -> Result<(), Fault> {
 }
 
 /// The files of a backup of which every byte is right, in a directory that goes with its owner.
-fn unpack(path: &Path, config: &Config) -> Result<(Temporary, SnapshotManifest), Fault> {
+fn unpack(path: &Path, config: &Config) -> Result<(TempDir, SnapshotManifest), Fault> {
     absolute(path)?;
     let text = |error: io::Error| invalid(format!("{}: {error}", path.display()));
     let path = path.canonicalize().map_err(text)?;
@@ -167,11 +181,15 @@ fn unpack(path: &Path, config: &Config) -> Result<(Temporary, SnapshotManifest),
     }
     let file = regular(&path).map_err(text)?;
     crate::instance::private_dir(&config.backup_dir(), false).map_err(|error| invalid(crate::fault::chain(&error)))?;
-    let place = Place::open(&config.snapshot_dir()).map_err(text)?;
-    let into = Temporary::create(place.dir().join(".gen-restore.tmp")).map_err(text)?;
-    let manifest = into.path().map_err(text).and_then(|into| {
-        let refuse = |why| invalid(format!("{} is not restored: {why}", path.display())).hint("nothing was changed");
-        backup::unpack(&file, into).map_err(refuse)
+    let place = Place::at(&config.snapshot_dir());
+    let disk = |error: io::Error| {
+        failed(RESTORE, &io::Error::new(error.kind(), format!("{}: {error}", place.dir().display())))
+    };
+    let into = place.scratch().map_err(disk)?;
+    let manifest = backup::unpack(&file, into.path()).map_err(|why| match why {
+        Refused::Disk(error) => disk(error),
+        Refused::Unfit(why) => Fault::new(FaultKind::Conflict, format!("{} is not restored: {why}", path.display()))
+            .hint("nothing was changed; another backup may be good"),
     })?;
     Ok((into, manifest))
 }
@@ -211,5 +229,40 @@ fn fault(args: &SnapshotArgs, what: &str, error: &IndexError) -> Fault {
         }
         IndexError::Busy => fault.hint("ask again in a moment, or after `ipfs-kitctl index pause`"),
         _ => fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+    use crate::snapshot::output;
+    use clap::Parser;
+    use proto_msgs::snapshot::SnapshotFile;
+
+    #[test]
+    fn two_backups_that_are_unpacked_at_once_do_not_meet() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let [data, run, repo] = ["data", "run", "repo"].map(|name| dir.path().join(name).display().to_string());
+        let flags = ["ipfs-kitd", "--data-dir", &data, "--runtime-dir", &run, "--ipfs-path", &repo];
+        let config = Config::load(&Flags::parse_from(flags)).expect("a configuration");
+        std::fs::create_dir_all(config.index_dir()).expect("made");
+        std::fs::create_dir(config.snapshot_dir()).expect("made");
+        let path = dir.path().join("backup.tar");
+        std::fs::write(dir.path().join("pins.parquet"), "pins").expect("written");
+        let (bytes, sha256) = output::digest(&b"pins"[..]).expect("a digest");
+        let manifest = SnapshotManifest {
+            format: proto_msgs::upkeep::BACKUP_FORMAT.to_owned(),
+            files: vec![SnapshotFile { name: "pins.parquet".to_owned(), rows: 0, bytes, sha256 }],
+            ..SnapshotManifest::default()
+        };
+        backup::pack(dir.path(), &manifest, &path, false).expect("packed");
+        let (one, _) = unpack(&path, &config).expect("unpacked");
+        let (two, _) = unpack(&path, &config).expect("beside the first");
+        assert!(one.path() != two.path() && one.path().join("pins.parquet").exists());
+        std::mem::forget((one, two));
+        let place = Place::at(&config.snapshot_dir());
+        place.sweep().expect("swept");
+        assert_eq!(std::fs::read_dir(place.dir()).expect("listed").count(), 0, "as after a crash");
     }
 }

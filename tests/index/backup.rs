@@ -3,14 +3,16 @@
 use crate::history::{between, diff};
 use crate::mark::{say, tag, told_of};
 use crate::place::*;
-use crate::recovery::{dump, kept};
-use crate::snapshot::snapshots;
+use crate::recovery::{dump, image, kept};
+use crate::snapshot::{publish as publish_one, snapshots};
 use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::history::NotKept;
 use ipfs_kitd::index::mark::What;
 use ipfs_kitd::index::restore::{self, Restore, Restored};
-use ipfs_kitd::snapshot::publish::{self, Order, Temporary, Writing};
+use ipfs_kitd::index::vfs::{self, Put, VfsBatch};
+use ipfs_kitd::snapshot::publish::{self, Order, Writing};
 use ipfs_kitd::snapshot::{backup, publish::Turn};
+use proto_msgs::pin::ContentKind;
 use proto_msgs::snapshot::SnapshotManifest;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -37,9 +39,10 @@ async fn back_up(place: &Place, to: &Path) -> SnapshotManifest {
 
 /// As the daemon does it.
 async fn put_back(place: &Place, from: &Path, kept: &Path, force: bool) -> Result<Restored, IndexError> {
-    let into = Temporary::create(snapshots(place).dir().join(".gen-restore.tmp")).expect("a directory");
-    let dir = into.path().expect("there").to_owned();
-    let manifest = backup::unpack(&File::open(from).expect("there"), &dir).map_err(IndexError::Unfit)?;
+    let into = snapshots(place).scratch().expect("a directory");
+    let dir = into.path().to_owned();
+    let unpacked = backup::unpack(&File::open(from).expect("there"), &dir);
+    let manifest = unpacked.map_err(|why| IndexError::Unfit(why.to_string()))?;
     let (keep, kept) = (Writing::new(order(place), turn().await), kept.to_owned());
     let order = Restore { dir, manifest, force, keep };
     let seal = move |keep: Writing| keep.pack(&kept, false).map(drop);
@@ -156,6 +159,202 @@ async fn a_backup_of_which_a_byte_is_wrong_is_refused_and_nothing_is_changed() {
     fs::write(&spoilt, vec![7; 20_000]).expect("written");
     assert!(matches!(put_back(&place, &spoilt, &place.path().join("x"), false).await, Err(IndexError::Unfit(_))));
     assert_eq!((dump(&place, 3).await, place.state().generation), (before, 3));
+}
+
+/// What no index of ours has, how it comes about and how it goes again, and what is said of it.
+const UNSOUND: [(&str, &str, &str); 18] = [
+    ("UPDATE gone SET id = 1 WHERE id = 3", "UPDATE gone SET id = 3 WHERE id = 1", "ids that are used twice: 1"),
+    (
+        "UPDATE pins SET id = 9223372036854775807 WHERE id = 1",
+        "UPDATE pins SET id = 1 WHERE id > 9",
+        "ids that none can be: 1",
+    ),
+    (
+        "UPDATE pins SET id = 1099511627775 WHERE id = 1",
+        "UPDATE pins SET id = 1 WHERE id > 9",
+        "ids that none can be: 1",
+    ),
+    ("UPDATE gone SET id = -5 WHERE id = 3", "UPDATE gone SET id = 3 WHERE id = -5", "ids that none can be: 1"),
+    ("UPDATE pins SET size = -1 WHERE id = 1", "UPDATE pins SET size = 10 WHERE id = 1", "sizes below zero: 1"),
+    (
+        "UPDATE gone SET gone_generation = -1 WHERE id = 3",
+        "UPDATE gone SET gone_generation = 2 WHERE id = 3",
+        "generations that none can be, or that did not begin yet: 1",
+    ),
+    (
+        "UPDATE pins SET generation = 1000 WHERE id = 1",
+        "UPDATE pins SET generation = 1 WHERE id = 1",
+        "generations that none can be, or that did not begin yet: 1",
+    ),
+    (
+        "INSERT INTO generations VALUES (2, TIMESTAMP '2090-01-01')",
+        "DELETE FROM generations WHERE began = TIMESTAMP '2090-01-01'",
+        "generations that began twice: 1",
+    ),
+    (
+        "UPDATE meta SET generation = 9007199254740992",
+        "UPDATE meta SET generation = 3",
+        "it has the generation 9007199254740992, which cannot be",
+    ),
+    (
+        "UPDATE gone SET gone_at = make_timestamp(4611686018427387904) WHERE id = 3",
+        "UPDATE gone SET gone_at = TIMESTAMP '2026-01-01' WHERE id = 3",
+        "times that none can be: 1",
+    ),
+    (
+        "UPDATE pins SET first_seen = make_timestamp(-4611686018427387904) WHERE id = 1",
+        "UPDATE pins SET first_seen = TIMESTAMP '2026-01-01' WHERE id = 1",
+        "times that none can be: 1",
+    ),
+    (
+        "INSERT INTO marks SELECT cid, [], 'n', NULL, marked_at, 99 FROM marks LIMIT 1",
+        "DELETE FROM marks WHERE seq = 99",
+        "CIDs that are marked twice: 1",
+    ),
+    (
+        "UPDATE marks SET tags = ['c' || chr(27) || '[31mred'] WHERE seq = 1",
+        "UPDATE marks SET tags = ['a'] WHERE seq = 1",
+        "has control characters",
+    ),
+    (
+        "UPDATE marks SET tags = [repeat('x', 65)] WHERE seq = 1",
+        "UPDATE marks SET tags = ['a'] WHERE seq = 1",
+        "is no tag: a tag has 1 to 64 bytes",
+    ),
+    (
+        "UPDATE marks SET note = repeat('x', 200000) WHERE seq = 1",
+        "UPDATE marks SET note = NULL WHERE seq = 1",
+        "a note is at most 4096 bytes long, and this one has 200000",
+    ),
+    ("UPDATE marks SET tags = [] WHERE seq = 1", "UPDATE marks SET tags = ['a'] WHERE seq = 1", "it says nothing"),
+    ("UPDATE marks SET seq = -1 WHERE seq = 1", "UPDATE marks SET seq = 1 WHERE seq = -1", "numbers of marks"),
+    (
+        "UPDATE vfs_journal SET seq = 4",
+        "UPDATE vfs_journal SET seq = 1 WHERE op = 1",
+        "numbers in the journal of MFS that none can be, or that are there twice: 1",
+    ),
+];
+
+#[tokio::test]
+async fn a_backup_of_what_no_index_has_is_refused_by_name_and_nothing_is_changed() {
+    let (source, _) = kept().await;
+    let (place, before) = kept().await;
+    let file = source.path().join("backup.tar");
+    for (spoil, mend, word) in UNSOUND {
+        source.sql(spoil).await;
+        back_up(&source, &file).await;
+        let aside = place.path().join("aside.tar");
+        match put_back(&place, &file, &aside, false).await {
+            Err(IndexError::Unfit(why)) => assert!(why.contains(word), "{word}: {why}"),
+            other => panic!("{spoil}: {other:?}"),
+        }
+        assert_eq!((dump(&place, 3).await, place.state().generation), (before.clone(), 3), "{spoil}");
+        source.sql(mend).await;
+        fs::remove_file(&file).expect("there");
+        let _ = fs::remove_file(&aside);
+    }
+    back_up(&source, &file).await;
+    put_back(&place, &file, &place.path().join("aside.tar"), false).await.expect("sound again");
+    let place = Place::of(place.close().await);
+    assert_eq!((place.state().recovery, place.pins().await.len()), (None, 5));
+}
+
+#[tokio::test]
+async fn a_snapshot_of_what_no_index_has_is_passed_over_and_named() {
+    for (spoil, _, word) in UNSOUND.iter().step_by(3) {
+        let (place, before) = kept().await;
+        place.sql(spoil).await;
+        let spoilt = publish_one(&place, &snapshots(&place)).await.expect("published").name;
+        let dir = place.close().await;
+        let _ = fs::remove_file(dir.path().join("pins.duckdb.wal"));
+        fs::remove_file(dir.path().join("pins.duckdb")).expect("removed");
+        let place = Place::of(dir);
+        let told = place.state().recovery.expect("told");
+        assert!(told.contains("from the snapshot gen-3.1") && told.contains(&format!("{spoilt}: ")), "{told}");
+        assert!(told.contains(word), "{word}: {told}");
+        assert_eq!(dump(&place, 3).await, before, "{spoil}");
+    }
+}
+
+/// Lines of the journal of MFS after this number, and whether all are there.
+async fn lines(place: &Place, since: u64) -> (Vec<(u64, String)>, bool) {
+    let read = place.store.read(move |connection| vfs::read::journal(connection, since, 1000)).await;
+    let (told, whole) = read.expect("read");
+    (told.into_iter().map(|told| (told.seq, told.path)).collect(), whole)
+}
+
+/// A walk meets the root and, in it, these names.
+async fn walk(place: &Place, names: &[&str]) {
+    let put = |n| Put { cid: raw(n), kind: Some(ContentKind::Directory), size: None, state: vfs::State::Loading };
+    let children = names.iter().map(|name| vfs::Place { parent: "/".into(), name: (*name).to_owned() });
+    let entries = [vfs::Place::root()].into_iter().chain(children).zip(1..);
+    let batch = VfsBatch {
+        entries: entries.map(|(at, n)| (at, (Some(put(n)), true))).collect(),
+        finished: Some(minute(0)),
+        ..VfsBatch::default()
+    };
+    place.store.write(move |connection, state| vfs::apply::apply(connection, state, batch)).await.expect("applied");
+}
+
+#[tokio::test]
+async fn whoever_has_read_lines_of_mfs_that_a_restored_or_recovered_index_lacks_is_told_of_a_gap() {
+    let place = Place::new();
+    walk(&place, &["a", "b"]).await;
+    let paths = [(1, "/"), (2, "/a"), (3, "/b")].map(|(seq, path)| (seq, path.to_owned()));
+    assert_eq!(lines(&place, 0).await, (paths.to_vec(), true));
+    let file = place.path().join("backup.tar");
+    back_up(&place, &file).await;
+    publish_one(&place, &snapshots(&place)).await.expect("published");
+    walk(&place, &["c", "d"]).await;
+    assert_eq!(lines(&place, 3).await.0.len(), 2);
+
+    put_back(&place, &file, &place.path().join("aside.tar"), false).await.expect("restored");
+    assert_eq!(lines(&place, 0).await, (paths.to_vec(), false));
+    walk(&place, &["e", "f", "g"]).await;
+    let told = lines(&place, 3).await.0;
+    let names: Vec<&str> = told.iter().map(|(_, path)| &**path).collect();
+    assert_eq!(names, ["/e", "/f", "/g"], "the root was there before");
+    assert!(told[0].0 > 6, "no number is given twice: {told:?}");
+    for since in 0..told[0].0.min(9) {
+        assert!(!lines(&place, since).await.1, "{since}");
+    }
+    assert!(lines(&place, told[0].0).await.1 && lines(&place, told[2].0).await.1);
+    assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0]);
+
+    for lost in ["pins.duckdb", "snapshots"] {
+        let dir = place_closed(&place, lost).await;
+        let place = Place::of(dir);
+        walk(&place, &["h", "i", "j", "k", "l", "m"]).await;
+        for since in 0..20 {
+            assert!(!lines(&place, since).await.1, "{lost}: {since}");
+        }
+        let told = lines(&place, 3).await.0;
+        assert_eq!((told.len(), &*told[0].1), (6, "/h"), "{lost}");
+        assert!(lines(&place, told[0].0).await.1, "{lost}");
+    }
+}
+
+/// A copy of the directory of a place, with an index that is damaged, and perhaps without snapshots.
+async fn place_closed(place: &Place, lost: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    image(place.path(), dir.path());
+    fs::write(dir.path().join("pins.duckdb"), "no index").expect("written");
+    let _ = fs::remove_file(dir.path().join("pins.duckdb.wal"));
+    if lost == "snapshots" {
+        fs::remove_dir_all(dir.path().join("snapshots")).expect("removed");
+    }
+    dir
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_named_once_and_the_others_are_looked_at() {
+    let (place, _) = kept().await;
+    place.sql("ALTER TABLE marks RENAME TO others").await;
+    let found = place.store.verify().await.expect("looked at");
+    assert_eq!(found.rows.iter().filter(|(name, _)| *name == "marks").count(), 0);
+    assert_eq!((found.rows.len(), found.journal_seq), (12, 3));
+    assert!(found.problems.iter().any(|problem| problem.contains("marks cannot be read")), "{:?}", found.problems);
+    assert!(!found.problems.iter().any(|problem| problem.contains("aborted")), "{:?}", found.problems);
 }
 
 #[tokio::test]

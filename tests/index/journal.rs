@@ -447,3 +447,13 @@ fn d18_a_recovery_that_is_killed_at_any_system_call_is_done_by_the_next() {
         }
     }
 }
+
+#[test]
+fn a_journal_that_does_not_read_as_it_was_written_anew_is_no_success() {
+    let (dir, mut journal) = with(3);
+    // More than a record holds, which no mark is.
+    let renewed = journal.renew(3, 1, |put| put(&vec![b'x'; 70_000]));
+    assert!(renewed.is_err_and(|why| why.to_string().contains("read again")));
+    assert!(journal.closed().is_some() && journal.append(&said(4)).is_err());
+    drop(dir);
+}

@@ -29,7 +29,12 @@ pub(crate) async fn dump(place: &Place, generation: u64) -> Vec<String> {
     let mut tables = Vec::new();
     let pins = ["pins", "gone", "changes", "marks", "generations", "legacy", "legacy_sources", "vfs_journal"];
     for table in pins.into_iter().chain(["state_system", "state_network", "state_storage", "state_files"]) {
-        let only = if table == "generations" { format!("WHERE generation <= {generation}") } else { String::new() };
+        let only = match table {
+            "generations" => format!("WHERE generation <= {generation}"),
+            // Without the row that is no line.
+            "vfs_journal" => "WHERE op < 4".to_owned(),
+            _ => String::new(),
+        };
         let sql =
             format!("SELECT coalesce(string_agg(t::VARCHAR, chr(10) ORDER BY t::VARCHAR), '') FROM {table} t {only}");
         let rows =

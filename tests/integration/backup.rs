@@ -2,7 +2,7 @@
 
 use crate::kit::{Kit, eventually, identity_cid};
 use proto_msgs::FaultKind;
-use proto_msgs::daemon::{Condition, IndexRefresh};
+use proto_msgs::daemon::{Condition, IndexPause, IndexRefresh};
 use proto_msgs::pin::{PinAdd, PinRm, PinTag};
 use proto_msgs::snapshot::SnapshotNow;
 use proto_msgs::upkeep::{IndexBackup, IndexRestore, IndexVerify};
@@ -80,11 +80,15 @@ fn what_belongs_to_the_daemon_is_neither_overwritten_nor_opened_for_a_backup() {
     std::os::unix::fs::symlink(&index, &link).expect("a link");
     let hard = kit.path("hard");
     fs::hard_link(&index, &hard).expect("a second name");
+    let config = kit.repo().join("config");
+    let kubos = fs::read(&config).expect("Kubo's configuration");
     for path in [
         text(index.clone()),
         text(kit.path("data/x.tar")),
         "relative.tar".to_owned(),
         text(kit.path("data/index/../x")),
+        text(config.clone()),
+        text(kit.repo().join("blocks/x.tar")),
     ] {
         let fault = kit.fault(IndexBackup { path: path.clone(), force: true });
         assert_eq!(fault.kind, FaultKind::Invalid, "{path}: {fault:?}");
@@ -94,6 +98,7 @@ fn what_belongs_to_the_daemon_is_neither_overwritten_nor_opened_for_a_backup() {
         assert_eq!(fault.kind, FaultKind::Invalid, "{fault:?}");
         assert!(fault.detail.contains("the daemon's own"), "{fault:?}");
     }
+    assert_eq!(fs::read(&config).expect("read"), kubos);
     // The lock of DuckDB is still held: nobody has opened and closed the file.
     let locks = fs::read_to_string("/proc/locks").expect("locks");
     let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&index).expect("there"));
@@ -101,7 +106,41 @@ fn what_belongs_to_the_daemon_is_neither_overwritten_nor_opened_for_a_backup() {
     let ours = text(kit.path("data/backups/mine.tar"));
     kit.call(IndexBackup { path: ours.clone(), force: false });
     kit.call(IndexRestore { path: ours, force: false });
+    let damaged = kit.path("damaged.tar");
+    fs::write(&damaged, [0x1b; 2000]).expect("written");
+    let said = kit.ctl(&["index", "restore", &text(damaged)]);
+    assert_eq!(said.code, Some(1), "it is the file that is wrong, not the command: {}", said.err);
+    assert!(said.err.contains("nothing was changed"), "{}", said.err);
     assert!(kit.stop().success());
+}
+
+#[test]
+fn restores_that_are_asked_for_at_once_happen_one_after_the_other() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let backups = ["one", "two"].map(|name| {
+        add(&kit, name);
+        tag(&kit, "marked", &[name], if name == "two" { &["one"] } else { &[] });
+        let path = kit.path(name).to_str().expect("UTF-8").to_owned();
+        kit.call(IndexBackup { path: path.clone(), force: false });
+        kit.call(PinRm { cid: identity_cid(name) });
+        path
+    });
+    // Kubo's pins stay out of it.
+    kit.call(IndexPause {});
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            for path in backups.iter().cycle().take(6) {
+                let kit = &kit;
+                scope.spawn(move || kit.call(IndexRestore { path: path.clone(), force: false }));
+            }
+        });
+        let marked = tag(&kit, "marked", &[], &[]);
+        assert_eq!(kit.pins(), [identity_cid(&marked[0])], "pins and marks are of one backup: {marked:?}");
+    }
+    let kept = fs::read_dir(kit.path("data/backups")).expect("listed").count();
+    assert_eq!(kept, 3, "older ones are not kept");
+    assert_eq!(kit.call(IndexVerify {}).problems, [] as [String; 0]);
 }
 
 #[test]

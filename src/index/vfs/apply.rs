@@ -1,7 +1,7 @@
 //! What the writer does to the tree.
 
 use super::read::counts;
-use super::{Place, Put, State, VfsBatch, VfsCounts};
+use super::{LOST, Place, Put, State, VfsBatch, VfsCounts};
 use crate::cid::Cid;
 use crate::index::apply;
 use crate::index::error::IndexError;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Entries of the journal that are kept ...
-const JOURNAL_ROWS: i64 = 100_000;
+const JOURNAL_ROWS: u64 = 100_000;
 /// ... and for how long.
 const JOURNAL_AGE: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -38,15 +38,30 @@ pub fn apply(connection: &Connection, state: &mut apply::State, batch: VfsBatch)
         let since = now.checked_sub(JOURNAL_AGE).unwrap_or(now);
         // The newest stays, whatever its age: it has the number that the next one follows.
         connection.execute(
-            "DELETE FROM vfs_journal WHERE seq < (SELECT max(seq) FROM vfs_journal)
-               AND (seen_at < make_timestamp(?) OR seq <= (SELECT max(seq) FROM vfs_journal) - ?)",
-            params![since.as_microsecond(), JOURNAL_ROWS],
+            &format!(
+                "DELETE FROM vfs_journal WHERE seq < (SELECT max(seq) FROM vfs_journal) AND (seen_at < make_timestamp(?)
+                   OR seq <= (SELECT seq FROM vfs_journal ORDER BY seq DESC LIMIT 1 OFFSET {JOURNAL_ROWS}))"
+            ),
+            params![since.as_microsecond()],
         )?;
     }
     let counts = counts(connection)?;
     connection.execute_batch("COMMIT")?;
     state.changed();
     Ok(counts)
+}
+
+/// Within a transaction: says that an older tree, or none, has come in the place of the one of which lines up to number `told` and
+/// perhaps more were read. The next line gets a number above all those, behind one that is nobody's: so whoever asks for what came
+/// after any of them is told of a gap. By the clock, since a lost index says nothing of how far it had come.
+pub(in crate::index) fn lose_track(connection: &Connection, told: u64, now: Timestamp) -> duckdb::Result<()> {
+    connection
+        .execute(
+            "INSERT INTO vfs_journal SELECT 1 + greatest(coalesce(max(seq), 0), ?, ?), make_timestamp(?), ?, '/', NULL, NULL
+             FROM vfs_journal",
+            params![told.cast_signed(), now.as_millisecond(), now.as_microsecond(), LOST],
+        )
+        .map(drop)
 }
 
 /// The path of a row, and the parent of what is in it.
@@ -87,7 +102,9 @@ fn put(
                make_timestamp(?), CASE WHEN i.cid IS NULL THEN 2 WHEN b.cid IS NULL OR b.state IN (0, 2) THEN 0
                  ELSE 1 END, {path}, i.cid, b.cid
              FROM incoming i LEFT JOIN replaced b USING (parent, name)
-             WHERE i.told AND i.cid IS DISTINCT FROM b.cid"
+             WHERE i.told AND i.cid IS DISTINCT FROM b.cid
+               -- Where anything was told before, the root is only walked again.
+               AND NOT (i.parent = '' AND b.cid IS NULL AND EXISTS (SELECT 1 FROM vfs_journal))"
         ),
         params![now.as_microsecond()],
     )?;

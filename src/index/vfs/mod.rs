@@ -16,6 +16,9 @@ use proto_msgs::vfs::VfsOp;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// What a row of the journal has for its `op` that is no line and tells nobody anything.
+const LOST: u8 = 4;
+
 /// How far an entry has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

@@ -1,7 +1,7 @@
 //! What readers ask of the tree.
 
 use super::known::Known;
-use super::{Found, Place, Put, State, Told, VfsCounts};
+use super::{Found, LOST, Place, Put, State, Told, VfsCounts};
 use crate::index::error::IndexError;
 use crate::index::rows::{cid, kind};
 use duckdb::{Connection, Row, params};
@@ -71,16 +71,17 @@ pub fn unread(connection: &Connection, limit: u64) -> Result<Vec<Found>, IndexEr
 }
 
 /// Lines of the journal after this number, oldest first, and whether it has all that came after it: the oldest lines are not
-/// kept for ever, and the journal of a new index begins anew.
+/// kept for ever, and those that an index had that was lost or replaced are missing.
 pub fn journal(connection: &Connection, since: u64, limit: u64) -> Result<(Vec<Told>, bool), IndexError> {
     let since = i64::try_from(since).unwrap_or(i64::MAX - 1);
     let whole = connection.query_row(
-        "SELECT coalesce(min(seq), 1) <= ? + 1 AND coalesce(max(seq), 0) >= ? FROM vfs_journal",
-        params![since, since],
+        "SELECT coalesce(max(seq), 0) - ? = count(*) FILTER (seq > ? AND op <> ?) FROM vfs_journal",
+        params![since, since, LOST],
         |row| row.get(0),
     )?;
     let sql = format!(
-        "SELECT seq, epoch_us(seen_at), op, path, cid, cid_before FROM vfs_journal WHERE seq > ? ORDER BY seq LIMIT {limit}"
+        "SELECT seq, epoch_us(seen_at), op, path, cid, cid_before FROM vfs_journal
+         WHERE seq > ? AND op <> {LOST} ORDER BY seq LIMIT {limit}"
     );
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map(params![since], |row| {
