@@ -65,7 +65,6 @@ impl Store {
             }
             tries += 1;
         };
-        self.condemn(&verified.problems);
         match self.write(marks::look).await {
             Ok((seq, problem)) => {
                 verified.journal_seq = seq;
@@ -80,6 +79,7 @@ impl Store {
             }
             Err(error) => return Err(error),
         }
+        self.condemn(&verified.problems);
         Ok(verified)
     }
 
