@@ -80,6 +80,7 @@ pub struct Indexer {
     /// The last refresh with names: when it began (at first: when this actor did), and how long it took.
     named: (Instant, Option<Duration>),
     due: Option<AbortOnDropHandle<()>>,
+    forgetting: Option<AbortOnDropHandle<()>>,
     watching: Option<AbortOnDropHandle<()>>,
     stopped: bool,
 }
@@ -89,6 +90,8 @@ struct Refreshing {
     began: Instant,
     /// The run of Kubo that is listed.
     run: u64,
+    /// Pin by pin.
+    full: bool,
     waiters: Vec<Waiter>,
     /// Names came with it although they are too dear to come always.
     for_names: bool,
@@ -126,6 +129,7 @@ impl Actor for Indexer {
             compared: None,
             named: (Instant::now(), None),
             due: None,
+            forgetting: None,
             watching: None,
             stopped: false,
         };
@@ -192,20 +196,13 @@ impl Indexer {
         let for_names = plan.names && !self.names_are_cheap();
         let ends = Ends { rpc, index: self.args.index.clone(), state: self.args.board.index.clone() };
         let (me, life, mut suspects) = (self.me.clone(), self.args.life.clone(), self.suspects.clone());
-        let keep = SignedDuration::try_from(self.args.config.borrow().history_keep).unwrap_or(SignedDuration::MAX);
-        let before = time::settled().checked_sub(keep).unwrap_or(Timestamp::MIN);
+        let full = plan.full;
         let refreshing = self.args.board.refreshing();
         let mut gone = self.args.board.rpc.subscribe();
         let refresh = AbortOnDropHandle::new(tokio::spawn(async move {
             let _refreshing = refreshing;
             life.fault_point("cycle");
             let found = cycle::run(&ends, plan, &mut suspects).await;
-            if found.is_ok() && plan.full {
-                let forgotten = fault::ask(&ends.index, Forget { before }).await;
-                if let Err(fault) = forgotten {
-                    life.error(format!("old history stays: {}", fault.detail));
-                }
-            }
             if found.is_err() {
                 // Then this task is dropped before it has anything to say.
                 let _ = tokio::time::timeout(WITHDRAWAL, gone.wait_for(Option::is_none)).await;
@@ -220,7 +217,7 @@ impl Indexer {
         });
         let (began, at, run) = (Instant::now(), Timestamp::now(), self.args.board.kubo.borrow().restarts);
         self.refreshing =
-            Some(Refreshing { round, began, run, waiters, for_names, at, _task: AbortOnDropHandle::new(task) });
+            Some(Refreshing { round, began, run, full, waiters, for_names, at, _task: AbortOnDropHandle::new(task) });
     }
 
     fn plan(&mut self, confirm: bool) -> Plan {
@@ -263,6 +260,9 @@ impl Indexer {
             self.named = (done.began, Some(took));
         }
         let next = self.publish(&found, &done);
+        if found.is_ok() && done.full {
+            self.forget();
+        }
         for waiter in done.waiters {
             waiter.send(found.clone().map(|found| self.answer(&found, true)));
         }
@@ -310,6 +310,18 @@ impl Indexer {
         let interval = after.interval;
         self.args.board.refresh.send_replace(after);
         interval
+    }
+
+    /// Has the index forget what is over for long enough. Nobody waits for it.
+    fn forget(&mut self) {
+        let keep = SignedDuration::try_from(self.args.config.borrow().history_keep).unwrap_or(SignedDuration::MAX);
+        let before = time::settled().checked_sub(keep).unwrap_or(Timestamp::MIN);
+        let (index, life) = (self.args.index.clone(), self.args.life.clone());
+        self.forgetting = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            if let Err(fault) = fault::ask(&index, Forget { before }).await {
+                life.error(format!("old history stays: {}", fault.detail));
+            }
+        })));
     }
 
     fn pause(&self, paused: bool) {
