@@ -116,8 +116,13 @@ impl Life {
         self.publish(|actor| actor.running = true);
     }
 
-    /// To be called from `on_panic`.
-    pub fn failed(&self, error: &PanicError) {
+    /// The end of `on_panic`: the failure is counted and shown, and another incarnation follows.
+    pub fn panicked(&self, error: PanicError) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+        self.failed(&error);
+        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+    }
+
+    fn failed(&self, error: &PanicError) {
         let text = error.with_str(str::to_owned).unwrap_or_else(|| error.to_string());
         self.failed_because(&text);
     }

@@ -32,6 +32,11 @@ pub fn age_s(at: Timestamp) -> Option<f64> {
     (age >= -SKEW).then(|| age.max(SignedDuration::ZERO).as_secs_f64())
 }
 
+/// The same for a time as the outside has it; `None` also for a text that is no time.
+pub fn age_of(text: &str) -> Option<f64> {
+    text.parse().ok().and_then(age_s)
+}
+
 /// The time by which it is judged what is old enough to be removed: as long after the start of the process as its own clock says,
 /// and never later than the wall clock. A wall clock that jumps into the future removes nothing.
 pub fn settled() -> Timestamp {

@@ -56,8 +56,7 @@ impl Actor for Analytics {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
-        self.args.life.failed(&error);
-        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+        self.args.life.panicked(error)
     }
 }
 

@@ -5,8 +5,6 @@ use super::journal::JournalError;
 use crate::board::{Board, StopReason};
 use proto_msgs::{Fault, FaultKind};
 
-const NOTHING_CHANGED: &str = "nothing was changed; the daemon's log says more";
-
 /// The answer to whoever asked `actor`. Defects and a failing journal are recorded; what only a new process can put right ends
 /// this one.
 pub(crate) fn fault(board: &Board, actor: &str, action: &str, error: &IndexError) -> Fault {
@@ -40,7 +38,7 @@ pub(crate) fn fault(board: &Board, actor: &str, action: &str, error: &IndexError
             (FaultKind::Conflict, "nothing was changed; make room on the disk of the daemon's data dir, then ask again")
         }
         IndexError::Duckdb(_) | IndexError::Export(_) | IndexError::Panicked | IndexError::Twice => {
-            (FaultKind::Internal, NOTHING_CHANGED)
+            (FaultKind::Internal, "nothing was changed; the daemon's log says more")
         }
     };
     let detail = format!("cannot {action}: {error}");

@@ -63,10 +63,9 @@ impl Frozen {
 
     fn dated(&self) -> Dated {
         let manifest = &self.at.manifest;
-        let age = |as_of: &String| as_of.parse().ok().and_then(crate::time::age_s);
         Dated {
             as_of: manifest.as_of.clone(),
-            age_s: manifest.as_of.as_ref().and_then(age),
+            age_s: manifest.as_of.as_deref().and_then(crate::time::age_of),
             generation: manifest.generation,
             complete: manifest.complete,
             source: Source::Snapshot,

@@ -145,11 +145,10 @@ impl Actor for Indexer {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
-        self.args.life.failed(&error);
         // At once: the next incarnation starts before this one is dropped.
         (self.refreshing, self.due, self.watching) = (None, None, None);
         self.waiting.clear();
-        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+        self.args.life.panicked(error)
     }
 }
 

@@ -66,9 +66,8 @@ impl Actor for Janitor {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
-        self.args.life.failed(&error);
         self.looking = None;
-        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+        self.args.life.panicked(error)
     }
 }
 

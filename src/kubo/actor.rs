@@ -113,11 +113,10 @@ impl Actor for Kubo {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
-        self.args.life.failed(&error);
         // At once: the next incarnation starts before this one is dropped.
         self._watching.clear();
         (self.timer, self.work) = (None, None);
-        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+        self.args.life.panicked(error)
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
             generation: newest.generation,
             created_at: newest.created_at.clone(),
             as_of: newest.as_of.clone(),
-            age_s: newest.as_of.as_ref().and_then(|at| at.parse().ok()).and_then(crate::time::age_s),
+            age_s: newest.as_of.as_deref().and_then(crate::time::age_of),
             behind: *board.snapshot_holds.borrow() != Some(index.changes),
         }),
     };

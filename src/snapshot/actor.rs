@@ -115,9 +115,8 @@ impl Actor for Snapshots {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
-        self.args.life.failed(&error);
         self.making = None;
-        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+        self.args.life.panicked(error)
     }
 }
 
@@ -192,7 +191,7 @@ pub(super) async fn begin(args: &SnapshotArgs) -> io::Result<()> {
         notes.spare = args.board.index.borrow().recovery.as_ref().map(|_| newest.serial);
         let took = Duration::try_from_secs_f64(newest.took_s).unwrap_or_default();
         let wait = pace::after_success(args.config.borrow().snapshot.budget, Duration::ZERO, took, newest.bytes());
-        let age = newest.created_at.parse().ok().and_then(crate::time::age_s).unwrap_or(f64::MAX);
+        let age = crate::time::age_of(&newest.created_at).unwrap_or(f64::MAX);
         notes.next =
             Some(Instant::now() + wait.saturating_sub(Duration::try_from_secs_f64(age).unwrap_or(Duration::MAX)));
         args.board.snapshot.send_replace(Some(newest));

@@ -59,10 +59,9 @@ impl Actor for Enricher {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
-        self.args.life.failed(&error);
         // At once: the next incarnation starts before this one is dropped.
         self.lanes.clear();
-        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+        self.args.life.panicked(error)
     }
 }
 

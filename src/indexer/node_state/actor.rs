@@ -63,10 +63,9 @@ impl Actor for NodeState {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
-        self.args.life.failed(&error);
         // At once: the next incarnation starts before this one is dropped.
         self.work = None;
-        Ok(ControlFlow::Break(ActorStopReason::Panicked(error)))
+        self.args.life.panicked(error)
     }
 }
 
