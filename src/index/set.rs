@@ -51,6 +51,12 @@ impl Entry {
         self.digest.cmp(&key.digest).then((self.ident_and_type & !DIRECT).cmp(&key.ident))
     }
 
+    /// Whether this is its [`key`](Self::key): quicker than to ask which of the two is less.
+    #[inline]
+    pub fn is_at(&self, key: &Key) -> bool {
+        self.digest == key.digest && self.ident_and_type & !DIRECT == key.ident
+    }
+
     /// Recursive or direct.
     #[inline]
     pub fn pin_type(&self) -> PinType {
@@ -274,16 +280,19 @@ impl PinSet {
 
     /// All pins, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.runs().flat_map(|(run, changed)| run.iter().chain(changed))
+    }
+
+    /// The same as long runs, each up to a change of the overlay and with what it put there, the last one to the end.
+    pub fn runs(&self) -> impl Iterator<Item = (&[Entry], Option<&Entry>)> {
         let mut rest = self.base.as_slice();
-        // Up to each change of the overlay, and then to the end.
-        let runs = self.overlay.iter().map(Some).chain([None]).map(move |change| {
+        self.overlay.iter().map(Some).chain([None]).map(move |change| {
             let Some((key, entry)) = change else { return (std::mem::take(&mut rest), None) };
             let (run, after) = rest.split_at(rest.partition_point(|entry| entry.cmp_key(key).is_lt()));
             let replaced = usize::from(after.first().is_some_and(|entry| entry.cmp_key(key).is_eq()));
             rest = &after[replaced..];
             (run, entry.as_ref())
-        });
-        runs.flat_map(|(run, changed)| run.iter().chain(changed))
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a listing changes, and which absence counts. Pure.
 
 use crate::cid::Key;
-use crate::index::set::{Keyed, PinSet, Pinned};
+use crate::index::set::{Entry, Keyed, PinSet, Pinned};
 use std::collections::HashSet;
 
 /// A listing against the set.
@@ -24,26 +24,41 @@ pub fn diff(set: &PinSet, listed: &mut Vec<Pinned>, names: bool, keyed: &Keyed) 
     // Places in the listing, and whether the pin is in the set too.
     let mut differing = Vec::new();
     let mut place = 0;
-    // Not by an iterator's `next`: most often all pins are the same, and this is as quick as memory is.
-    set.iter().for_each(|entry| {
-        while let Some(pin) = listed.get(place) {
+    let same = |entry: &Entry, pin: &Pinned| {
+        entry.pin_type() == pin.pin_type() && (!names || entry.name_hash() == keyed.name_hash(pin.name()))
+    };
+    let mut step = |entry: &Entry, place: &mut usize| {
+        while let Some(pin) = listed.get(*place) {
             let order = entry.cmp_key(&pin.key());
             if order.is_lt() {
                 break;
             }
             let new = order.is_gt();
-            let same =
-                || entry.pin_type() == pin.pin_type() && (!names || entry.name_hash() == keyed.name_hash(pin.name()));
-            if new || !same() {
-                differing.push((place, !new));
+            if new || !same(entry, pin) {
+                differing.push((*place, !new));
             }
-            place += 1;
+            *place += 1;
             if !new {
                 return;
             }
         }
         missing.push(entry.key());
-    });
+    };
+    for (mut run, changed) in set.runs() {
+        loop {
+            // Most often all pins are the same, and this is as quick as memory is.
+            let equal =
+                run.iter().zip(&listed[place..]).take_while(|(entry, pin)| entry.is_at(&pin.key()) && same(entry, pin));
+            let equal = equal.count();
+            place += equal;
+            let Some((entry, rest)) = run[equal..].split_first() else { break };
+            step(entry, &mut place);
+            run = rest;
+        }
+        if let Some(entry) = changed {
+            step(entry, &mut place);
+        }
+    }
     differing.extend((place..listed.len()).map(|place| (place, false)));
     let mut diff = Diff { missing, before: set.len() as usize, ..Diff::default() };
     if !differing.is_empty() {
