@@ -12,7 +12,7 @@ mod address;
 mod advice;
 pub mod clean;
 pub mod evidence;
-mod facts;
+pub mod facts;
 mod hold;
 pub(crate) mod kernel;
 pub mod places;
