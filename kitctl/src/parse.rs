@@ -155,4 +155,12 @@ mod tests {
             assert!(since(wrong).is_err_and(|error| error.contains("2026-11-21T19:45 (UTC)")), "{wrong}");
         }
     }
+
+    #[test]
+    fn sort_keys_are_read_with_their_way() {
+        assert_eq!(sort("name:desc"), Ok((PinSort::Name, true)));
+        assert_eq!(sort("first_seen"), Ok((PinSort::FirstSeen, false)));
+        assert_eq!(sort("cid:asc"), Ok((PinSort::Cid, false)));
+        assert!(sort("cid:down").is_err() && sort("colour").is_err());
+    }
 }

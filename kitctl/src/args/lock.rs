@@ -1,0 +1,20 @@
+//! `lock`: locks of the repo.
+
+use clap::Subcommand;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Lock {
+    /// Verdict and evidence for each lock file of the repo
+    Check,
+    /// Clear away what a dead process left (exit code 1 when something stays in the way of Kubo)
+    Clean {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Vouch for what cannot be judged; a lock that is held is never touched
+        #[arg(long)]
+        force: bool,
+    },
+    /// Wait until nobody holds the repo, our own Kubo included, and nothing is in the way
+    Wait,
+}

@@ -1,0 +1,144 @@
+//! `pin`: listing pins, asking about them, changing and marking them.
+
+use crate::parse::{pin_type, since, size, sort};
+use clap::Subcommand;
+use jiff::Timestamp;
+use proto_msgs::pin::{PinSort, PinType};
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Pin {
+    /// List pins
+    #[command(
+        after_help = "A size with ~ before it is estimated: the root block says so, and blocks that occur twice count twice."
+    )]
+    Ls(PinLs),
+    /// Show what is known of CIDs, in any of their forms
+    Info {
+        /// CIDs; `-` reads them from standard input
+        #[arg(required = true, value_name = "CID")]
+        cids: Vec<String>,
+    },
+    /// Have Kubo pin CIDs; returns when the index holds them too
+    Add {
+        /// CIDs; `-` reads them from standard input
+        #[arg(required = true, value_name = "CID")]
+        cids: Vec<String>,
+        /// Name of the pin
+        #[arg(long)]
+        name: Option<String>,
+        /// Pin the block alone, not what is below it
+        #[arg(long)]
+        direct: bool,
+    },
+    /// Have Kubo unpin CIDs
+    Rm {
+        /// CIDs; `-` reads them from standard input
+        #[arg(required = true, value_name = "CID")]
+        cids: Vec<String>,
+    },
+    /// Tag a CID, pinned or not: +TAG adds, -TAG removes, the CID alone shows
+    #[command(
+        override_usage = "ipfs-kitctl pin tag [OPTIONS] <CID> [+TAG|-TAG]...",
+        after_help = "\
+Options stand before the CID; `-` for the CID reads CIDs from standard input. A tag has at most 64 bytes, a CID at most 64 tags.
+Tags stay when a CID is unpinned, and come back with it. v0 and v1 of a CID have tags of their own.
+
+Examples:
+  ipfs-kitctl pin tag bafy… +holidays -draft
+  ipfs-kitctl pin ls --tag draft -o cid | ipfs-kitctl pin tag - +old"
+    )]
+    Tag {
+        /// A CID, then +TAG or -TAG
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CID [+TAG|-TAG]...")]
+        words: Vec<String>,
+    },
+    /// Put a note on a CID, pinned or not; the CID alone shows it
+    Note {
+        /// A CID; `-` reads CIDs from standard input
+        cid: String,
+        /// One line of at most 4096 bytes; `-` or '' takes the note away
+        text: Option<String>,
+    },
+    /// Say in which storage tier a CID should be, pinned or not; the CID alone shows it
+    Tier {
+        /// A CID; `-` reads CIDs from standard input
+        cid: String,
+        /// At most 32 letters a-z, digits, _ and -; `-` takes the tier away
+        tier: Option<String>,
+        /// Take the tier away
+        #[arg(long, conflicts_with = "tier")]
+        clear: bool,
+    },
+    /// What has happened to the pins, newest first: added, renamed, retyped, removed
+    History {
+        /// Only of this CID, in any form, pinned or not
+        #[arg(value_name = "CID")]
+        cid: Option<String>,
+        #[command(flatten)]
+        rows: Rows,
+    },
+    /// In which pins two generations differ
+    Diff {
+        /// What counts as before; `pin history` shows the generations
+        #[arg(value_name = "GEN1")]
+        from: u64,
+        /// What counts as after; it may be the older one
+        #[arg(value_name = "GEN2")]
+        to: u64,
+        #[command(flatten)]
+        rows: Rows,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Rows {
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Leave out so many first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: u64,
+    /// Columns of table and csv, such as event,cid,name
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Leave out the header of table and csv
+    #[arg(long)]
+    pub(crate) no_header: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct PinLs {
+    /// Only recursive or direct pins
+    #[arg(long = "type", value_name = "TYPE", value_parser = pin_type)]
+    pub(crate) pin_type: Option<PinType>,
+    /// Only pins whose name contains this
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Only pins with this tag
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+    /// Only pins that people put into this tier
+    #[arg(long)]
+    pub(crate) tier: Option<String>,
+    /// Only pins of at least this size, such as 512, 1.5MB or 1GiB; those of unknown size are left out
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) min_size: Option<u64>,
+    /// Only pins first seen from this time on, such as 48h or 7d (ago), 2026-11-21 (UTC) or 2026-11-21T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub(crate) since: Option<Timestamp>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Leave out so many first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: u64,
+    /// cid, name, type, codec, size or first_seen; with `:desc` the other way round
+    #[arg(long, value_name = "KEY[:desc]", value_parser = sort)]
+    pub(crate) sort: Option<(PinSort, bool)>,
+    /// Columns of table and csv, such as cid,name,size
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Leave out the header of table and csv
+    #[arg(long)]
+    pub(crate) no_header: bool,
+}

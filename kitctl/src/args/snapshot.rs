@@ -1,0 +1,23 @@
+//! `snapshot`: files that the daemon publishes.
+
+use clap::Subcommand;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Snapshot {
+    /// Publish one now, whatever the budget says; returns when it is on disk
+    Now {
+        /// With pins.arrow, however many pins there are
+        #[arg(long)]
+        arrow: bool,
+    },
+    /// List them, newest first
+    Ls,
+    /// Print the directory of the newest one of which every digest is right
+    Path,
+    /// Read every byte and compare with the digests (exit code 1 when something is wrong)
+    Verify {
+        /// A generation, or a name as `snapshot ls` shows it [default: all]
+        #[arg(value_name = "SNAPSHOT")]
+        snapshot: Option<String>,
+    },
+}

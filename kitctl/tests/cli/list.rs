@@ -1,0 +1,169 @@
+//! Listings of pins: formats, columns, what is asked.
+
+use crate::stub::{Speaks, Stub, V0, V1, ago, page, pin};
+use crate::two_pins;
+use proto_msgs::pin::{
+    Pin, PinHistory, PinInfo, PinInfoReply, PinLs, PinPage, PinRows, PinSort, PinType, SizeKind, Source,
+};
+use proto_msgs::verb::{Body, Call, Part, Verb};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+#[test]
+fn a_listing_is_aligned_and_cids_are_never_cut() {
+    for speaks in [Speaks::Binary, Speaks::Json] {
+        let ran = two_pins(speaks).run(&["pin", "ls"]);
+        let expected = format!(
+            "{:59}  TYPE       CODEC   SIZE     FIRST_SEEN  NAME\n\
+             {V0:59}  recursive  dag-pb  1.4 MiB  3m ago      a, \"b\"\n\
+             {V1}  direct     raw     -        3m ago      -\n",
+            "CID"
+        );
+        assert_eq!(ran.all(), (0, expected.as_str(), ""));
+    }
+}
+
+#[test]
+fn columns_and_header_are_chosen() {
+    let stub = two_pins(Speaks::Binary);
+    let ran = stub.run(&["pin", "ls", "--columns", "type,cid", "--no-header"]);
+    assert_eq!(ran.all(), (0, format!("recursive  {V0}\ndirect     {V1}\n").as_str(), ""));
+    let ran = stub.run(&["pin", "ls", "--columns", "colour"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("there is no column \"colour\"; there are cid, name, type"), "{ran:?}");
+}
+
+#[test]
+fn csv_quotes_and_leaves_null_empty() {
+    let ran = two_pins(Speaks::Binary).run(&["pin", "ls", "-o", "csv", "--columns", "cid,name,size"]);
+    assert_eq!(ran.all(), (0, format!("cid,name,size\n{V0},\"a, \"\"b\"\"\",1468006\n{V1},,\n").as_str(), ""));
+}
+
+#[test]
+fn cid_is_one_cid_a_line() {
+    let ran = two_pins(Speaks::Binary).run(&["pin", "ls", "-o", "cid"]);
+    assert_eq!(ran.all(), (0, format!("{V0}\n{V1}\n").as_str(), ""));
+}
+
+#[test]
+fn ndjson_is_one_row_a_line_and_nothing_else() {
+    let ran = two_pins(Speaks::Binary).run(&["pin", "ls", "-o", "ndjson"]);
+    let rows: Vec<Pin> = ran.stdout.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+    assert_eq!(rows.iter().map(|pin| pin.cid.as_str()).collect::<Vec<_>>(), [V0, V1]);
+}
+
+#[test]
+fn json_is_one_document_with_the_age_of_the_answer() {
+    for speaks in [Speaks::Binary, Speaks::Json] {
+        let ran = two_pins(speaks).run(&["--json", "pin", "ls"]);
+        let mut document: Value = serde_json::from_str(&ran.stdout).expect("one document");
+        let pins = document["pins"].take();
+        let expected = json!({
+            "schema_version": 1, "as_of": "2026-01-02T03:04:05.678Z", "age_s": 12.5, "generation": 3,
+            "complete": true, "source": "live", "total": 2, "pins": null,
+        });
+        assert_eq!(document, expected);
+        assert_eq!((pins[0]["cid"].as_str(), pins[1]["type"].as_str()), (Some(V0), Some("direct")));
+        assert_eq!(pins[1]["size"], Value::Null);
+    }
+}
+
+#[test]
+fn an_empty_listing_is_a_whole_document_and_an_empty_table() {
+    let stub = Stub::one(|_| Body::Done(PinLs::done(page(0))));
+    let document: Value = serde_json::from_str(&stub.run(&["pin", "ls", "--json"]).stdout).expect("one document");
+    assert_eq!((&document["pins"], &document["total"]), (&json!([]), &json!(0)));
+    assert_eq!(stub.run(&["pin", "ls"]).all(), (0, "", "no pins\n"));
+    assert_eq!(stub.run(&["pin", "ls", "-o", "csv", "--columns", "cid"]).all(), (0, "cid\n", ""));
+}
+
+#[test]
+fn a_listing_asks_for_what_the_options_say() {
+    let asked = Arc::new(Mutex::new(None));
+    let seen = asked.clone();
+    let stub = Stub::one(move |call| {
+        *seen.lock().expect("unpoisoned") = Some(call);
+        Body::Done(PinLs::done(page(0)))
+    });
+    let args = ["pin", "ls", "--type", "direct", "--name", "x", "--limit", "5", "--offset", "2", "--sort", "size:desc"];
+    assert_eq!(stub.run(&args).code, Some(0));
+    let expected = PinLs {
+        pin_type: Some(PinType::Direct),
+        name: Some("x".to_owned()),
+        tag: None,
+        tier: None,
+        min_size: None,
+        since: None,
+        limit: Some(5),
+        offset: 2,
+        sort: Some(PinSort::Size),
+        descending: true,
+    };
+    assert_eq!(*asked.lock().expect("unpoisoned"), Some(expected.into()));
+}
+
+#[test]
+fn rows_are_written_as_they_come_and_a_closed_pipe_is_a_quiet_end() {
+    for format in ["ndjson", "json", "csv", "cid", "table"] {
+        let rows = || PinRows { pins: vec![pin(V0); PinRows::MAX] };
+        let stub = Stub::new(Speaks::Binary, move |_| {
+            Box::new(std::iter::repeat_with(move || Body::Part(Part::PinLs(rows()))))
+        });
+        let mut child = stub
+            .command(&["pin", "ls", "-o", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        // The listing has no end, so these rows can only come from one that is under way.
+        let read = lines.by_ref().take(3 * PinRows::MAX).filter(|line| line.as_ref().is_ok_and(|l| l.contains(V0)));
+        assert!(read.count() >= 3 * PinRows::MAX - 1, "{format}");
+        drop(lines);
+        let ended = child.wait().expect("it ends");
+        let mut stderr = String::new();
+        child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("read");
+        assert_eq!((ended.code(), stderr.as_str()), (Some(0), ""), "{format}");
+    }
+}
+
+#[test]
+fn an_estimated_size_is_marked_in_the_table_alone() {
+    let stub = Stub::new(Speaks::Binary, |_| {
+        let sized = |size_kind| Pin { size: Some(2048), size_kind, ..pin(V0) };
+        let rows = PinRows { pins: vec![sized(SizeKind::Estimated), sized(SizeKind::Exact)] };
+        Box::new([Body::Part(Part::PinLs(rows)), Body::Done(PinLs::done(page(2)))].into_iter())
+    });
+    let run = |format| stub.run(&["pin", "ls", "--columns", "size", "--no-header", "-o", format]).stdout;
+    assert_eq!((run("table").as_str(), run("csv").as_str()), ("~2.0 KiB\n2.0 KiB\n", "2048\n2048\n"));
+}
+
+#[test]
+fn a_table_from_the_index_alone_says_so_and_how_old_it_is() {
+    let dated = || PinPage { as_of: Some(ago(11_000)), source: Source::Index, ..page(1) };
+    let stub = Stub::new(Speaks::Binary, move |call| match call {
+        Call::PinLs(_) => {
+            let rows = Body::Part(Part::PinLs(PinRows { pins: vec![pin(V0)] }));
+            Box::new([rows, Body::Done(PinLs::done(dated()))].into_iter())
+        }
+        Call::PinInfo(_) => {
+            let PinPage { as_of, age_s, generation, complete, source, .. } = dated();
+            let info = PinInfoReply { as_of, age_s, generation, complete, source, pins: vec![pin(V0)] };
+            Box::new(std::iter::once(Body::Done(PinInfo::done(info))))
+        }
+        Call::PinHistory(_) => Box::new(std::iter::once(Body::Done(PinHistory::done(dated())))),
+        other => panic!("{other:?}"),
+    });
+    let told = "as of 3h ago, from the index alone; `ipfs-kitctl status` says why\n";
+    for command in [&["pin", "ls"][..], &["pin", "info", V0, V0], &["pin", "history"]] {
+        let ran = stub.run(command);
+        assert_eq!(ran.code, Some(0));
+        assert_eq!(ran.stderr.matches(told).count(), 1, "{command:?}: {ran:?}");
+        for format in ["json", "ndjson", "csv", "cid"] {
+            let ran = stub.run(&[command, &["-o", format]].concat());
+            assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command:?} {format}");
+        }
+    }
+}

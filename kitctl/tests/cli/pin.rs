@@ -1,0 +1,89 @@
+//! `pin info`, `add`, `rm`, `history`.
+
+use crate::stub::{Speaks, Stub, V0, V1, ago, fault, page, pin};
+use proto_msgs::FaultKind;
+use proto_msgs::pin::{
+    Pin, PinAdd, PinAdded, PinChange, PinChanges, PinEvent, PinHistory, PinInfo, PinInfoReply, PinPage, PinRemoved,
+    PinRm, PinType, Progress,
+};
+use proto_msgs::verb::{Body, Call, Part, Verb};
+use serde_json::{Value, json};
+
+#[test]
+fn several_cids_are_all_tried_and_the_highest_code_is_returned() {
+    let stub = Stub::one(|call| match call {
+        Call::PinRm(PinRm { cid }) => match cid.as_str() {
+            "bad" => fault(FaultKind::Invalid, "bad is no CID", None),
+            "gone" => fault(FaultKind::NotFound, "it is not pinned", None),
+            _ => Body::Done(PinRm::done(PinRemoved { generation: 1, cid })),
+        },
+        other => panic!("{other:?}"),
+    });
+    let ran = stub.run(&["pin", "rm", V0, "gone", "bad", V1]);
+    let stdout = format!("unpinned {V0}\nunpinned {V1}\n");
+    assert_eq!(ran.all(), (4, stdout.as_str(), "error: gone: it is not pinned\nerror: bad is no CID\n"));
+    let ran = stub.run_with_stdin(&["pin", "rm", "-", "-o", "cid"], &format!("{V0}\n\n  {V1}  \n"));
+    assert_eq!(ran.all(), (0, format!("{V0}\n{V1}\n").as_str(), ""));
+    assert_eq!(stub.run_with_stdin(&["pin", "rm", "-"], "").all(), (0, "", ""));
+    let ran = stub.run_with_stdin(&["pin", "rm", "-"], &"x".repeat(5000));
+    assert!(ran.code != Some(0) && ran.stderr.contains("longer than 4096 bytes") && ran.stderr.len() < 200, "{ran:?}");
+}
+
+#[test]
+fn info_shows_all_that_is_known_of_a_pin() {
+    let stub = Stub::one(|_| {
+        let known = Pin { size: Some(2048), name: Some("evil \u{1b}[2J".to_owned()), ..pin(V0) };
+        let PinPage { as_of, age_s, generation, complete, source, .. } = page(1);
+        Body::Done(PinInfo::done(PinInfoReply { as_of, age_s, generation, complete, source, pins: vec![known] }))
+    });
+    let ran = stub.run(&["pin", "info", V0]);
+    let shown: Vec<&str> = ran.stdout.lines().take(5).collect();
+    let cid = format!("cid           {V0}");
+    let expected =
+        [&cid, "name          evil \\u{1b}[2J", "type          recursive", "size          2.0 KiB (2048 bytes)"];
+    assert_eq!(shown[..4], expected);
+    let document: Value = serde_json::from_str(&stub.run(&["pin", "info", V0, "--json"]).stdout).expect("JSON");
+    assert_eq!((&document["generation"], &document["pins"][0]["size"]), (&json!(3), &json!(2048)));
+}
+
+#[test]
+fn add_says_what_was_pinned() {
+    let stub = Stub::new(Speaks::Binary, |call| {
+        let Call::PinAdd(PinAdd { cid, name, direct }) = call else { panic!("{call:?}") };
+        let pin_type = if direct { PinType::Direct } else { PinType::Recursive };
+        let added = PinAdded { generation: 9, pin: Pin { name, pin_type, ..pin(&cid) } };
+        let progress = Body::Part(Part::Progress(Progress { blocks: 3, bytes: None }));
+        Box::new([progress, Body::Done(PinAdd::done(added))].into_iter())
+    });
+    assert_eq!(stub.run(&["pin", "add", V0]).all(), (0, format!("pinned {V0} recursive\n").as_str(), ""));
+    let ran = stub.run(&["pin", "add", V0, "--name", "n", "--direct"]);
+    assert_eq!(ran.all(), (0, format!("pinned {V0} direct as \"n\"\n").as_str(), ""));
+    let ran = stub.run(&["pin", "add", V0, V1, "--json"]);
+    let documents: Vec<Value> = ran.stdout.lines().map(|l| serde_json::from_str(l).expect("a document")).collect();
+    assert_eq!((documents.len(), &documents[1]["pin"]["cid"]), (2, &json!(V1)));
+}
+
+#[test]
+fn the_history_shows_what_a_retyped_pin_was() {
+    let change = |event, type_before| PinChange {
+        event,
+        generation: Some(2),
+        at: Some(ago(200)),
+        cid: V1.to_owned(),
+        pin_type: PinType::Direct,
+        name: None,
+        type_before,
+        name_before: None,
+    };
+    let stub = Stub::new(Speaks::Binary, move |_| {
+        let retyped = change(PinEvent::Retyped, Some(PinType::Recursive));
+        let changes = vec![retyped, change(PinEvent::Renamed, Some(PinType::Direct))];
+        let part = Body::Part(Part::PinChanges(PinChanges { changes }));
+        Box::new([part, Body::Done(PinHistory::done(page(2)))].into_iter())
+    });
+    let shown = |columns| stub.run(&["pin", "history", "--no-header", "--columns", columns]).stdout;
+    assert_eq!(shown("event,type"), "retyped  recursive -> direct\nrenamed  direct\n");
+    assert_eq!(shown("type,type_before"), "direct  recursive\ndirect  direct\n");
+    let csv = stub.run(&["pin", "history", "-o", "csv", "--no-header", "--columns", "type"]).stdout;
+    assert_eq!(csv, "direct\ndirect\n");
+}
