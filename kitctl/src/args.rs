@@ -5,6 +5,7 @@ mod index;
 mod kubo;
 mod lock;
 mod pin;
+mod show;
 mod snapshot;
 mod vfs;
 
@@ -14,15 +15,16 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use index::Index;
 pub(crate) use kubo::Kubo;
 pub(crate) use lock::Lock;
-pub(crate) use pin::{Pin, PinLs, Rows};
+pub(crate) use pin::{Pin, PinLs};
 use proto_msgs::daemon::Condition;
+pub(crate) use show::Show;
 pub(crate) use snapshot::Snapshot;
 use std::path::PathBuf;
 use std::time::Duration;
 pub(crate) use vfs::Vfs;
 
 /// Asks the ipfs-kitd that keeps this machine's Kubo node and its pin index.
-#[derive(Parser, Debug)]
+#[derive(Parser, Clone, Debug)]
 #[command(
     name = "ipfs-kitctl",
     version,
@@ -47,7 +49,7 @@ pub(crate) struct Args {
 /// Apart from a command's own.
 const GLOBAL: &str = "Global options";
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Global {
     /// The daemon's socket [default: $IPFS_KITD_SOCKET, the user's, the system's]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH")]
@@ -58,7 +60,8 @@ pub(crate) struct Global {
     /// With --offline: the daemon's data directory [default: $IPFS_KITD_DATA_DIR, the user's, the system's]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Format of the output: table, json or ndjson; with `pin` and `vfs` also csv and cid, with `metrics` and `state` csv
+    /// Format of the output: table, json or ndjson; of lists also wide (more columns) and csv, where they have CIDs also cid; of
+    /// `metrics` and `state` also csv
     // Not clap's list, which is the same for every command.
     #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
@@ -72,6 +75,11 @@ pub(crate) struct Global {
     /// metrics, vfs, state, snapshot ls, path
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) max_age: Option<Duration>,
+    /// Show it again every 2s, or every INTERVAL, until Ctrl-C: status, pin ls, kubo status, index info, metrics, lock check,
+    /// snapshot ls, state. As ndjson, json or csv only when it differs
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "INTERVAL", value_parser = duration,
+        num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
+    pub(crate) watch: Option<Duration>,
 }
 
 impl Global {
@@ -84,6 +92,8 @@ impl Global {
 pub(crate) enum Format {
     /// Aligned columns for people
     Table,
+    /// The same with more columns
+    Wide,
     /// One document; for several CIDs one a line
     Json,
     /// One JSON row a line
@@ -98,7 +108,7 @@ const METRICS: &str = "\
 As csv: group,key,pins,bytes,as_of. The rows of the group `total` are all pins, with the bytes of those whose size is \
 known, and the named ones; the others count the pins of each type, codec, age, size and kind of size.";
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Command {
     /// Daemon, Kubo, index and lock on one screen
     Status {
@@ -141,7 +151,7 @@ pub(crate) enum Command {
         follow: bool,
     },
     /// What is wrong or risky, and the command that mends it (exit code 1 when something is wrong)
-    Doctor,
+    Doctor(Show),
     /// Wait until something is so; with --timeout also for the daemon to be there
     Wait {
         /// kubo=running, kubo=stopped, index=fresh or index=complete
@@ -155,13 +165,15 @@ pub(crate) enum Command {
     Shutdown,
 }
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Config {
     /// Every setting in force and where it came from
     Show {
         /// What is in force, all layers resolved (the default)
         #[arg(long)]
         effective: bool,
+        #[command(flatten)]
+        show: Show,
     },
 }
 

@@ -42,6 +42,11 @@ impl Ask {
         Ask { global, client: None, offline, reader: None, as_of: None, patience: None }
     }
 
+    /// Ends the conversation; the next question begins another one.
+    pub(crate) fn hang_up(&mut self) {
+        self.client = None;
+    }
+
     /// Waits for the daemon to be there, for `--timeout` at most.
     pub(crate) fn patiently(&mut self) -> &mut Ask {
         self.patience = self.global.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -148,8 +153,8 @@ impl Ask {
     }
 
     /// Waits for the end of the daemon, for `--timeout` at most.
-    pub(crate) fn wait_for_end(self) -> Result<(), Failure> {
-        let ended = self.client.is_none_or(|client| client.wait_for_end(self.global.timeout));
+    pub(crate) fn wait_for_end(&mut self) -> Result<(), Failure> {
+        let ended = self.client.take().is_none_or(|client| client.wait_for_end(self.global.timeout));
         if ended { Ok(()) } else { Err(Failure::StillThere) }
     }
 

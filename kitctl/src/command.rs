@@ -1,6 +1,7 @@
 //! What each command can do: which formats it has, what answers it without the daemon, whether its answer has an age.
 
-use crate::args::{Command, Format, Index, Pin, Snapshot, Vfs};
+use crate::args::{Command, Format, Index, Kubo, Lock, Pin, Snapshot, Vfs};
+use crate::state::State;
 
 /// What answers without the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +13,22 @@ pub(crate) enum Offline {
 }
 
 impl Command {
-    /// `csv` is for rows that are all alike, `cid` for what has CIDs.
+    /// `csv` is for rows that are all alike, `wide` for those with more columns than a table has, `cid` for what has CIDs.
     pub(crate) fn formats(&self) -> &'static [Format] {
+        const LIST: &[Format] = &[Format::Table, Format::Wide, Format::Json, Format::Ndjson, Format::Csv];
+        const CIDS: &[Format] = &[Format::Table, Format::Wide, Format::Json, Format::Ndjson, Format::Csv, Format::Cid];
         match self {
-            Command::Pin(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
-            Command::Vfs(Vfs::Journal { .. }) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
-            Command::Vfs(_) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid],
-            Command::State(_) | Command::Metrics => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
+            Command::Pin(Pin::Ls(_) | Pin::History { .. } | Pin::Diff { .. }) => CIDS,
+            Command::Vfs(Vfs::Ls { .. } | Vfs::Journal { .. }) => CIDS,
+            Command::Pin(_) | Command::Vfs(_) | Command::State(State::Files(_)) => {
+                &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid]
+            }
+            Command::Snapshot(Snapshot::Ls(_) | Snapshot::Verify { .. }) => LIST,
+            Command::Lock(Lock::Check(_) | Lock::Clean { .. }) => LIST,
+            Command::Doctor(_) | Command::Config(_) | Command::Index(Index::Import { .. }) => LIST,
+            Command::State(_) | Command::Metrics | Command::Events { .. } | Command::Kubo(Kubo::Logs { .. }) => {
+                &[Format::Table, Format::Json, Format::Ndjson, Format::Csv]
+            }
             _ => &[Format::Table, Format::Json, Format::Ndjson],
         }
     }
@@ -30,9 +40,24 @@ impl Command {
                 Some(Offline::Index)
             }
             Command::Metrics => Some(Offline::Index),
-            Command::Snapshot(Snapshot::Ls | Snapshot::Path | Snapshot::Verify { .. }) => Some(Offline::Files),
+            Command::Snapshot(Snapshot::Ls(_) | Snapshot::Path | Snapshot::Verify { .. }) => Some(Offline::Files),
             _ => None,
         }
+    }
+
+    /// Whether it can be shown again and again.
+    pub(crate) fn can_be_watched(&self) -> bool {
+        matches!(
+            self,
+            Command::Status { check: false }
+                | Command::Pin(Pin::Ls(_))
+                | Command::Kubo(Kubo::Status)
+                | Command::Index(Index::Info)
+                | Command::Metrics
+                | Command::Lock(Lock::Check(_))
+                | Command::Snapshot(Snapshot::Ls(_))
+                | Command::State(_)
+        )
     }
 
     /// Whether its answer has an age that `--max-age` can be held against.
@@ -45,7 +70,7 @@ impl Command {
                 | Command::Index(Index::Info)
                 | Command::Vfs(_)
                 | Command::State(_)
-                | Command::Snapshot(Snapshot::Ls | Snapshot::Path)
+                | Command::Snapshot(Snapshot::Ls(_) | Snapshot::Path)
         )
     }
 }

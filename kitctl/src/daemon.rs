@@ -1,14 +1,16 @@
 //! `status`, `metrics`, `wait`, `config show`, `shutdown`: one question each, and its answer as
 //! text for people. What machines read is the reply itself (`Out::answer`).
 
-use crate::args::Format;
+use crate::args::{Format, Show};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
 use crate::kubo;
+use crate::list::{self, Row, Shape};
 use crate::output::{Out, Table, ago, size, span};
 use proto_msgs::daemon::{
-    Condition, ConfigShow, Count, IndexReport, Metrics, MetricsReport, Shutdown, SizesReport, Status, StatusReport,
-    Wait,
+    Condition, ConfigShow, Count, IndexReport, Metrics, MetricsReport, Setting, Shutdown, SizesReport, Status,
+    StatusReport, Wait,
 };
 use proto_msgs::kubo::{KuboMode, KuboState};
 use proto_msgs::lock::LockFile;
@@ -202,9 +204,8 @@ pub(crate) fn metrics(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
             out.line("group,key,pins,bytes,as_of")?;
             let as_of = report.as_of.as_deref().unwrap_or_default();
             let bytes = report.bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
-            let mut row = |group: &str, key: &str, pins: u64, bytes: &str| {
-                out.csv(&[group, key, &pins.to_string(), bytes, as_of].map(str::to_owned))
-            };
+            let mut row =
+                |group: &str, key: &str, pins: u64, bytes: &str| out.csv([group, key, &pins.to_string(), bytes, as_of]);
             row("total", "all", report.pins, &bytes)?;
             row("total", "named", report.named, "")?;
             for (group, counts) in groups(&report) {
@@ -265,23 +266,28 @@ pub(crate) fn wait(ask: &mut Ask, out: &mut Out, condition: Condition) -> Result
     Ok(exit::OK)
 }
 
-pub(crate) fn config_show(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
-    let report = ask.call(ConfigShow {})?;
-    match out.format {
-        Format::Table => {
-            let mut table = Table::new(Some(&["setting", "value", "from"]));
-            for setting in report.settings {
-                table.row(out, vec![setting.key, setting.value, setting.source])?;
-            }
-            table.finish(out)?;
-        }
-        Format::Ndjson => report.settings.iter().try_for_each(|setting| out.json(setting))?,
-        _ => out.answer(&report)?,
-    }
+const SETTINGS: Shape =
+    Shape { all: &["key", "value", "source"], table: &["key", "value", "source"], wide: &["key", "value", "source"] };
+
+pub(crate) fn config_show(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
+    list::known(&SETTINGS, show)?;
+    let mut report = ask.call(ConfigShow {})?;
+    list::whole(out, &SETTINGS, show, &mut report, |report| &mut report.settings)?;
     Ok(exit::OK)
 }
 
-pub(crate) fn shutdown(mut ask: Ask, out: &mut Out) -> Result<u8, Failure> {
+impl Row for Setting {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "key" => Cell::text(&self.key),
+            "value" => Cell::text(&self.value),
+            "source" => Cell::text(&self.source),
+            _ => Cell::None,
+        }
+    }
+}
+
+pub(crate) fn shutdown(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
     let ending = ask.call(Shutdown {})?;
     if out.format == Format::Table {
         // Kubo may take its grace; whoever waits should know for what.

@@ -19,6 +19,9 @@ pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow:
     if let Some(seq) = since.filter(|seq| *seq > 0) {
         ahead(ask, seq)?;
     }
+    if out.format == Format::Csv {
+        out.line("seq,at,what,detail")?;
+    }
     // The daemon counts events and keeps few, so what is older is left out here.
     let wanted = |event: &Event| from.is_none_or(|from| event.at.parse::<Timestamp>().is_ok_and(|at| at >= from));
     let mut page = ask.call_with(Events { since, epoch: None, follow }, |part| {
@@ -56,25 +59,34 @@ fn show(out: &mut Out, page: &EventPage) -> Result<(), Failure> {
     match out.format {
         Format::Table => page.events.iter().try_for_each(|event| out.line(line(event))),
         Format::Ndjson => page.events.iter().try_for_each(|event| out.json(event)),
+        Format::Csv => page.events.iter().try_for_each(|event| {
+            let (what, detail) = told(&event.what);
+            out.csv([&event.seq.to_string(), &event.at, what, &detail])
+        }),
         _ => out.answer(page),
     }
 }
 
 /// No columns: lines come one by one, and the time has a fixed width.
 fn line(event: &Event) -> String {
-    let what = match &event.what {
+    let (what, detail) = told(&event.what);
+    format!("{}  {:>4}  {what} {}", event.at, event.seq, tame(&detail))
+}
+
+/// Of what it tells, and what.
+fn told(what: &What) -> (&'static str, String) {
+    match what {
         What::Kubo(change) => {
             let (from, to) = (change.from.name(), change.to.name());
-            format!("kubo {from} -> {to}: {} ({})", change.cause, change.evidence)
+            ("kubo", format!("{from} -> {to}: {} ({})", change.cause, change.evidence))
         }
-        What::Error(error) => format!("error in {}: {}", error.actor, error.detail),
+        What::Error(error) => ("error", format!("in {}: {}", error.actor, error.detail)),
         What::Index(change) => {
             let counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")];
             let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
             let restored = change.restored.then(|| "an index was restored".to_owned());
             let counts = restored.into_iter().chain(counts).collect::<Vec<_>>().join(", ");
-            format!("index {} -> {}: {counts}, {}", change.from, change.to, counted(change.pins, "pin"))
+            ("index", format!("{} -> {}: {counts}, {}", change.from, change.to, counted(change.pins, "pin")))
         }
-    };
-    format!("{}  {:>4}  {}", event.at, event.seq, tame(&what))
+    }
 }

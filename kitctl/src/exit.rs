@@ -7,6 +7,7 @@ use crate::output::{span, tame};
 use proto_msgs::{ClientError, Fault, FaultKind};
 use serde::Serialize;
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,14 @@ struct Shown {
     hint: Option<String>,
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.shown();
+        write!(f, "error: {}", shown.detail.split('\n').map(tame).collect::<Vec<_>>().join("\n"))?;
+        shown.hint.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
 impl Failure {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
@@ -95,14 +104,12 @@ impl Failure {
         struct Document {
             error: Shown,
         }
-        let mut shown = self.shown();
         let text = if json {
+            let mut shown = self.shown();
             shown.detail = shown.detail.replace("\n  ", "; ");
             serde_json::to_string(&Document { error: shown }).unwrap_or_default() + "\n"
         } else {
-            let hint = shown.hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-            let detail: Vec<_> = shown.detail.split('\n').map(tame).collect();
-            format!("error: {}\n{hint}", detail.join("\n"))
+            format!("{self}\n")
         };
         // Without a stderr there is nobody to tell.
         let _ = io::stderr().write_all(text.as_bytes());

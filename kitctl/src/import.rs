@@ -1,42 +1,56 @@
 //! `index import`: files of the system of before, and what came of each.
 
-use crate::args::Format;
+use crate::args::{Format, Show};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
-use crate::output::{Out, Table};
+use crate::list::{self, Row, Shape};
+use crate::output::Out;
 use proto_msgs::legacy::{IndexImport, LegacyOutcome, LegacySource};
 use std::path::Path;
 
-pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path) -> Result<u8, Failure> {
+pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path, show: &Show) -> Result<u8, Failure> {
+    list::known(&SOURCES, show)?;
     // The daemon stands in another directory.
     let path = std::path::absolute(path).map_err(Failure::Input)?;
     let Some(path) = path.to_str() else {
         return Err(Failure::Usage("the path is not UTF-8; give it a name that is".to_owned()));
     };
-    let imported = ask.call(IndexImport { path: path.to_owned() })?;
-    match out.format {
-        Format::Table => {
-            let mut table = Table::new(Some(&["outcome", "form", "rows", "taken", "file"]));
-            for source in &imported.sources {
-                let form = source.form.clone().unwrap_or_else(|| "-".to_owned());
-                let (rows, taken) = (source.rows.to_string(), source.taken.to_string());
-                table.row(out, vec![source.outcome.name().to_owned(), form, rows, taken, source.path.clone()])?;
-            }
-            table.finish(out)?;
-            for source in &imported.sources {
-                for line in more(source) {
-                    out.line(crate::output::tame(&format!("{}: {line}", source.path)))?;
-                }
-            }
-            if imported.sources.iter().any(|source| source.taken > 0) {
-                out.line("what was taken stands in legacy.parquet of the next snapshot (docs/DATA.md)")?;
+    let mut imported = ask.call(IndexImport { path: path.to_owned() })?;
+    let sources = imported.sources.clone();
+    list::whole(out, &SOURCES, show, &mut imported, |imported| &mut imported.sources)?;
+    if out.format == Format::Table {
+        for source in &sources {
+            for line in more(source) {
+                out.line(crate::output::tame(&format!("{}: {line}", source.path)))?;
             }
         }
-        Format::Ndjson => imported.sources.iter().try_for_each(|source| out.json(source))?,
-        _ => out.answer(&imported)?,
+        if sources.iter().any(|source| source.taken > 0) {
+            out.line("what was taken stands in legacy.parquet of the next snapshot (docs/DATA.md)")?;
+        }
     }
-    let failed = imported.sources.iter().any(|source| source.outcome == LegacyOutcome::Failed);
+    let failed = sources.iter().any(|source| source.outcome == LegacyOutcome::Failed);
     Ok(if failed { exit::FAILED } else { exit::OK })
+}
+
+const SOURCES: Shape = Shape {
+    all: &["outcome", "form", "rows", "taken", "path", "detail"],
+    table: &["outcome", "form", "rows", "taken", "path"],
+    wide: &["outcome", "form", "rows", "taken", "path", "detail"],
+};
+
+impl Row for LegacySource {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "outcome" => Cell::text(self.outcome.name()),
+            "form" => Cell::maybe(self.form.as_deref()),
+            "rows" => Cell::Count(self.rows),
+            "taken" => Cell::Count(self.taken),
+            "path" => Cell::text(&self.path),
+            "detail" => Cell::maybe(self.detail.as_deref()),
+            _ => Cell::None,
+        }
+    }
 }
 
 /// What numbers do not say.

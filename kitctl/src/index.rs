@@ -19,7 +19,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, what: args::Index) -> Result<u8,
         args::Index::Restore { file, force } => return restore(ask, out, &file, force),
         args::Index::Verify => return verify(ask, out),
         args::Index::Compact => return compact(ask, out),
-        args::Index::Import { path } => return import::run(ask, out, &path),
+        args::Index::Import { path, show } => return import::run(ask, out, &path, &show),
         args::Index::Pause => {
             let paused = ask.call(IndexPause {})?;
             match out.format {

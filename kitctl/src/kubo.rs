@@ -130,6 +130,9 @@ pub(crate) fn last_exit(report: &KuboReport) -> Option<String> {
 
 fn logs(ask: &mut Ask, out: &mut Out, verb: KuboLogs) -> Result<u8, Failure> {
     let follow = verb.follow;
+    if out.format == Format::Csv {
+        out.line("at,stream,text")?;
+    }
     let page = ask.call_with(verb, |part| {
         if let Part::KuboLogs(page) = part {
             if page.dropped > 0 {
@@ -150,6 +153,7 @@ fn logs(ask: &mut Ask, out: &mut Out, verb: KuboLogs) -> Result<u8, Failure> {
 fn show_logs(out: &mut Out, page: &KuboLogPage) -> Result<(), Failure> {
     match out.format {
         Format::Ndjson => page.lines.iter().try_for_each(|line| out.json(line)),
+        Format::Csv => page.lines.iter().try_for_each(|line| out.csv([&line.at, &line.stream, &line.text])),
         Format::Table => page.lines.iter().try_for_each(|line| out.line(format!("{} {}", line.at, tame(&line.text)))),
         _ => out.answer(page),
     }

@@ -1,57 +1,112 @@
 //! `lock check`, `lock clean`, `lock wait`.
 
-use crate::args::{Format, Lock};
+use crate::args::{Format, Lock, Show};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
-use crate::output::{Out, Table};
-use proto_msgs::lock::{LockAction, LockCheck, LockClean, LockFile, LockWait};
+use crate::list::{self, Row, Shape};
+use crate::output::Out;
+use proto_msgs::lock::{LockAction, LockCheck, LockClean, LockFile, LockOutcome, LockRole, LockWait};
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: Lock) -> Result<u8, Failure> {
     match verb {
-        Lock::Check => check(ask, out),
-        Lock::Clean { dry_run, force } => clean(ask, out, LockClean { dry_run, force }),
+        Lock::Check(show) => check(ask, out, &show),
+        Lock::Clean { dry_run, force, show } => clean(ask, out, LockClean { dry_run, force }, &show),
         Lock::Wait => wait(ask, out),
     }
 }
 
-fn check(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
-    let report = ask.call(LockCheck {})?;
-    match out.format {
-        Format::Table => {
-            let mut table = Table::new(Some(&["verdict", "file", "holder", "evidence"]));
-            for lock in &report.locks {
-                let evidence = lock.evidence.join("; ");
-                table.row(out, vec![lock.verdict.name().to_owned(), lock.path.clone(), holder(lock), evidence])?;
-            }
-            table.finish(out)?;
-        }
-        Format::Ndjson => report.locks.iter().try_for_each(|lock| out.json(lock))?,
-        _ => out.answer(&report)?,
-    }
+const LOCKS: Shape = Shape {
+    all: &[
+        "verdict",
+        "path",
+        "role",
+        "blocks",
+        "holder_pid",
+        "holder",
+        "ours",
+        "action",
+        "needs_force",
+        "evidence",
+        "hint",
+    ],
+    table: &["verdict", "path", "holder_pid", "evidence"],
+    wide: &["verdict", "path", "role", "blocks", "holder_pid", "holder", "action", "needs_force", "evidence", "hint"],
+};
+
+const OUTCOMES: Shape = Shape {
+    all: &["verdict", "path", "role", "action", "done", "blocks", "detail"],
+    table: &["verdict", "path", "detail"],
+    wide: &["verdict", "path", "role", "action", "done", "blocks", "detail"],
+};
+
+fn check(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
+    list::known(&LOCKS, show)?;
+    let mut report = ask.call(LockCheck {})?;
+    list::whole(out, &LOCKS, show, &mut report, |report| &mut report.locks)?;
     Ok(exit::OK)
 }
 
-fn holder(lock: &LockFile) -> String {
-    let ours = if lock.ours { " (ours)" } else { "" };
-    lock.holder_pid.map_or_else(|| "-".to_owned(), |pid| format!("{pid}{ours}"))
+impl Row for LockFile {
+    fn cell(&self, column: &str, shown: &[String]) -> Cell<'_> {
+        match column {
+            "verdict" => Cell::text(self.verdict.name()),
+            "path" => Cell::text(&self.path),
+            "role" => Cell::text(role(self.role)),
+            "blocks" => Cell::flag(self.blocks),
+            "holder_pid" => match self.holder_pid {
+                // Where that has no column of its own.
+                Some(pid) if self.ours && !shown.iter().any(|column| column == "ours") => {
+                    Cell::Both(pid.to_string().into(), format!("{pid} (ours)").into())
+                }
+                pid => Cell::count(pid.map(u64::from)),
+            },
+            "holder" => Cell::maybe(self.holder.as_deref()),
+            "ours" => Cell::flag(self.ours),
+            "action" => Cell::text(self.action.name()),
+            "needs_force" => Cell::flag(self.needs_force),
+            "evidence" => Cell::text(self.evidence.join("; ")),
+            "hint" => Cell::maybe(self.hint.as_deref()),
+            _ => Cell::None,
+        }
+    }
 }
 
-fn clean(ask: &mut Ask, out: &mut Out, verb: LockClean) -> Result<u8, Failure> {
-    let cleaned = ask.call(verb)?;
-    match out.format {
-        Format::Table => {
-            let mut table = Table::new(Some(&["verdict", "file", "result"]));
-            for file in &cleaned.files {
-                let verdict = file.verdict.name().to_owned();
-                table.row(out, vec![verdict, file.path.clone(), file.detail.clone()])?;
-            }
-            table.finish(out)?;
+impl Row for LockOutcome {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "verdict" => Cell::text(self.verdict.name()),
+            "path" => Cell::text(&self.path),
+            "role" => Cell::text(role(self.role)),
+            "action" => Cell::text(self.action.name()),
+            "done" => Cell::flag(self.done),
+            "blocks" => Cell::flag(self.blocks),
+            "detail" => Cell::text(&self.detail),
+            _ => Cell::None,
         }
-        Format::Ndjson => cleaned.files.iter().try_for_each(|file| out.json(file))?,
-        _ => out.answer(&cleaned)?,
     }
-    // The rows say what and why. What a dry run would clean is no failure of it.
+}
+
+/// The name as in JSON.
+fn role(role: LockRole) -> &'static str {
+    match role {
+        LockRole::RepoLock => "repo_lock",
+        LockRole::OldLock => "old_lock",
+        LockRole::ClusterLock => "cluster_lock",
+        LockRole::Datastore => "datastore",
+        LockRole::Address => "address",
+        LockRole::Leftover => "leftover",
+        LockRole::Socket => "socket",
+        LockRole::OwnSocket => "own_socket",
+    }
+}
+
+fn clean(ask: &mut Ask, out: &mut Out, verb: LockClean, show: &Show) -> Result<u8, Failure> {
+    list::known(&OUTCOMES, show)?;
+    let mut cleaned = ask.call(verb)?;
     let left = cleaned.files.iter().any(|file| file.blocks && file.action == LockAction::None);
+    list::whole(out, &OUTCOMES, show, &mut cleaned, |cleaned| &mut cleaned.files)?;
+    // The rows say what and why. What a dry run would clean is no failure of it.
     Ok(if left { exit::FAILED } else { exit::OK })
 }
 

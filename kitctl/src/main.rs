@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod cell;
 mod command;
 mod daemon;
 mod doctor;
@@ -12,6 +13,7 @@ mod history;
 mod import;
 mod index;
 mod kubo;
+mod list;
 mod lock;
 mod mark;
 mod offline;
@@ -22,6 +24,7 @@ mod snapshot;
 mod socket;
 mod state;
 mod vfs;
+mod watch;
 
 use args::{Args, Command};
 use ask::Ask;
@@ -68,22 +71,35 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
     if !args.global.offline && args.global.data_dir.is_some() {
         return Err(Failure::Usage("--data-dir says where --offline looks".to_owned()));
     }
-    let mut ask = Ask::new(args.global, reader);
-    match args.command {
-        Command::Status { check } => daemon::status(&mut ask, out, check),
-        Command::Pin(verb) => pin::run(&mut ask, out, verb),
-        Command::Kubo(verb) => kubo::run(&mut ask, out, verb),
-        Command::Lock(verb) => lock::run(&mut ask, out, verb),
-        Command::Index(what) => index::run(&mut ask, out, what),
-        Command::Snapshot(verb) => snapshot::run(&mut ask, out, verb),
-        Command::State(what) => state::run(&mut ask, out, what),
-        Command::Vfs(verb) => vfs::run(&mut ask, out, verb),
-        Command::Events { since, follow } => event::events(&mut ask, out, since, follow),
-        Command::Doctor => doctor::doctor(&mut ask, out),
-        Command::Metrics => daemon::metrics(&mut ask, out),
-        Command::Wait { condition } => daemon::wait(&mut ask, out, condition),
+    if args.global.watch.is_some() && (args.global.offline || !args.command.can_be_watched()) {
+        let which =
+            "status, pin ls, kubo status, index info, metrics, lock check, snapshot ls and state can be watched";
+        return Err(Failure::Usage(format!("{which}, without --offline and --check")));
+    }
+    let mut ask = Ask::new(args.global.clone(), reader);
+    match args.global.watch {
+        Some(every) => watch::run(&args, &mut ask, out, every, |ask, out| answer(args.command.clone(), ask, out)),
+        None => answer(args.command, &mut ask, out),
+    }
+}
+
+/// One question and its answer.
+fn answer(command: Command, ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
+    match command {
+        Command::Status { check } => daemon::status(ask, out, check),
+        Command::Pin(verb) => pin::run(ask, out, verb),
+        Command::Kubo(verb) => kubo::run(ask, out, verb),
+        Command::Lock(verb) => lock::run(ask, out, verb),
+        Command::Index(what) => index::run(ask, out, what),
+        Command::Snapshot(verb) => snapshot::run(ask, out, verb),
+        Command::State(what) => state::run(ask, out, what),
+        Command::Vfs(verb) => vfs::run(ask, out, verb),
+        Command::Events { since, follow } => event::events(ask, out, since, follow),
+        Command::Doctor(show) => doctor::doctor(ask, out, &show),
+        Command::Metrics => daemon::metrics(ask, out),
+        Command::Wait { condition } => daemon::wait(ask, out, condition),
         // `--effective` says what it shows; there is nothing else to show.
-        Command::Config(args::Config::Show { effective: _ }) => daemon::config_show(&mut ask, out),
+        Command::Config(args::Config::Show { effective: _, show }) => daemon::config_show(ask, out, &show),
         Command::Shutdown => daemon::shutdown(ask, out),
     }
 }

@@ -4,10 +4,9 @@ use crate::args::Format;
 use crate::ask::Ask;
 use crate::exit::Failure;
 use crate::output::{Out, Table};
-use crate::pin::{State, each};
+use crate::pin::each;
 use proto_msgs::pin::{PinMarked, PinNote, PinTag, PinTier};
 use proto_msgs::verb::Verb;
-use std::io::{self, Write};
 
 /// The CID, and what each word behind it says.
 pub(crate) fn tag(ask: &mut Ask, out: &mut Out, mut words: Vec<String>) -> Result<u8, Failure> {
@@ -52,42 +51,37 @@ fn say<V: Verb<Reply = PinMarked>>(
     cid: String,
     verb: impl Fn(String) -> V,
 ) -> Result<u8, Failure> {
-    each(ask, out, &[cid], |ask, out, cid, state| {
+    let mut first = true;
+    each(ask, out, &[cid], |ask, out, cid| {
         let marked = ask.call(verb(cid))?;
-        show(out, state, &marked)?;
+        show(out, &mut first, &marked)?;
         if !marked.shown {
-            // Not data, so not on stdout.
-            out.finish()?;
-            let _ = writeln!(
-                io::stderr(),
-                "{} is recorded; listings show it with the next change of the index",
-                marked.cid
-            );
+            out.note(&format!("{} is recorded; listings show it with the next change of the index", marked.cid))?;
         }
         Ok(())
     })
 }
 
-fn show(out: &mut Out, state: &mut State, marked: &PinMarked) -> Result<(), Failure> {
+fn show(out: &mut Out, first: &mut bool, marked: &PinMarked) -> Result<(), Failure> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let cells = [marked.cid.clone(), marked.tags.join(";"), text(&marked.note), text(&marked.tier)];
     match out.format {
         Format::Json | Format::Ndjson => out.answer(marked),
         Format::Cid => out.line(&marked.cid),
         Format::Csv => {
-            if std::mem::take(&mut state.header) {
+            if std::mem::take(first) {
                 out.line("cid,tags,note,tier")?;
             }
             out.csv(&cells)
         }
-        Format::Table => {
-            if !std::mem::take(&mut state.header) {
+        _ => {
+            if !std::mem::take(first) {
                 out.line("")?;
             }
             let mut table = Table::new(None);
             for (name, cell) in ["cid", "tags", "note", "tier"].into_iter().zip(cells) {
                 let cell = if cell.is_empty() { "-".to_owned() } else { cell };
-                table.row(out, vec![name.to_owned(), cell])?;
+                table.row(out, [name, &cell])?;
             }
             table.finish(out)
         }

@@ -13,14 +13,42 @@ use unicode_width::UnicodeWidthStr;
 /// Standard output in one format.
 pub(crate) struct Out {
     pub(crate) format: Format,
+    /// The table with more columns.
+    pub(crate) wide: bool,
     stdout: BufWriter<Stdout>,
     terminal: bool,
+    /// What is not to be written yet: data, and what is none.
+    held: Option<(Vec<u8>, Vec<String>)>,
 }
 
 impl Out {
     pub(crate) fn new(format: Format) -> Out {
         let terminal = io::stdout().is_terminal();
-        Out { format, stdout: BufWriter::with_capacity(64 << 10, io::stdout()), terminal }
+        let wide = format == Format::Wide;
+        let format = if wide { Format::Table } else { format };
+        Out { format, wide, stdout: BufWriter::with_capacity(64 << 10, io::stdout()), terminal, held: None }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// From now on nothing is written.
+    pub(crate) fn hold(&mut self) {
+        self.held = Some((Vec::new(), Vec::new()));
+    }
+
+    /// What would have been written since; from now on everything is.
+    pub(crate) fn held(&mut self) -> (String, Vec<String>) {
+        let (data, notes) = self.held.take().unwrap_or_default();
+        (String::from_utf8_lossy(&data).into_owned(), notes)
+    }
+
+    fn sink(&mut self) -> &mut dyn Write {
+        match &mut self.held {
+            Some((data, _)) => data,
+            None => &mut self.stdout,
+        }
     }
 
     /// Writes everything out.
@@ -28,14 +56,27 @@ impl Out {
         Ok(self.stdout.flush()?)
     }
 
+    /// Says what is no data, so not on stdout, behind what was written.
+    pub(crate) fn note(&mut self, text: &str) -> Result<(), Failure> {
+        match &mut self.held {
+            Some((_, notes)) => notes.push(text.to_owned()),
+            None => {
+                self.finish()?;
+                say(text);
+            }
+        }
+        Ok(())
+    }
+
     /// A line of text.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> Result<(), Failure> {
-        Ok(writeln!(self.stdout, "{}", text.as_ref())?)
+        self.raw(text.as_ref())?;
+        self.raw("\n")
     }
 
     /// Text as it is.
     pub(crate) fn raw(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(self.stdout.write_all(text.as_bytes())?)
+        Ok(self.sink().write_all(text.as_bytes())?)
     }
 
     /// One JSON document with the schema version in front.
@@ -51,23 +92,24 @@ impl Out {
 
     /// One JSON value on a line of its own.
     pub(crate) fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
-        serde_json::to_writer(&mut self.stdout, value).map_err(io::Error::from)?;
+        serde_json::to_writer(self.sink(), value).map_err(io::Error::from)?;
         self.line("")
     }
 
     /// One row of comma-separated values (RFC 4180); on a terminal without what would steer it.
-    pub(crate) fn csv(&mut self, cells: &[String]) -> Result<(), Failure> {
-        let terminal = self.terminal;
-        let quoted = |cell: &String| {
-            let cell = if terminal { tame(cell) } else { Cow::Borrowed(cell.as_str()) };
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell.into_owned()
+    pub(crate) fn csv(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Failure> {
+        for (number, cell) in cells.into_iter().enumerate() {
+            let cell = if self.terminal { tame(cell.as_ref()) } else { Cow::Borrowed(cell.as_ref()) };
+            if number > 0 {
+                self.raw(",")?;
             }
-        };
-        let row: Vec<String> = cells.iter().map(quoted).collect();
-        self.line(row.join(","))
+            if cell.contains([',', '"', '\n', '\r']) {
+                self.raw(&format!("\"{}\"", cell.replace('"', "\"\"")))?;
+            } else {
+                self.raw(&cell)?;
+            }
+        }
+        self.line("")
     }
 
     /// A reply that is one thing: a document, or in `ndjson` a line with nothing around it.
@@ -78,9 +120,8 @@ impl Out {
     /// Tells people how old an answer is that no running Kubo stands behind; of a snapshot it was said before its first row.
     pub(crate) fn date(&mut self, source: Source, as_of: Option<&str>) -> Result<(), Failure> {
         if self.format == Format::Table && source == Source::Index {
-            self.finish()?;
             let age = as_of.map_or_else(|| "of unknown age".to_owned(), |as_of| format!("as of {}", ago(as_of)));
-            say(&format!("{age}, from the index alone; `ipfs-kitctl status` says why"));
+            self.note(&format!("{age}, from the index alone; `ipfs-kitctl status` says why"))?;
         }
         Ok(())
     }
@@ -165,8 +206,16 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(crate) fn row(&mut self, out: &mut Out, cells: Vec<String>) -> Result<(), Failure> {
-        let cells: Vec<String> = cells.iter().map(|cell| tame(cell).replace('\t', "\\t")).collect();
+    pub(crate) fn row(
+        &mut self,
+        out: &mut Out,
+        cells: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<(), Failure> {
+        let shown = |cell: &str| match tame(cell) {
+            cell if cell.contains('\t') => cell.replace('\t', "\\t"),
+            cell => cell.into_owned(),
+        };
+        let cells: Vec<String> = cells.into_iter().map(|cell| shown(cell.as_ref())).collect();
         match &self.widths {
             Some(widths) => out.line(aligned(&cells, widths)),
             None => {
@@ -201,21 +250,6 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
         line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 2));
     }
     line.trim_end().to_owned()
-}
-
-/// The columns to show: those that were asked for, or what the format shows of `all` by itself.
-pub(crate) fn columns(
-    asked: Option<Vec<String>>,
-    format: Format,
-    table: &[&str],
-    all: &[&str],
-) -> Result<Vec<String>, Failure> {
-    let default = if format == Format::Csv { all } else { table };
-    let columns = asked.unwrap_or_else(|| default.iter().map(|column| (*column).to_owned()).collect());
-    match columns.iter().find(|column| !all.contains(&column.as_str())) {
-        Some(unknown) => Err(Failure::Usage(format!("there is no column {unknown:?}; there are {}", all.join(", ")))),
-        None => Ok(columns),
-    }
 }
 
 /// What others named, without what a terminal would obey or nobody would see: such characters are shown as escapes.

@@ -1,195 +1,196 @@
-//! `pin ls`, `info`, `add`, `rm`, and the words of all verbs of pins: rows of pins in every format. A listing is written as its parts arrive and is never held
-//! whole; several CIDs are several calls on one connection.
+//! `pin ls`, `info`, `add`, `rm`, and the words of all verbs of pins: rows of pins in every format. A listing is written as its parts
+//! arrive and is never held whole; several CIDs are several calls on one connection.
 
-use crate::args::{self, Format};
+use crate::args::{self, Format, Show};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
 use crate::history;
+use crate::list::{Listing, Row, Shape};
 use crate::mark;
-use crate::output::{self, Bar, Document, Out, Table, ago, say, size};
+use crate::output::{Bar, Out, Table, size};
 use proto_msgs::ClientError;
-use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinHistory, PinInfo, PinLs, PinRm, SizeKind};
+use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinHistory, PinInfo, PinLs, PinRm, PinSort, SizeKind};
 use proto_msgs::verb::Part;
 use std::io::{self, BufRead, Read};
 
-const COLUMNS: [&str; 15] = [
-    "cid",
-    "name",
-    "type",
-    "size",
-    "size_kind",
-    "codec",
-    "kind",
-    "first_seen",
-    "access_count",
-    "last_access",
-    "hotness",
-    "pattern",
-    "tier",
-    "tags",
-    "note",
-];
-const TABLE: [&str; 6] = ["cid", "type", "codec", "size", "first_seen", "name"];
+pub(crate) const SHAPE: Shape = Shape {
+    all: &[
+        "cid",
+        "name",
+        "type",
+        "size",
+        "size_kind",
+        "codec",
+        "kind",
+        "first_seen",
+        "access_count",
+        "last_access",
+        "hotness",
+        "pattern",
+        "tier",
+        "tags",
+        "note",
+    ],
+    table: &["cid", "type", "codec", "size", "first_seen", "name"],
+    wide: &[
+        "cid",
+        "type",
+        "codec",
+        "kind",
+        "size",
+        "first_seen",
+        "access_count",
+        "last_access",
+        "hotness",
+        "pattern",
+        "tier",
+        "tags",
+        "name",
+        "note",
+    ],
+};
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, Failure> {
     match verb {
-        args::Pin::Ls(options) => ls(ask, out, options),
-        args::Pin::History { cid, rows } => {
-            let verb = PinHistory { cid, limit: rows.limit, offset: rows.offset };
-            history::changes(ask, out, verb, &history::HISTORY, rows)
+        args::Pin::Ls(options) => ls(ask, out, &options),
+        args::Pin::History { cid, show } => {
+            let verb = |limit, offset| PinHistory { cid, limit, offset };
+            history::changes(ask, out, &show, (&history::HISTORY, "nothing has happened yet"), verb)
         }
-        args::Pin::Diff { from, to, rows } => {
-            let verb = PinDiff { from, to, limit: rows.limit, offset: rows.offset };
-            history::changes(ask, out, verb, &history::DIFF, rows)
+        args::Pin::Diff { from, to, show } => {
+            let verb = |limit, offset| PinDiff { from, to, limit, offset };
+            history::changes(ask, out, &show, (&history::DIFF, "the two generations have the same pins"), verb)
         }
-        args::Pin::Info { cids } => {
-            ask.check_age()?;
-            let mut dated = false;
-            each(ask, out, &cids, |ask, out, cid, state| {
-                let info = ask.call(PinInfo { cid })?;
-                match out.format {
-                    Format::Json => out.document(&info)?,
-                    Format::Table => info.pins.iter().try_for_each(|pin| block(out, state, pin))?,
-                    _ => info.pins.iter().try_for_each(|pin| show(out, state, pin))?,
-                }
-                // Once for all of them.
-                if std::mem::replace(&mut dated, true) { Ok(()) } else { out.date(info.source, info.as_of.as_deref()) }
-            })
-        }
-        args::Pin::Add { cids, name, direct } => each(ask, out, &cids, |ask, out, cid, state| {
-            let verb = PinAdd { cid: cid.clone(), name: name.clone(), direct };
-            let mut bar = Bar::new();
-            bar.show(&format!("pinning {cid}: …"));
-            let added = ask.call_with(verb, |part| {
-                if let Part::Progress(progress) = part {
-                    let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
-                    bar.show(&format!("pinning {cid}: {} blocks{bytes}", progress.blocks));
-                }
-                Ok(())
-            });
-            bar.clear();
-            match (out.format, added?) {
-                (Format::Json, added) => out.document(&added),
-                (Format::Table, added) => {
-                    let name = added.pin.name.as_ref().map(|name| format!(" as {name:?}")).unwrap_or_default();
-                    out.line(format!("pinned {} {}{name}", added.pin.cid, added.pin.pin_type.name()))
-                }
-                (_, added) => show(out, state, &added.pin),
-            }
-        }),
-        args::Pin::Rm { cids } => each(ask, out, &cids, |ask, out, cid, state| {
-            let removed = ask.call(PinRm { cid })?;
-            match out.format {
-                Format::Json | Format::Ndjson => out.answer(&removed),
-                Format::Table => out.line(format!("unpinned {}", removed.cid)),
-                Format::Cid => out.line(removed.cid),
-                Format::Csv => {
-                    if std::mem::take(&mut state.header) {
-                        out.line("cid,generation")?;
-                    }
-                    out.csv(&[removed.cid, removed.generation.to_string()])
-                }
-            }
-        }),
+        args::Pin::Info { cids } => info(ask, out, &cids),
+        args::Pin::Add { cids, name, direct } => add(ask, out, &cids, name.as_deref(), direct),
+        args::Pin::Rm { cids } => rm(ask, out, &cids),
         args::Pin::Tag { words } => mark::tag(ask, out, words),
         args::Pin::Note { cid, text } => mark::note(ask, out, cid, text),
         args::Pin::Tier { cid, tier, clear } => mark::tier(ask, out, cid, tier, clear),
     }
 }
 
-/// Rows of one command, in its format.
-pub(crate) struct State {
-    table: Option<Table>,
-    columns: Vec<String>,
-    pub(crate) header: bool,
+fn info(ask: &mut Ask, out: &mut Out, cids: &[String]) -> Result<u8, Failure> {
+    ask.check_age()?;
+    let mut list = Listing::cut_here(out, &SHAPE, &Show::default(), "pins")?;
+    let (mut dated, mut first) = (false, true);
+    let code = each(ask, out, cids, |ask, out, cid| {
+        let info = ask.call(PinInfo { cid })?;
+        match out.format {
+            Format::Json => out.document(&info)?,
+            Format::Table => info.pins.iter().try_for_each(|pin| block(out, &mut first, pin))?,
+            _ => info.pins.into_iter().try_for_each(|pin| list.row(out, pin))?,
+        }
+        // Once for all of them.
+        if std::mem::replace(&mut dated, true) { Ok(()) } else { out.date(info.source, info.as_of.as_deref()) }
+    })?;
+    Ok(code)
 }
 
-impl State {
-    fn new(format: Format, columns: Option<Vec<String>>, header: bool) -> Result<State, Failure> {
-        let columns = output::columns(columns, format, &TABLE, &COLUMNS)?;
-        Ok(State { table: None, columns, header })
-    }
-}
-
-fn show(out: &mut Out, state: &mut State, pin: &Pin) -> Result<(), Failure> {
-    match out.format {
-        Format::Cid => out.line(&pin.cid),
-        Format::Json | Format::Ndjson => out.json(pin),
-        Format::Csv => {
-            if std::mem::take(&mut state.header) {
-                out.csv(&state.columns)?;
+fn add(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct: bool) -> Result<u8, Failure> {
+    let mut list = Listing::cut_here(out, &SHAPE, &Show::default(), "pins")?;
+    each(ask, out, cids, |ask, out, cid| {
+        let verb = PinAdd { cid: cid.clone(), name: name.map(str::to_owned), direct };
+        let mut bar = Bar::new();
+        bar.show(&format!("pinning {cid}: …"));
+        let added = ask.call_with(verb, |part| {
+            if let Part::Progress(progress) = part {
+                let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
+                bar.show(&format!("pinning {cid}: {} blocks{bytes}", progress.blocks));
             }
-            let cells: Vec<String> = state.columns.iter().map(|column| plain(pin, column)).collect();
-            out.csv(&cells)
+            Ok(())
+        });
+        bar.clear();
+        match (out.format, added?) {
+            (Format::Json, added) => out.document(&added),
+            (Format::Table, added) => {
+                let name = added.pin.name.as_ref().map(|name| format!(" as {name:?}")).unwrap_or_default();
+                out.line(format!("pinned {} {}{name}", added.pin.cid, added.pin.pin_type.name()))
+            }
+            (_, added) => list.row(out, added.pin),
         }
-        Format::Table => {
-            let cells = state.columns.iter().map(|column| readable(pin, column)).collect();
-            let names: Vec<&str> = state.columns.iter().map(String::as_str).collect();
-            let header = state.header;
-            let table = state.table.get_or_insert_with(|| Table::new(header.then_some(&names[..])));
-            table.row(out, cells)
+    })
+}
+
+fn rm(ask: &mut Ask, out: &mut Out, cids: &[String]) -> Result<u8, Failure> {
+    let mut header = true;
+    each(ask, out, cids, |ask, out, cid| {
+        let removed = ask.call(PinRm { cid })?;
+        match out.format {
+            Format::Json | Format::Ndjson => out.answer(&removed),
+            Format::Cid => out.line(removed.cid),
+            Format::Csv => {
+                if std::mem::take(&mut header) {
+                    out.line("cid,generation")?;
+                }
+                out.csv([removed.cid, removed.generation.to_string()])
+            }
+            _ => out.line(format!("unpinned {}", removed.cid)),
         }
-    }
+    })
 }
 
 /// Everything that is known of one pin, a line each.
-fn block(out: &mut Out, state: &mut State, pin: &Pin) -> Result<(), Failure> {
-    if !std::mem::take(&mut state.header) {
+fn block(out: &mut Out, first: &mut bool, pin: &Pin) -> Result<(), Failure> {
+    if !std::mem::take(first) {
         out.line("")?;
     }
     let mut table = Table::new(None);
-    for column in COLUMNS {
-        let cell = match (column, pin.size) {
-            ("size", Some(bytes)) => format!("{} ({bytes} bytes)", size(pin.size)),
-            _ => readable(pin, column),
+    for column in SHAPE.all {
+        let cell = match (*column, pin.size) {
+            ("size", Some(bytes)) => format!("{} ({bytes} bytes)", size(pin.size)).into(),
+            _ => pin.cell(column, &[]).readable(),
         };
-        table.row(out, vec![column.replace('_', " "), cell])?;
+        table.row(out, [column.replace('_', " ").into(), cell])?;
     }
     table.finish(out)
 }
 
-fn ls(ask: &mut Ask, out: &mut Out, options: args::PinLs) -> Result<u8, Failure> {
-    let mut state = State::new(out.format, options.columns, !options.no_header)?;
+/// The columns that the daemon sorts by itself.
+fn sort_key(column: &str) -> Option<PinSort> {
+    Some(match column {
+        "cid" => PinSort::Cid,
+        "name" => PinSort::Name,
+        "type" => PinSort::Type,
+        "codec" => PinSort::Codec,
+        "size" => PinSort::Size,
+        "first_seen" => PinSort::FirstSeen,
+        _ => return None,
+    })
+}
+
+fn ls(ask: &mut Ask, out: &mut Out, options: &args::PinLs) -> Result<u8, Failure> {
+    let show = &options.show;
+    let (mut list, (limit, offset)) = Listing::cut_there(out, &SHAPE, show, "pins", |key| sort_key(key).is_some())?;
     ask.check_age()?;
-    let (sort, descending) = options.sort.map_or((None, false), |(sort, descending)| (Some(sort), descending));
+    let sort = show.sort.as_ref().and_then(|(key, descending)| Some((sort_key(key)?, *descending)));
     let verb = PinLs {
         pin_type: options.pin_type,
-        name: options.name,
-        tag: options.tag,
-        tier: options.tier,
+        name: options.name.clone(),
+        tag: options.tag.clone(),
+        tier: options.tier.clone(),
         min_size: options.min_size,
         since: options.since.map(|since| since.to_string()),
-        limit: options.limit,
-        offset: options.offset,
-        sort,
-        descending,
+        limit,
+        offset,
+        sort: sort.map(|(key, _)| key),
+        descending: sort.is_some_and(|(_, descending)| descending),
     };
-    let mut document = Document::new("pins");
     let page = ask.call_with(verb, |part| {
         let Part::PinLs(rows) = part else { return Ok(()) };
-        for pin in &rows.pins {
-            if out.format == Format::Json {
-                document.row(out, pin)?;
-            } else {
-                show(out, &mut state, pin)?;
-            }
-        }
+        rows.pins.into_iter().try_for_each(|pin| list.row(out, pin))?;
         out.finish()
     })?;
-    if out.format == Format::Json {
-        document.end(out, &page)?;
-    } else if out.format == Format::Csv && std::mem::take(&mut state.header) {
-        out.csv(&state.columns)?;
-    }
-    if let Some(mut table) = state.table {
-        table.finish(out)?;
+    if out.format == Format::Table && page.total == 0 {
+        // No header over nothing.
+    } else {
+        list.end(out, &page)?;
     }
     if out.format == Format::Table && (page.total == 0 || !page.complete) {
         let which = if page.total == 0 { "no pins" } else { "these are the pins known so far" };
         let why = if page.complete { "" } else { ": no whole listing of Kubo's pins has been applied yet" };
-        // Not data, so not on stdout.
-        out.finish()?;
-        say(&format!("{which}{why}"));
+        out.note(&format!("{which}{why}"))?;
     }
     out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
@@ -200,14 +201,13 @@ pub(crate) fn each(
     ask: &mut Ask,
     out: &mut Out,
     cids: &[String],
-    mut work: impl FnMut(&mut Ask, &mut Out, String, &mut State) -> Result<(), Failure>,
+    mut work: impl FnMut(&mut Ask, &mut Out, String) -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
-    let mut state = State::new(out.format, None, true)?;
     let several = cids.len() > 1 || cids == ["-"];
     let mut worst = exit::OK;
     for cid in cids.iter().flat_map(|cid| expand(cid)) {
         let cid = cid.map_err(Failure::Input)?;
-        match work(ask, out, cid.clone(), &mut state) {
+        match work(ask, out, cid.clone()) {
             // Whoever reads along sees each one when it is done.
             Ok(()) => out.finish()?,
             Err(Failure::Client(ClientError::Fault(mut fault))) => {
@@ -252,48 +252,44 @@ fn line(input: &mut impl BufRead) -> io::Result<Option<String>> {
     }
 }
 
-/// A cell for machines; empty for `null`.
-fn plain(pin: &Pin, column: &str) -> String {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    match column {
-        "cid" => pin.cid.clone(),
-        "name" => text(&pin.name),
-        "type" => pin.pin_type.name().to_owned(),
-        "size" => pin.size.map(|size| size.to_string()).unwrap_or_default(),
-        "size_kind" => match pin.size_kind {
-            SizeKind::Exact => "exact",
-            SizeKind::Estimated => "estimated",
-            SizeKind::Unknown => "unknown",
+impl Row for Pin {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "cid" => Cell::text(&self.cid),
+            "name" => Cell::maybe(self.name.as_deref()),
+            "type" => Cell::text(self.pin_type.name()),
+            "size" if self.size_kind == SizeKind::Estimated => self.size.map_or(Cell::None, Cell::About),
+            "size" => Cell::bytes(self.size),
+            "size_kind" => Cell::text(match self.size_kind {
+                SizeKind::Exact => "exact",
+                SizeKind::Estimated => "estimated",
+                SizeKind::Unknown => "unknown",
+            }),
+            "codec" => Cell::text(&self.codec),
+            "kind" => Cell::maybe(self.kind.map(kind)),
+            "first_seen" => Cell::time(Some(&self.first_seen)),
+            "access_count" => Cell::count(self.access_count),
+            "last_access" => Cell::time(self.last_access.as_deref()),
+            "hotness" => self.hotness.map_or(Cell::None, Cell::Number),
+            "pattern" => Cell::maybe(self.pattern.as_deref()),
+            "tier" => Cell::maybe(self.tier.as_deref()),
+            "tags" => Cell::text(self.tags.join(";")),
+            "note" => Cell::maybe(self.note.as_deref()),
+            _ => Cell::None,
         }
-        .to_owned(),
-        "codec" => pin.codec.clone(),
-        "kind" => match pin.kind {
-            Some(ContentKind::File) => "file",
-            Some(ContentKind::Directory) => "directory",
-            Some(ContentKind::Raw) => "raw",
-            Some(ContentKind::Other) => "other",
-            None => "",
-        }
-        .to_owned(),
-        "first_seen" => pin.first_seen.clone(),
-        "access_count" => pin.access_count.map(|count| count.to_string()).unwrap_or_default(),
-        "last_access" => text(&pin.last_access),
-        "hotness" => pin.hotness.map(|hotness| hotness.to_string()).unwrap_or_default(),
-        "pattern" => text(&pin.pattern),
-        "tier" => text(&pin.tier),
-        "tags" => pin.tags.join(";"),
-        "note" => text(&pin.note),
-        _ => String::new(),
+    }
+
+    fn cid(&self) -> Option<&str> {
+        Some(&self.cid)
     }
 }
 
-/// A cell for people; `-` for `null`.
-fn readable(pin: &Pin, column: &str) -> String {
-    match column {
-        "size" if pin.size_kind == SizeKind::Estimated => format!("~{}", size(pin.size)),
-        "size" => size(pin.size),
-        "first_seen" => ago(&pin.first_seen),
-        "last_access" => pin.last_access.as_deref().map_or_else(|| "-".to_owned(), ago),
-        column => Some(plain(pin, column)).filter(|cell| !cell.is_empty()).unwrap_or_else(|| "-".to_owned()),
+/// What a CID is the root of, in a word.
+pub(crate) fn kind(kind: ContentKind) -> &'static str {
+    match kind {
+        ContentKind::File => "file",
+        ContentKind::Directory => "directory",
+        ContentKind::Raw => "raw",
+        ContentKind::Other => "other",
     }
 }

@@ -1,10 +1,14 @@
 //! `snapshot now`, `snapshot ls`, `snapshot path`, `snapshot verify`.
 
-use crate::args::{Format, Snapshot};
+use crate::args::{Format, Show, Snapshot};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
-use crate::output::{Out, Table, ago, size, tame};
-use proto_msgs::snapshot::{SnapshotAt, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotRow, SnapshotVerify};
+use crate::list::{self, Row, Shape};
+use crate::output::{Out, tame};
+use proto_msgs::snapshot::{
+    SnapshotAt, SnapshotCheck, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotRow, SnapshotVerify,
+};
 use std::io::{self, Write};
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: Snapshot) -> Result<u8, Failure> {
@@ -13,13 +17,13 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: Snapshot) -> Result<u8, Fa
             let made = ask.call(SnapshotNow { arrow })?;
             place(out, &made)
         }
-        Snapshot::Ls => ls(ask, out),
+        Snapshot::Ls(show) => ls(ask, out, &show),
         Snapshot::Path => {
             let newest = ask.call(SnapshotPath {})?;
             ask.check_snapshot(newest.manifest.as_of.as_deref())?;
             place(out, &newest)
         }
-        Snapshot::Verify { snapshot } => verify(ask, out, SnapshotVerify { snapshot }),
+        Snapshot::Verify { snapshot, show } => verify(ask, out, SnapshotVerify { snapshot }, &show),
     }
 }
 
@@ -38,51 +42,62 @@ fn place(out: &mut Out, at: &SnapshotAt) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-fn ls(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
-    let list = ask.call(SnapshotLs {})?;
+const SNAPSHOTS: Shape = Shape {
+    all: &["name", "generation", "created_at", "as_of", "pins", "bytes", "newest", "problem"],
+    table: &["name", "created_at", "as_of", "pins", "bytes", "newest", "problem"],
+    wide: &["name", "generation", "created_at", "as_of", "pins", "bytes", "newest", "problem"],
+};
+const CHECKED: &[&str] = &["name", "files", "bytes", "problems"];
+const CHECKS: Shape = Shape { all: CHECKED, table: CHECKED, wide: CHECKED };
+
+fn ls(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
+    list::known(&SNAPSHOTS, show)?;
+    let mut list = ask.call(SnapshotLs {})?;
     let newest = list.snapshots.iter().find(|row| row.problem.is_none());
     ask.check_snapshot(newest.and_then(|row| row.as_of.as_deref()))?;
-    match out.format {
-        Format::Table => {
-            let mut table = Table::new(Some(&["snapshot", "made", "as of", "pins", "size", "state"]));
-            list.snapshots.iter().try_for_each(|row| table.row(out, cells(row)))?;
-            table.finish(out)?;
-        }
-        Format::Ndjson => list.snapshots.iter().try_for_each(|row| out.json(row))?,
-        _ => out.answer(&list)?,
-    }
+    list::whole(out, &SNAPSHOTS, show, &mut list, |list| &mut list.snapshots)?;
     Ok(exit::OK)
 }
 
-fn cells(row: &SnapshotRow) -> Vec<String> {
-    let time = |time: &Option<String>| time.as_deref().map_or_else(|| "-".to_owned(), ago);
-    let state = match (&row.problem, row.newest) {
-        (Some(problem), _) => problem.clone(),
-        (None, true) => "newest".to_owned(),
-        (None, false) => String::new(),
-    };
-    let pins = row.pins.map_or_else(|| "-".to_owned(), |pins| pins.to_string());
-    vec![row.name.clone(), time(&row.created_at), time(&row.as_of), pins, size(row.bytes), state]
+impl Row for SnapshotRow {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "name" => Cell::text(&self.name),
+            "generation" => Cell::Count(self.generation),
+            "created_at" => Cell::time(self.created_at.as_deref()),
+            "as_of" => Cell::time(self.as_of.as_deref()),
+            "pins" => Cell::count(self.pins),
+            "bytes" => Cell::bytes(self.bytes),
+            "newest" => Cell::flag(self.newest),
+            "problem" => Cell::maybe(self.problem.as_deref()),
+            _ => Cell::None,
+        }
+    }
 }
 
-fn verify(ask: &mut Ask, out: &mut Out, verb: SnapshotVerify) -> Result<u8, Failure> {
-    let verified = ask.call(verb)?;
+fn verify(ask: &mut Ask, out: &mut Out, verb: SnapshotVerify, show: &Show) -> Result<u8, Failure> {
+    list::known(&CHECKS, show)?;
+    let mut verified = ask.call(verb)?;
     let problems = verified.snapshots.iter().flat_map(|snapshot| &snapshot.problems).chain(&verified.problem);
     let code = if problems.count() == 0 { exit::OK } else { exit::FAILED };
-    match out.format {
-        Format::Table => {
-            let mut table = Table::new(Some(&["snapshot", "files", "read", "found"]));
-            for check in &verified.snapshots {
-                let found = if check.problems.is_empty() { "good".to_owned() } else { check.problems.join("; ") };
-                table.row(out, vec![check.name.clone(), check.files.to_string(), size(Some(check.bytes)), found])?;
-            }
-            if let Some(problem) = &verified.problem {
-                table.row(out, vec!["manifest".to_owned(), "-".to_owned(), "-".to_owned(), problem.clone()])?;
-            }
-            table.finish(out)?;
-        }
-        Format::Ndjson => verified.snapshots.iter().try_for_each(|check| out.json(check))?,
-        _ => out.answer(&verified)?,
+    // What is wrong with the manifest of the newest belongs to no snapshot, and has a field of its own in a document.
+    if let Some(problem) = verified.problem.clone().filter(|_| out.format != Format::Json) {
+        let (name, problems) = ("manifest".to_owned(), vec![problem]);
+        verified.snapshots.push(SnapshotCheck { name, files: 0, bytes: 0, problems });
     }
+    list::whole(out, &CHECKS, show, &mut verified, |verified| &mut verified.snapshots)?;
     Ok(code)
+}
+
+impl Row for SnapshotCheck {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "name" => Cell::text(&self.name),
+            "files" => Cell::Count(self.files),
+            "bytes" => Cell::Bytes(self.bytes),
+            "problems" if self.problems.is_empty() => Cell::Both("".into(), "good".into()),
+            "problems" => Cell::text(self.problems.join("; ")),
+            _ => Cell::None,
+        }
+    }
 }

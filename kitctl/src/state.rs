@@ -1,9 +1,11 @@
 //! `state system`, `state network`, `state storage`, `state files`.
 
-use crate::args::Format;
+use crate::args::{Format, Show};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
-use crate::output::{Document, Out, Table, ago, say, size, span};
+use crate::list::{Listing, Row, Shape};
+use crate::output::{Out, Table, ago};
 use crate::parse::since;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -12,7 +14,7 @@ use proto_msgs::verb::{Part, Verb};
 use serde::Serialize;
 use serde_json::Value;
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum State {
     /// Kubo's version, processors and memory, and the machine's
     System(Samples),
@@ -24,7 +26,7 @@ pub(crate) enum State {
     Files(Samples),
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Samples {
     /// The former samples too, newest first
     #[arg(long)]
@@ -32,12 +34,11 @@ pub(crate) struct Samples {
     /// Only samples from this time on, such as 48h or 7d (ago), 2026-11-21 (UTC) or 2026-11-21T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = since, requires = "history")]
     pub(crate) since: Option<Timestamp>,
-    /// At most so many
-    #[arg(long, value_name = "N", requires = "history")]
-    pub(crate) limit: Option<u64>,
+    #[command(flatten)]
+    pub(crate) show: Show,
 }
 
-/// How people read a value.
+/// What a number means.
 #[derive(Clone, Copy)]
 enum Reads {
     /// As it is.
@@ -50,32 +51,64 @@ enum Reads {
     Time,
 }
 
-type Columns = &'static [(&'static str, Reads)];
+const SYSTEM: &[&str] =
+    &["at", "kubo_version", "kubo_cpu", "kubo_memory", "kubo_uptime_s", "load", "memory_total", "memory_available"];
+const NETWORK: &[&str] = &["at", "peers", "bytes_in", "bytes_out", "rate_in", "rate_out"];
+const STORAGE: &[&str] = &["at", "repo_size", "storage_max", "disk_total", "disk_free", "pins"];
+const FILES: &[&str] = &["at", "root", "size", "entries"];
 
-const SYSTEM: Columns = &[
-    ("kubo_version", Reads::Plain),
-    ("kubo_cpu", Reads::Plain),
-    ("kubo_memory", Reads::Bytes),
-    ("kubo_uptime_s", Reads::Span),
-    ("load", Reads::Plain),
-    ("memory_total", Reads::Bytes),
-    ("memory_available", Reads::Bytes),
-];
-const NETWORK: Columns = &[
-    ("peers", Reads::Plain),
-    ("bytes_in", Reads::Bytes),
-    ("bytes_out", Reads::Bytes),
-    ("rate_in", Reads::Rate),
-    ("rate_out", Reads::Rate),
-];
-const STORAGE: Columns = &[
-    ("repo_size", Reads::Bytes),
-    ("storage_max", Reads::Bytes),
-    ("disk_total", Reads::Bytes),
-    ("disk_free", Reads::Bytes),
-    ("pins", Reads::Plain),
-];
-const FILES: Columns = &[("root", Reads::Plain), ("size", Reads::Bytes), ("entries", Reads::Plain)];
+fn reads(column: &str) -> Reads {
+    match column {
+        "at" => Reads::Time,
+        "kubo_uptime_s" => Reads::Span,
+        "rate_in" | "rate_out" => Reads::Rate,
+        "kubo_memory" | "memory_total" | "memory_available" | "bytes_in" | "bytes_out" => Reads::Bytes,
+        "repo_size" | "storage_max" | "disk_total" | "disk_free" | "size" => Reads::Bytes,
+        _ => Reads::Plain,
+    }
+}
+
+/// A sample, and the same as columns.
+struct Sample<S> {
+    sample: S,
+    columns: Value,
+}
+
+impl<S: Serialize> Sample<S> {
+    fn new(sample: S) -> Sample<S> {
+        Sample { columns: serde_json::to_value(&sample).unwrap_or_default(), sample }
+    }
+}
+
+impl<S: Serialize> Serialize for Sample<S> {
+    fn serialize<T: serde::Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        self.sample.serialize(serializer)
+    }
+}
+
+impl<S: Serialize> Row for Sample<S> {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        cell(column, &self.columns[column])
+    }
+
+    fn cid(&self) -> Option<&str> {
+        self.columns["root"].as_str()
+    }
+}
+
+fn cell<'a>(column: &str, value: &'a Value) -> Cell<'a> {
+    match (reads(column), value) {
+        (_, Value::Null) => Cell::None,
+        (Reads::Time, Value::String(at)) => Cell::Time(at.into()),
+        (Reads::Bytes, value) => Cell::bytes(value.as_u64()),
+        (Reads::Rate, value) => value.as_f64().map_or(Cell::None, Cell::Rate),
+        (Reads::Span, value) => value.as_f64().map_or(Cell::None, Cell::Seconds),
+        (_, Value::String(text)) => Cell::text(text),
+        (_, value) if value.is_u64() => Cell::count(value.as_u64()),
+        (_, value) if value.is_f64() => value.as_f64().map_or(Cell::None, Cell::Number),
+        (_, other) => Cell::text(other.to_string()),
+    }
+}
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, what: State) -> Result<u8, Failure> {
     match what {
@@ -102,123 +135,71 @@ fn show<V: Verb<Reply = StateReport<S>>, S: Serialize>(
     ask: &mut Ask,
     out: &mut Out,
     of: &Samples,
-    columns: Columns,
+    columns: &'static [&'static str],
     verb: fn(StateAsk) -> V,
     rows: fn(Part) -> Option<StateRows<S>>,
 ) -> Result<u8, Failure> {
+    let shape = Shape { all: columns, table: columns, wide: columns };
+    let show = &of.show;
+    if !of.history && (show.limit.is_some() || show.offset > 0 || show.sort.is_some()) {
+        return Err(Failure::Usage("--limit, --offset and --sort are of use with --history alone".to_owned()));
+    }
+    let mut list = Listing::cut_here(out, &shape, show, "samples")?;
     ask.check_age_of_sample(verb(StateAsk::default()))?;
-    let verb = verb(StateAsk { history: of.history, since: of.since.map(|at| at.to_string()), limit: of.limit });
-    if of.history {
-        return history(ask, out, of, columns, verb, rows);
-    }
-    let report = ask.call(verb)?;
-    match (out.format, &report.newest) {
-        (Format::Json, _) => out.document(&report)?,
-        (Format::Csv, newest) => {
-            header(out, columns)?;
-            newest.iter().try_for_each(|sample| csv(out, columns, sample))?;
-        }
-        (Format::Table, Some(sample)) => {
-            let (value, mut table) = (json(sample), Table::new(None));
-            for (name, reads) in [("at", Reads::Time)].iter().chain(columns) {
-                let label = name.trim_end_matches("_s").replace('_', " ");
-                table.row(out, vec![label, readable(&value[name], *reads)])?;
-            }
-            table.finish(out)?;
-        }
-        (_, Some(sample)) => out.json(sample)?,
-        (_, None) => {}
-    }
-    if report.newest.is_none() && out.format != Format::Json {
-        out.finish()?;
-        say(NOTHING);
-    }
-    Ok(exit::OK)
-}
-
-fn history<V: Verb<Reply = StateReport<S>>, S: Serialize>(
-    ask: &mut Ask,
-    out: &mut Out,
-    of: &Samples,
-    columns: Columns,
-    verb: V,
-    rows: fn(Part) -> Option<StateRows<S>>,
-) -> Result<u8, Failure> {
-    let names: Vec<_> = std::iter::once("at").chain(columns.iter().map(|(name, _)| *name)).collect();
-    let (mut document, mut table, mut any) = (Document::new("samples"), Table::new(Some(&names)), false);
-    let report = ask.call_with(verb, |part| {
+    // In another order the first ones are not those that are wanted.
+    let limit = show.limit.filter(|_| show.sort.is_none()).map(|limit| limit.saturating_add(show.offset));
+    let verb = verb(StateAsk { history: of.history, since: of.since.map(|at| at.to_string()), limit });
+    let mut any = false;
+    let mut report = ask.call_with(verb, |part| {
         for sample in rows(part).into_iter().flat_map(|rows| rows.samples) {
-            match out.format {
-                Format::Json => document.row(out, &sample)?,
-                Format::Csv if any => csv(out, columns, &sample)?,
-                Format::Csv => {
-                    header(out, columns)?;
-                    csv(out, columns, &sample)?;
-                }
-                Format::Table => {
-                    let value = json(&sample);
-                    let cells = columns.iter().map(|(name, reads)| readable(&value[name], *reads));
-                    table.row(out, std::iter::once(readable(&value["at"], Reads::Time)).chain(cells).collect())?;
-                }
-                _ => out.json(&sample)?,
-            }
             any = true;
+            list.row(out, Sample::new(sample))?;
         }
         out.finish()
     })?;
-    match out.format {
-        Format::Json => document.end(out, &report)?,
-        Format::Csv if !any => header(out, columns)?,
-        Format::Table if any => table.finish(out)?,
-        _ => {}
+    if out.format == Format::Json && !of.history {
+        out.document(&report)?;
+        return Ok(exit::OK);
     }
-    if !any && out.format != Format::Json {
-        out.finish()?;
-        match &report.as_of {
-            None => say(NOTHING),
-            Some(at) if of.since.is_some() => say(&format!("no sample is so new; the newest was taken {}", ago(at))),
-            Some(_) => {}
+    if let Some(newest) = report.newest.take_if(|_| !of.history) {
+        any = true;
+        match out.format {
+            Format::Table => one(out, &Sample::new(newest), show.columns.as_deref(), columns)?,
+            _ => list.row(out, Sample::new(newest))?,
         }
+    }
+    // No header over nothing, nor under what has lines.
+    if out.format != Format::Table || of.history && any {
+        list.end(out, &report)?;
+    }
+    match &report.as_of {
+        _ if any || out.format == Format::Json => {}
+        None => out.note(NOTHING)?,
+        Some(at) if of.since.is_some() => {
+            out.note(&format!("no sample is so new; the newest was taken {}", ago(at)))?
+        }
+        Some(_) => {}
     }
     Ok(exit::OK)
 }
 
-const NOTHING: &str = "nothing was measured: Kubo is not running, or runs offline";
-
-fn json(sample: &impl Serialize) -> Value {
-    serde_json::to_value(sample).unwrap_or_default()
-}
-
-fn header(out: &mut Out, columns: Columns) -> Result<(), Failure> {
-    let names = std::iter::once("at").chain(columns.iter().map(|(name, _)| *name));
-    out.csv(&names.map(str::to_owned).collect::<Vec<_>>())
-}
-
-/// Cells for machines; empty for `null`.
-fn csv(out: &mut Out, columns: Columns, sample: &impl Serialize) -> Result<(), Failure> {
-    let value = json(sample);
-    let cell = |name| match &value[name] {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let cells = std::iter::once("at").chain(columns.iter().map(|(name, _)| *name)).map(cell);
-    out.csv(&cells.collect::<Vec<_>>())
-}
-
-/// A cell for people; `-` for `null`.
-fn readable(value: &Value, reads: Reads) -> String {
-    match (reads, value) {
-        (_, Value::Null) => "-".to_owned(),
-        (Reads::Time, Value::String(at)) => ago(at),
-        (Reads::Bytes, value) => size(value.as_u64()),
-        (Reads::Rate, value) => format!("{}/s", size(value.as_f64().map(|rate| rate as u64))),
-        (Reads::Span, value) => value.as_f64().map(span).unwrap_or_default(),
-        (_, Value::String(text)) => text.clone(),
-        (_, value) if value.is_f64() => format!("{:.2}", value.as_f64().unwrap_or_default()),
-        (_, other) => other.to_string(),
+/// The newest sample for people, a line a value.
+fn one<S: Serialize>(
+    out: &mut Out,
+    sample: &Sample<S>,
+    asked: Option<&[String]>,
+    all: &[&'static str],
+) -> Result<(), Failure> {
+    let mut table = Table::new(None);
+    let names = asked.map_or_else(|| all.to_vec(), |asked| asked.iter().map(String::as_str).collect());
+    for name in names {
+        let label = name.trim_end_matches("_s").replace('_', " ");
+        table.row(out, [label.as_str(), &sample.cell(name, &[]).readable()])?;
     }
+    table.finish(out)
 }
+
+const NOTHING: &str = "nothing was measured: Kubo is not running, or runs offline";
 
 #[cfg(test)]
 mod tests {
@@ -230,29 +211,26 @@ mod tests {
         let text = serde_json::to_string(sample).expect("JSON");
         let names =
             text.trim_matches(['{', '}']).split(',').filter_map(|field| Some(field.split('"').nth(1)?.to_owned()));
-        names.filter(|name| name != "at").collect()
+        names.collect()
     }
 
     #[test]
     fn every_number_that_is_measured_has_a_column() {
-        let names = |columns: Columns| columns.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
-        assert_eq!(names(SYSTEM), measured(&SystemState::default()));
-        assert_eq!(names(NETWORK), measured(&NetworkState::default()));
-        assert_eq!(names(STORAGE), measured(&StorageState::default()));
-        assert_eq!(names(FILES), measured(&FilesState::default()));
+        assert_eq!(SYSTEM, measured(&SystemState::default()));
+        assert_eq!(NETWORK, measured(&NetworkState::default()));
+        assert_eq!(STORAGE, measured(&StorageState::default()));
+        assert_eq!(FILES, measured(&FilesState::default()));
     }
 
     #[test]
-    fn people_read_numbers_with_their_units_and_what_is_unknown_as_a_dash() {
-        let cells = [
-            readable(&Value::Null, Reads::Bytes),
-            readable(&2048_u64.into(), Reads::Bytes),
-            readable(&1536.9.into(), Reads::Rate),
-            readable(&125.0.into(), Reads::Span),
-            readable(&0.126.into(), Reads::Plain),
-            readable(&7_u64.into(), Reads::Plain),
-            readable(&"0.43.1".into(), Reads::Plain),
-        ];
-        assert_eq!(cells, ["-", "2.0 KiB", "1.5 KiB/s", "2m", "0.13", "7", "0.43.1"]);
+    fn a_number_is_read_with_its_unit() {
+        let read = |column, value: Value| cell(column, &value).readable().into_owned();
+        assert_eq!(read("repo_size", Value::Null), "-");
+        assert_eq!(read("repo_size", 2048_u64.into()), "2.0 KiB");
+        assert_eq!(read("rate_in", 1536.9.into()), "1.5 KiB/s");
+        assert_eq!(read("kubo_uptime_s", 125.0.into()), "2m");
+        assert_eq!(read("load", 0.126.into()), "0.13");
+        assert_eq!(read("peers", 7_u64.into()), "7");
+        assert_eq!(read("kubo_version", "0.43.1".into()), "0.43.1");
     }
 }

@@ -1,62 +1,51 @@
 //! `vfs`: paths of MFS with what stands there, and what has changed.
 
-use crate::args::{self, Format};
+use crate::args::{self, Format, Show};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
-use crate::output::{Document, Out, Table, say, size};
+use crate::list::{self, Listing, Row, Shape};
+use crate::output::{Out, Table, say, size};
+use crate::pin::kind;
 use proto_msgs::pin::{ContentKind, PinType};
 use proto_msgs::verb::Part;
 use proto_msgs::vfs::{VfsChange, VfsEntry, VfsInfo, VfsJournal, VfsJournalPage, VfsLs};
 
-const COLUMNS: [&str; 7] = ["path", "name", "kind", "size", "cid", "pin", "whole"];
-const TABLE: [&str; 5] = ["kind", "size", "pin", "cid", "name"];
-const CHANGES: [&str; 6] = ["seq", "at", "op", "path", "cid", "cid_before"];
+const ENTRIES: Shape = Shape {
+    all: &["path", "name", "kind", "size", "cid", "pin", "whole"],
+    table: &["kind", "size", "pin", "cid", "name"],
+    wide: &["kind", "size", "pin", "whole", "cid", "path"],
+};
+const CHANGED: &[&str] = &["seq", "at", "op", "path", "cid", "cid_before"];
+const CHANGES: Shape = Shape { all: CHANGED, table: CHANGED, wide: CHANGED };
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Vfs) -> Result<u8, Failure> {
     ask.check_age_of_mfs()?;
     match verb {
-        args::Vfs::Ls { path, limit, after } => ls(ask, out, VfsLs { path, limit, after }),
+        args::Vfs::Ls { path, after, show } => ls(ask, out, path, after, &show),
         args::Vfs::Info { path } => info(ask, out, path),
-        args::Vfs::Journal { since, limit } => journal(ask, out, since, limit),
+        args::Vfs::Journal { since, show } => journal(ask, out, since, &show),
     }
 }
 
-fn ls(ask: &mut Ask, out: &mut Out, verb: VfsLs) -> Result<u8, Failure> {
-    let mut table = Table::new(Some(&TABLE));
-    let mut header = true;
-    let mut document = Document::new("entries");
-    let page = ask.call_with(verb, |part| {
+fn ls(ask: &mut Ask, out: &mut Out, path: String, after: Option<String>, show: &Show) -> Result<u8, Failure> {
+    let mut list = Listing::cut_here(out, &ENTRIES, show, "entries")?;
+    // In another order the first ones are not those that are wanted.
+    let limit = show.limit.filter(|_| show.sort.is_none()).map(|limit| limit.saturating_add(show.offset));
+    let page = ask.call_with(VfsLs { path, limit, after }, |part| {
         let Part::VfsLs(rows) = part else { return Ok(()) };
-        for entry in &rows.entries {
-            match out.format {
-                Format::Json => document.row(out, entry)?,
-                Format::Ndjson => out.json(entry)?,
-                Format::Csv => {
-                    if std::mem::take(&mut header) {
-                        out.line(COLUMNS.join(","))?;
-                    }
-                    out.csv(&COLUMNS.map(|column| plain(entry, column)))?;
-                }
-                Format::Cid => out.line(&entry.cid)?,
-                Format::Table => table.row(out, TABLE.map(|column| readable(entry, column)).to_vec())?,
-            }
-        }
+        rows.entries.into_iter().try_for_each(|entry| list.row(out, entry))?;
         out.finish()
     })?;
-    match out.format {
-        Format::Json => document.end(out, &page)?,
-        Format::Csv if header => out.line(COLUMNS.join(","))?,
-        Format::Table => {
-            if page.total > 0 {
-                table.finish(out)?;
-            }
-            out.finish()?;
-            if page.total == 0 {
-                say("nothing is in it");
-            }
-            incomplete(page.as_of.as_deref(), page.complete, page.unread);
-        }
-        _ => {}
+    let table = out.format == Format::Table;
+    if table && page.total == 0 {
+        out.note("nothing is in it")?;
+    } else {
+        list.end(out, &page)?;
+    }
+    if table {
+        out.finish()?;
+        incomplete(page.as_of.as_deref(), page.complete, page.unread);
     }
     out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
@@ -69,23 +58,23 @@ fn info(ask: &mut Ask, out: &mut Out, path: String) -> Result<u8, Failure> {
         Format::Ndjson => out.json(&info.entry)?,
         Format::Cid => out.line(&info.entry.cid)?,
         Format::Csv => {
-            out.line(COLUMNS.join(","))?;
-            out.csv(&COLUMNS.map(|column| plain(&info.entry, column)))?;
+            out.csv(ENTRIES.all)?;
+            out.csv(ENTRIES.all.iter().map(|column| info.entry.cell(column, &[]).plain()))?;
         }
-        Format::Table => {
+        _ => {
             let mut table = Table::new(None);
-            for column in COLUMNS {
-                let cell = match (column, info.entry.size) {
-                    ("size", Some(bytes)) => format!("{} ({bytes} bytes)", size(Some(bytes))),
-                    ("pin", _) if info.entry.pin.is_none() => "no pin has it as its root".to_owned(),
-                    _ => readable(&info.entry, column),
+            for column in ENTRIES.all {
+                let cell = match (*column, info.entry.size) {
+                    ("size", Some(bytes)) => format!("{} ({bytes} bytes)", size(Some(bytes))).into(),
+                    ("pin", _) if info.entry.pin.is_none() => "no pin has it as its root".into(),
+                    _ => info.entry.cell(column, &[]).readable(),
                 };
-                table.row(out, vec![column.to_owned(), cell])?;
+                table.row(out, [*column, &*cell])?;
             }
             if info.entry.kind == Some(ContentKind::Directory) {
-                table.row(out, vec!["children".to_owned(), info.children.to_string()])?;
+                table.row(out, ["children", &info.children.to_string()])?;
             }
-            table.row(out, vec!["as of".to_owned(), info.as_of.clone().unwrap_or_else(|| "-".to_owned())])?;
+            table.row(out, ["as of", info.as_of.as_deref().unwrap_or("-")])?;
             table.finish(out)?;
             out.finish()?;
             incomplete(info.as_of.as_deref(), info.complete, info.unread);
@@ -95,9 +84,11 @@ fn info(ask: &mut Ask, out: &mut Out, path: String) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, limit: Option<u64>) -> Result<u8, Failure> {
+fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, show: &Show) -> Result<u8, Failure> {
+    Listing::<VfsChange>::cut_here(out, &CHANGES, show, "")?;
     let mut since = wanted;
-    let mut left = limit.unwrap_or(u64::MAX);
+    let most = show.limit.filter(|_| show.sort.is_none());
+    let mut left = most.map_or(u64::MAX, |limit| limit.saturating_add(show.offset));
     let mut whole: Option<VfsJournalPage> = None;
     // A page at a time, so that a long journal is a few answers.
     loop {
@@ -116,7 +107,7 @@ fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, limit: Option<u64>) -> Res
             break;
         }
     }
-    let Some(page) = whole else { return Ok(exit::OK) };
+    let Some(mut page) = whole else { return Ok(exit::OK) };
     match page.gap {
         // What is missing is above the newest one.
         true if page.changes.is_empty() && !page.more => {
@@ -125,60 +116,46 @@ fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, limit: Option<u64>) -> Res
         true => say("changes before these are no longer kept"),
         false => {}
     }
-    match out.format {
-        Format::Json => out.document(&page)?,
-        Format::Ndjson => page.changes.iter().try_for_each(|change| out.json(change))?,
-        Format::Csv => {
-            out.line(CHANGES.join(","))?;
-            page.changes.iter().try_for_each(|change| out.csv(&cells(change, "")))?;
-        }
-        _ => {
-            let mut table = Table::new(Some(&CHANGES));
-            page.changes.iter().try_for_each(|change| table.row(out, cells(change, "-").to_vec()))?;
-            table.finish(out)?;
-        }
-    }
+    list::whole(out, &CHANGES, show, &mut page, |page| &mut page.changes)?;
     out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
 }
 
-fn cells(change: &VfsChange, none: &str) -> [String; 6] {
-    let cid = |cid: &Option<String>| cid.clone().unwrap_or_else(|| none.to_owned());
-    [
-        change.seq.to_string(),
-        change.at.clone(),
-        change.op.name().to_owned(),
-        change.path.clone(),
-        cid(&change.cid),
-        cid(&change.cid_before),
-    ]
-}
-
-/// A cell for machines; empty for `null`.
-fn plain(entry: &VfsEntry, column: &str) -> String {
-    match column {
-        "path" => entry.path.clone(),
-        "name" => entry.name.clone(),
-        "kind" => match entry.kind {
-            Some(ContentKind::File) => "file",
-            Some(ContentKind::Directory) => "directory",
-            Some(ContentKind::Raw) => "raw",
-            Some(ContentKind::Other) => "other",
-            None => "",
+impl Row for VfsChange {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "seq" => Cell::Count(self.seq),
+            // In full: its reader compares it with other logs.
+            "at" => Cell::text(&self.at),
+            "op" => Cell::text(self.op.name()),
+            "path" => Cell::text(&self.path),
+            "cid" => Cell::maybe(self.cid.as_deref()),
+            "cid_before" => Cell::maybe(self.cid_before.as_deref()),
+            _ => Cell::None,
         }
-        .to_owned(),
-        "size" => entry.size.map(|size| size.to_string()).unwrap_or_default(),
-        "cid" => entry.cid.clone(),
-        "pin" => entry.pin.map(PinType::name).unwrap_or_default().to_owned(),
-        _ => entry.whole.to_string(),
+    }
+
+    fn cid(&self) -> Option<&str> {
+        self.cid.as_deref()
     }
 }
 
-/// A cell for people.
-fn readable(entry: &VfsEntry, column: &str) -> String {
-    match column {
-        "size" => size(entry.size),
-        _ => Some(plain(entry, column)).filter(|cell| !cell.is_empty()).unwrap_or_else(|| "-".to_owned()),
+impl Row for VfsEntry {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "path" => Cell::text(&self.path),
+            "name" => Cell::text(&self.name),
+            "kind" => Cell::maybe(self.kind.map(kind)),
+            "size" => Cell::bytes(self.size),
+            "cid" => Cell::text(&self.cid),
+            "pin" => Cell::maybe(self.pin.map(PinType::name)),
+            "whole" => Cell::text(if self.whole { "true" } else { "false" }),
+            _ => Cell::None,
+        }
+    }
+
+    fn cid(&self) -> Option<&str> {
+        Some(&self.cid)
     }
 }
 

@@ -1,9 +1,10 @@
 //! `index`: the pin index as a whole.
 
+use super::Show;
 use clap::Subcommand;
 use std::path::PathBuf;
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Index {
     /// List Kubo's pins soon
     Refresh {
@@ -44,5 +45,7 @@ pub(crate) enum Index {
     Import {
         /// One file, or its directory such as ~/.ipfs_kit
         path: PathBuf,
+        #[command(flatten)]
+        show: Show,
     },
 }

@@ -4,7 +4,7 @@ use crate::parse::since;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Kubo {
     /// State, cause of the last exit, next retry; restarts, also those that were asked for (exit code 3 when it isn't running)
     Status,

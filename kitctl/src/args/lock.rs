@@ -1,11 +1,12 @@
 //! `lock`: locks of the repo.
 
+use super::Show;
 use clap::Subcommand;
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Lock {
     /// Verdict and evidence for each lock file of the repo
-    Check,
+    Check(Show),
     /// Clear away what a dead process left (exit code 1 when something stays in the way of Kubo)
     Clean {
         /// Only say what would be done
@@ -14,6 +15,8 @@ pub(crate) enum Lock {
         /// Vouch for what cannot be judged; a lock that is held is never touched
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        show: Show,
     },
     /// Wait until nobody holds the repo, our own Kubo included, and nothing is in the way
     Wait,

@@ -1,11 +1,12 @@
 //! `pin`: listing pins, asking about them, changing and marking them.
 
-use crate::parse::{pin_type, since, size, sort};
+use super::Show;
+use crate::parse::{pin_type, since, size};
 use clap::Subcommand;
 use jiff::Timestamp;
-use proto_msgs::pin::{PinSort, PinType};
+use proto_msgs::pin::PinType;
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Pin {
     /// List pins
     #[command(
@@ -75,7 +76,7 @@ Examples:
         #[arg(value_name = "CID")]
         cid: Option<String>,
         #[command(flatten)]
-        rows: Rows,
+        show: Show,
     },
     /// In which pins two generations differ
     Diff {
@@ -86,27 +87,11 @@ Examples:
         #[arg(value_name = "GEN2")]
         to: u64,
         #[command(flatten)]
-        rows: Rows,
+        show: Show,
     },
 }
 
-#[derive(clap::Args, Debug)]
-pub(crate) struct Rows {
-    /// At most so many
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<u64>,
-    /// Leave out so many first
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) offset: u64,
-    /// Columns of table and csv, such as event,cid,name
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub(crate) columns: Option<Vec<String>>,
-    /// Leave out the header of table and csv
-    #[arg(long)]
-    pub(crate) no_header: bool,
-}
-
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct PinLs {
     /// Only recursive or direct pins
     #[arg(long = "type", value_name = "TYPE", value_parser = pin_type)]
@@ -126,19 +111,6 @@ pub(crate) struct PinLs {
     /// Only pins first seen from this time on, such as 48h or 7d (ago), 2026-11-21 (UTC) or 2026-11-21T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Timestamp>,
-    /// At most so many
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<u64>,
-    /// Leave out so many first
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) offset: u64,
-    /// cid, name, type, codec, size or first_seen; with `:desc` the other way round
-    #[arg(long, value_name = "KEY[:desc]", value_parser = sort)]
-    pub(crate) sort: Option<(PinSort, bool)>,
-    /// Columns of table and csv, such as cid,name,size
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub(crate) columns: Option<Vec<String>>,
-    /// Leave out the header of table and csv
-    #[arg(long)]
-    pub(crate) no_header: bool,
+    #[command(flatten)]
+    pub(crate) show: Show,
 }

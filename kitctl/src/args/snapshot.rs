@@ -1,8 +1,9 @@
 //! `snapshot`: files that the daemon publishes.
 
+use super::Show;
 use clap::Subcommand;
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Snapshot {
     /// Publish one now, whatever the budget says; returns when it is on disk
     Now {
@@ -11,7 +12,7 @@ pub(crate) enum Snapshot {
         arrow: bool,
     },
     /// List them, newest first
-    Ls,
+    Ls(Show),
     /// Print the directory of the newest one of which every digest is right
     Path,
     /// Read every byte and compare with the digests (exit code 1 when something is wrong)
@@ -19,5 +20,7 @@ pub(crate) enum Snapshot {
         /// A generation, or a name as `snapshot ls` shows it [default: all]
         #[arg(value_name = "SNAPSHOT")]
         snapshot: Option<String>,
+        #[command(flatten)]
+        show: Show,
     },
 }

@@ -1,20 +1,20 @@
 //! `vfs`: MFS.
 
+use super::Show;
 use clap::Subcommand;
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Vfs {
     /// What a directory of MFS holds
     Ls {
         /// From the root on
         #[arg(default_value = "/")]
         path: String,
-        /// At most so many
-        #[arg(long, value_name = "N")]
-        limit: Option<u64>,
         /// Only names behind this one
         #[arg(long, value_name = "NAME")]
         after: Option<String>,
+        #[command(flatten)]
+        show: Show,
     },
     /// What is known of one path
     Info {
@@ -26,8 +26,7 @@ pub(crate) enum Vfs {
         /// Only changes after this number
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         since: u64,
-        /// At most so many
-        #[arg(long, value_name = "N")]
-        limit: Option<u64>,
+        #[command(flatten)]
+        show: Show,
     },
 }

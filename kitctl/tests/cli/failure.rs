@@ -43,7 +43,7 @@ fn a_fault_is_json_on_stderr_where_the_answer_would_be_json() {
 
 #[test]
 fn a_wrong_command_line_is_usage_in_both_forms() {
-    for args in [&["pin", "list"][..], &["pin", "ls", "--sort", "colour"], &["--timeout", "30", "status"], &[]] {
+    for args in [&["pin", "list"][..], &["pin", "ls", "--sort", "name:down"], &["--timeout", "30", "status"], &[]] {
         let ran = kitctl(args).output().map(Ran::of).expect("it runs");
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}");
     }
@@ -143,7 +143,7 @@ fn the_help_of_a_command_names_no_format_that_it_lacks() {
         let help = kitctl(&[command, &["--help"]].concat()).output().map(Ran::of).expect("it runs").stdout;
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(!help.contains("possible values: table") && !help.contains("One CID a line"), "{help}");
-        assert!(help.contains("with `pin` and `vfs` also csv and cid"), "{help}");
+        assert!(help.contains("of lists also wide (more columns) and csv"), "{help}");
         let (own, global) = help.split_once("Global options:").expect("a heading of their own");
         assert!(own.contains("--help") && !own.contains("--socket") && global.contains("--socket"), "{help}");
     }

@@ -2,6 +2,9 @@
 
 use crate::stub::{Speaks, Stub, V0, V1, ago, page, pin};
 use crate::two_pins;
+use proto_msgs::daemon::{ConfigReport, ConfigShow, Setting};
+use proto_msgs::doctor::{Doctor, DoctorReport, Finding, Severity};
+use proto_msgs::lock::{LockAction, LockCheck, LockFile, LockReport, LockRole, Verdict};
 use proto_msgs::pin::{
     Pin, PinHistory, PinInfo, PinInfoReply, PinLs, PinPage, PinRows, PinSort, PinType, SizeKind, Source,
 };
@@ -166,4 +169,104 @@ fn a_table_from_the_index_alone_says_so_and_how_old_it_is() {
             assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command:?} {format}");
         }
     }
+}
+
+#[test]
+fn a_wide_table_has_more_columns() {
+    let ran = two_pins(Speaks::Binary).run(&["pin", "ls", "-o", "wide"]);
+    assert!(ran.stdout.starts_with("CID ") && ran.stdout.contains("PATTERN  TIER  TAGS"), "{ran:?}");
+    let ran = two_pins(Speaks::Binary).run(&["status", "-o", "wide"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("it has table, json, ndjson"), "{ran:?}");
+}
+
+#[test]
+fn an_order_that_the_daemon_knows_is_its_own_and_another_one_is_made_of_all_rows() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let stub = Stub::new(Speaks::Binary, move |call| {
+        let Call::PinLs(verb) = call else { panic!("{call:?}") };
+        seen.lock().expect("unpoisoned").push((verb.sort, verb.descending, verb.limit, verb.offset));
+        let tagged = |cid: &str, tag: &str| Pin { tags: vec![tag.to_owned()], ..pin(cid) };
+        let pins = vec![tagged(V0, "b"), pin("untagged"), tagged(V1, "a"), tagged("c", "c")];
+        Box::new([Body::Part(Part::PinLs(PinRows { pins })), Body::Done(PinLs::done(page(4)))].into_iter())
+    });
+    let cut = ["--limit", "2", "--offset", "1"];
+    let ls = |sort| stub.run(&[&["pin", "ls", "-o", "cid", "--sort", sort][..], &cut].concat()).stdout;
+    ls("size:desc");
+    assert_eq!(ls("tags"), format!("{V0}\nc\n"));
+    assert_eq!(ls("tags:desc"), format!("{V0}\n{V1}\n"));
+    let document = stub.run(&["pin", "ls", "--json", "--sort", "tags", "--limit", "1"]).stdout;
+    let document: Value = serde_json::from_str(&document).expect("one document");
+    assert_eq!((&document["pins"][0]["cid"], &document["pins"][1]), (&json!(V1), &Value::Null));
+    let here = (None, false, None, 0);
+    assert_eq!(asked.lock().expect("unpoisoned")[..], [(Some(PinSort::Size), true, Some(2), 1), here, here, here]);
+}
+
+#[test]
+fn every_list_takes_columns_an_order_and_a_cut_and_names_what_it_has() {
+    let stub = Stub::one(|call| match call {
+        Call::LockCheck(_) => Body::Done(LockCheck::done(LockReport { as_of: ago(1), locks: locks() })),
+        Call::ConfigShow(_) => {
+            let setting =
+                |key: &str| Setting { key: key.to_owned(), value: "1".to_owned(), source: "default".to_owned() };
+            Body::Done(ConfigShow::done(ConfigReport { settings: ["a", "c", "b"].map(setting).to_vec() }))
+        }
+        Call::Doctor(_) => {
+            let finding = |cause: &str| Finding {
+                cause: cause.to_owned(),
+                severity: Severity::Warning,
+                detail: "d".to_owned(),
+                hint: "h".to_owned(),
+                command: None,
+            };
+            let findings = ["x", "y"].map(finding).to_vec();
+            Body::Done(Doctor::done(DoctorReport { as_of: ago(1), findings }))
+        }
+        other => panic!("asked {other:?}"),
+    });
+    let csv = |args: &[&str]| stub.run(&[args, &["-o", "csv"]].concat()).stdout;
+    let cut = ["--columns", "path", "--sort", "path:desc", "--offset", "1", "--limit", "1"];
+    assert_eq!(csv(&[&["lock", "check"][..], &cut].concat()), "path\n/b\n");
+    let document = stub.run(&[&["lock", "check", "--json"][..], &cut].concat()).stdout;
+    let document: Value = serde_json::from_str(&document).expect("one document");
+    assert_eq!((&document["locks"][0]["path"], &document["locks"][1]), (&json!("/b"), &Value::Null));
+    assert_eq!(csv(&["config", "show", "--sort", "key", "--columns", "key", "--no-header"]), "a\nb\nc\n");
+    assert_eq!(csv(&["doctor", "--columns", "cause,command", "--limit", "1"]), "cause,command\nx,\n");
+    assert_eq!(stub.run(&["doctor"]).stdout, "1. warning (x): d\n   to do: h\n2. warning (y): d\n   to do: h\n");
+    // Nothing is asked before the columns are known.
+    for list in [
+        &["pin", "history"][..],
+        &["pin", "diff", "1", "2"],
+        &["vfs", "ls"],
+        &["vfs", "journal"],
+        &["snapshot", "ls"],
+        &["snapshot", "verify"],
+        &["lock", "clean"],
+        &["state", "files", "--history"],
+        &["index", "import", "/x"],
+    ] {
+        for wrong in [["--sort", "colour:desc"], ["--columns", "colour"]] {
+            let ran = stub.run(&[list, &wrong].concat());
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{list:?}");
+            assert!(ran.stderr.starts_with("error: there is no column \"colour\"; there are "), "{ran:?}");
+        }
+    }
+}
+
+fn locks() -> Vec<LockFile> {
+    let lock = |path: &str| LockFile {
+        path: path.to_owned(),
+        role: LockRole::RepoLock,
+        verdict: Verdict::Live,
+        blocks: true,
+        holder_pid: Some(42),
+        holder: None,
+        ours: true,
+        evidence: vec!["e".to_owned()],
+        action: LockAction::None,
+        needs_force: false,
+        hint: None,
+    };
+    ["/a", "/c", "/b"].map(lock).to_vec()
 }

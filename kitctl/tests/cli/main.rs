@@ -10,6 +10,7 @@ mod mark;
 mod node;
 mod pin;
 mod stub;
+mod watch;
 
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::Status;
