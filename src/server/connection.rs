@@ -5,7 +5,7 @@
 //! client that does not read blocks its own calls and is dropped after [`WRITE_STALL`].
 
 use super::authority::Peer;
-use super::out::{Form, Out, Parts};
+use super::out::{Form, Message, Out, Parts};
 use super::places::Place;
 use super::route::Routes;
 use futures_util::StreamExt;
@@ -86,10 +86,10 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
     }
 }
 
-async fn write(stream: &Stream, mut messages: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+async fn write(stream: &Stream, mut messages: mpsc::Receiver<Message>) -> io::Result<()> {
     let mut stream = stream;
-    while let Some(bytes) = messages.recv().await {
-        timeout(WRITE_STALL, stream.write_all(&bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    while let Some(message) = messages.recv().await {
+        timeout(WRITE_STALL, stream.write_all(&message.bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
-//! What a client is owed: responses in its form, in a bounded outbox that the connection's writer empties.
+//! What a client is owed: responses in its form, in an outbox that the connection's writer empties, bounded in messages and bytes.
 
 use proto_msgs::verb::{Body, Part, Response};
 use proto_msgs::{binary, json};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Messages that wait for the writer.
+/// Messages that wait for the writer, or are being written.
 const OUTBOX: usize = 16;
+
+/// Bytes of these. A longer message waits until it is the only one. With all places taken this is 128 MiB, and 16 MiB of one uid;
+/// what its calls hold besides, they hold once each.
+const BYTES: u32 = 512 << 10;
 
 /// How a client speaks.
 #[derive(Clone, Copy)]
@@ -18,7 +23,14 @@ pub(super) enum Form {
 #[derive(Clone)]
 pub(super) struct Out {
     form: Form,
-    outbox: mpsc::Sender<Vec<u8>>,
+    outbox: mpsc::Sender<Message>,
+    room: Arc<Semaphore>,
+}
+
+/// Bytes that take up room until they are dropped.
+pub(super) struct Message {
+    pub(super) bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// The client has hung up.
@@ -27,9 +39,9 @@ pub(super) struct Gone;
 
 impl Out {
     /// And what the writer has to write.
-    pub(super) fn new(form: Form) -> (Out, mpsc::Receiver<Vec<u8>>) {
+    pub(super) fn new(form: Form) -> (Out, mpsc::Receiver<Message>) {
         let (outbox, messages) = mpsc::channel(OUTBOX);
-        (Out { form, outbox }, messages)
+        (Out { form, outbox, room: Arc::new(Semaphore::new(BYTES as usize)) }, messages)
     }
 
     /// The same in JSON, for a client whose own form is not understood.
@@ -44,7 +56,21 @@ impl Out {
 
     /// Sends what is in no form.
     pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
-        self.outbox.send(bytes).await.map_err(|_| Gone)
+        // A writer that has ended takes nothing, and would leave nobody any room.
+        let room = tokio::select! {
+            room = self.room.clone().acquire_many_owned(room_for(&bytes)) => room.map_err(|_| Gone)?,
+            () = self.outbox.closed() => return Err(Gone),
+        };
+        self.outbox.send(Message { bytes, _room: room }).await.map_err(|_| Gone)
+    }
+
+    /// Sends a response when there is room, and otherwise drops it.
+    fn offer(&self, id: u64, body: Body) {
+        let bytes = self.bytes(id, body);
+        if let Ok(room) = self.room.clone().try_acquire_many_owned(room_for(&bytes)) {
+            // A full or closed outbox is the client's own doing; the call's end finds it out.
+            let _ = self.outbox.try_send(Message { bytes, _room: room });
+        }
     }
 
     fn bytes(&self, id: u64, body: Body) -> Vec<u8> {
@@ -75,7 +101,42 @@ impl Parts {
 
     /// Sends a part when there is room, and otherwise drops it: for progress, of which only the newest matters.
     pub(super) fn offer(&self, part: Part) {
-        // A full or closed outbox is the client's own doing; the call's end finds it out.
-        let _ = self.out.outbox.try_send(self.out.bytes(self.id, Body::Part(part)));
+        self.out.offer(self.id, Body::Part(part));
+    }
+}
+
+fn room_for(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use proto_msgs::pin::Progress;
+
+    #[test]
+    fn a_client_that_does_not_read_is_owed_so_many_bytes_and_no_more() {
+        let (out, mut messages) = Out::new(Form::Json);
+        let quarter = || out.send_bytes(vec![0; BYTES as usize / 4]);
+        for _ in 0..4 {
+            assert!(matches!(quarter().now_or_never(), Some(Ok(()))));
+        }
+        let mut waits = Box::pin(quarter());
+        assert!(waits.as_mut().now_or_never().is_none());
+        let progress = Part::Progress(Progress { blocks: 1, bytes: None });
+        Parts::new(1, out.clone()).offer(progress);
+        drop(messages.try_recv().expect("the first"));
+        assert!(matches!(waits.now_or_never(), Some(Ok(()))));
+        let mut longest = Box::pin(out.send_bytes(vec![0; 3 * BYTES as usize]));
+        assert!(longest.as_mut().now_or_never().is_none(), "it waits until it is alone");
+        for _ in 0..4 {
+            assert_eq!(messages.try_recv().expect("a quarter").bytes.len(), BYTES as usize / 4);
+        }
+        assert!(longest.now_or_never().is_some_and(|sent| sent.is_ok()));
+        let mut waits = Box::pin(quarter());
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(messages);
+        assert!(waits.now_or_never().is_some_and(|sent| sent.is_err()), "the writer has ended");
     }
 }
