@@ -39,6 +39,7 @@ use kameo::message::Message;
 use kameo::prelude::Actor;
 use kameo::reply::Reply;
 use kameo::supervision::RestartPolicy;
+use proto_msgs::event::{Reloaded, What};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::SignalsInfo;
@@ -419,6 +420,7 @@ fn reload(flags: &Flags, configs: &watch::Sender<Arc<Config>>, board: &Board, up
             let old = configs.borrow().clone();
             configs.send_replace(Arc::new(old.with_live(new)));
             tracing::info!("the configuration was read again");
+            board.events.push(What::Reload(Reloaded { later }));
         }
         Err(error) => {
             board.error("supervisor", format!("the configuration stays as it is: {}", fault::chain(&error)));

@@ -271,7 +271,7 @@ impl Board {
         // the senders can't be gone.
         match mode {
             KuboMode::Spawn => drop(kubo.wait_for(|kubo| kubo.pid.is_none()).await),
-            KuboMode::Attach => drop(rpc.wait_for(Option::is_none).await),
+            KuboMode::Attach | KuboMode::Unknown => drop(rpc.wait_for(Option::is_none).await),
         }
     }
 

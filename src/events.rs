@@ -69,7 +69,7 @@ impl EventLog {
         let kept = self.kept();
         let events: Vec<Event> = kept.iter().filter(|event| event.seq > since).cloned().collect();
         let gap = events.first().map_or(0, |first| first.seq - 1 - since);
-        EventPage { epoch: self.epoch.clone(), gap, events }
+        EventPage { epoch: self.epoch.clone(), state: None, gap, events }
     }
 
     /// The number of the newest event, as it rises.

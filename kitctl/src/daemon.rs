@@ -156,6 +156,7 @@ fn age(index: &IndexReport) -> String {
         Source::Live => "",
         Source::Index => ", from the index alone",
         Source::Snapshot => ", from a snapshot",
+        Source::Unknown => ", from an unknown source",
     };
     let pace = if index.paused {
         "refreshes are paused (`ipfs-kitctl index resume` goes on)".to_owned()

@@ -4,11 +4,12 @@ use crate::args::Format;
 use crate::ask::Ask;
 use crate::daemon::counted;
 use crate::exit::{self, Failure};
-use crate::output::{Out, say, tame};
+use crate::output::{Out, say, size, tame};
 use crate::parse::After;
 use jiff::Timestamp;
-use proto_msgs::event::{Event, EventPage, Events, What};
+use proto_msgs::event::{Event, EventPage, EventState, Events, What};
 use proto_msgs::verb::Part;
+use serde::Serialize;
 
 pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow: bool) -> Result<u8, Failure> {
     let (since, from) = match after {
@@ -27,6 +28,9 @@ pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow:
     let mut page = ask.call_with(Events { since, epoch: None, follow }, |part| {
         if let Part::Events(mut page) = part {
             page.events.retain(wanted);
+            if let Some(state) = page.state.as_ref() {
+                begin(out, state)?;
+            }
             show(out, &page)?;
             // Whoever reads a pipe is to see it now.
             out.finish()?;
@@ -52,6 +56,23 @@ fn ahead(ask: &mut Ask, seq: u64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where things stand, before the events that are followed.
+fn begin(out: &mut Out, state: &EventState) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        state: &'a EventState,
+    }
+    match out.format {
+        Format::Ndjson => return out.json(&Line { state }),
+        Format::Table => {}
+        _ => return Ok(()),
+    }
+    let complete = if state.complete { "complete" } else { "not complete yet" };
+    let pins = counted(state.pins, "pin");
+    let (at, seq, kubo, generation) = (&state.at, state.seq, state.kubo.name(), state.generation);
+    out.line(format!("{at}  {seq:>4}  now: kubo {kubo}; generation {generation}, {pins}, {complete}"))
+}
+
 fn show(out: &mut Out, page: &EventPage) -> Result<(), Failure> {
     if page.gap > 0 {
         say(&format!("{} events before these are no longer kept", page.gap));
@@ -70,11 +91,11 @@ fn show(out: &mut Out, page: &EventPage) -> Result<(), Failure> {
 /// No columns: lines come one by one, and the time has a fixed width.
 fn line(event: &Event) -> String {
     let (what, detail) = told(&event.what);
-    format!("{}  {:>4}  {what} {}", event.at, event.seq, tame(&detail))
+    format!("{}  {:>4}  {} {}", event.at, event.seq, tame(what), tame(&detail))
 }
 
 /// Of what it tells, and what.
-fn told(what: &What) -> (&'static str, String) {
+fn told(what: &What) -> (&str, String) {
     match what {
         What::Kubo(change) => {
             let (from, to) = (change.from.name(), change.to.name());
@@ -88,5 +109,18 @@ fn told(what: &What) -> (&'static str, String) {
             let counts = restored.into_iter().chain(counts).collect::<Vec<_>>().join(", ");
             ("index", format!("{} -> {}: {counts}, {}", change.from, change.to, counted(change.pins, "pin")))
         }
+        What::Refresh(change) if change.failing => {
+            ("refresh", format!("fails: {}", change.error.as_deref().unwrap_or("the log says why")))
+        }
+        What::Refresh(change) => ("refresh", format!("goes well again, after {} that failed", change.failed)),
+        What::Snapshot(new) => {
+            let (pins, bytes) = (counted(new.pins, "pin"), size(Some(new.bytes)));
+            ("snapshot", format!("{}: generation {}, {pins}, {bytes}", new.name, new.generation))
+        }
+        What::Reload(reload) if reload.later.is_empty() => ("config", "was read again".to_owned()),
+        What::Reload(reload) => {
+            ("config", format!("was read again; only a restart applies {}", reload.later.join(", ")))
+        }
+        What::Unknown(event) => (event.kind.as_str(), event.json.clone()),
     }
 }

@@ -98,6 +98,7 @@ fn role(role: LockRole) -> &'static str {
         LockRole::Leftover => "leftover",
         LockRole::Socket => "socket",
         LockRole::OwnSocket => "own_socket",
+        LockRole::Unknown => "unknown",
     }
 }
 

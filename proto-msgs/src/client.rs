@@ -118,9 +118,7 @@ impl Client {
                 ClientError::Broken(e) => ended(e, patience.unwrap_or_default()),
                 error => error,
             })?;
-            if response.id != id && response.id != 0 {
-                continue;
-            }
+            let Some(response) = response.filter(|response| response.id == id || response.id == 0) else { continue };
             match response.body {
                 Body::Part(part) => on_part(part).map_err(ClientError::Part)?,
                 Body::Fault(fault) => return Err(fault.into()),
@@ -158,11 +156,12 @@ impl Client {
         write(&mut self.stream, &bytes)
     }
 
-    fn receive(&mut self) -> Result<Response, ClientError> {
+    /// `None`: something that may be passed over.
+    fn receive(&mut self) -> Result<Option<Response>, ClientError> {
         match self.form {
             Form::Binary => {
                 let frame = binary::read_frame(&mut self.stream, crate::MAX_RESPONSE).map_err(ClientError::Broken)?;
-                binary::decode(&frame).map_err(|e| ClientError::Foreign(e.to_string()))
+                binary::decode(&frame).map(Some).map_err(|e| ClientError::Foreign(e.to_string()))
             }
             Form::Json => {
                 let mut line = Vec::new();

@@ -16,6 +16,9 @@ pub enum Severity {
     Error,
     /// Something works, and can fail or harm.
     Warning,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Severity {
@@ -24,6 +27,7 @@ impl Severity {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Unknown => "unknown",
         }
     }
 }

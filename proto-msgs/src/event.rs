@@ -2,7 +2,8 @@
 
 use crate::daemon::LastError;
 use crate::kubo::KuboState;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// `events`: what is kept of what has happened since the daemon began, or since an event that the caller has seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,15 +20,43 @@ pub struct Events {
 }
 
 /// Events in order.
+///
+/// Whoever follows keeps `epoch` and the number of the last event, and goes on with them after a lost connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventPage {
     /// This life of the daemon: numbers begin anew with the next one.
     pub epoch: String,
+    /// How things stand; in the first page of an answer and in no other.
+    pub state: Option<EventState>,
     /// Events between those asked for and the first one here, that are no longer kept.
     pub gap: u64,
     /// Oldest first.
     pub events: Vec<Event>,
+}
+
+/// How things stand, so that whoever follows need not ask for it in a moment of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EventState {
+    /// RFC 3339 UTC: when it was taken.
+    pub at: String,
+    /// The newest event then, 0 before the first: what it and those before it tell is in this state already.
+    pub seq: u64,
+    /// The daemon's version.
+    pub version: String,
+    /// Whether the daemon is stopping.
+    pub stopping: bool,
+    /// Kubo's state.
+    pub kubo: KuboState,
+    /// The generation of the pin set.
+    pub generation: u64,
+    /// Pins.
+    pub pins: u64,
+    /// Whether the index holds all pins of the node.
+    pub complete: bool,
+    /// RFC 3339 UTC: when the index last held what Kubo held.
+    pub as_of: Option<String>,
 }
 
 /// One event.
@@ -39,7 +68,20 @@ pub struct Event {
     /// RFC 3339 UTC.
     pub at: String,
     /// What has happened.
+    #[serde(deserialize_with = "of_any_kind")]
     pub what: What,
+}
+
+/// In JSON an event that this program can't read is one of an unknown kind: a newer daemon has more kinds.
+fn of_any_kind<'de, D: Deserializer<'de>>(from: D) -> Result<What, D::Error> {
+    if !from.is_human_readable() {
+        return What::deserialize(from);
+    }
+    let value = Value::deserialize(from)?;
+    Ok(What::deserialize(&value).unwrap_or_else(|_| {
+        let kind = value.as_object().and_then(|what| what.keys().next()).cloned().unwrap_or_default();
+        What::Unknown(UnknownEvent { json: value.get(&kind).unwrap_or(&value).to_string(), kind })
+    }))
 }
 
 /// What has happened.
@@ -53,6 +95,58 @@ pub enum What {
     Error(LastError),
     /// The pins changed; of changes in quick succession one event tells.
     Index(IndexChange),
+    /// Refreshes began to fail, or go well again.
+    Refresh(RefreshChange),
+    /// A snapshot was published.
+    Snapshot(SnapshotPublished),
+    /// The configuration was read again.
+    Reload(Reloaded),
+    /// Something that a newer daemon tells of and this program does not know. No daemon sends it.
+    Unknown(UnknownEvent),
+}
+
+/// Refreshes fail, or go well again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefreshChange {
+    /// Whether they fail now.
+    pub failing: bool,
+    /// How many have failed one after the other, before now.
+    pub failed: u64,
+    /// Why the last one failed; `null` when they go well again.
+    pub error: Option<String>,
+}
+
+/// A snapshot was published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SnapshotPublished {
+    /// Its directory.
+    pub name: String,
+    /// The generation of the pin set in it.
+    pub generation: u64,
+    /// Pins in it.
+    pub pins: u64,
+    /// Bytes of all its files.
+    pub bytes: u64,
+}
+
+/// The configuration was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Reloaded {
+    /// Settings that have changed and that only a restart applies.
+    pub later: Vec<String>,
+}
+
+/// An event of another kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UnknownEvent {
+    /// The kind's name.
+    pub kind: String,
+    /// What it says, as JSON.
+    pub json: String,
 }
 
 /// Changes of the pin set.

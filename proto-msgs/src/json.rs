@@ -2,8 +2,10 @@
 
 use crate::fault::{Fault, FaultKind};
 use crate::verb::{Body, Call, Done, Part, Request, Response};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -36,16 +38,29 @@ pub fn request_line(request: &Request) -> Vec<u8> {
     bytes
 }
 
-/// Reads a response line.
-pub fn parse_response(line: &[u8]) -> Result<Response, String> {
-    let line: AnyLine = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+/// Reads a response line. `None`: a part of a kind that a newer daemon sends and this program does not know, to be passed over.
+pub fn parse_response(line: &[u8]) -> Result<Option<Response>, String> {
+    let line: AnyLine = match serde_json::from_slice(line) {
+        Ok(line) => line,
+        Err(_) if has_unknown_part(line) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
     let body = match (line.part, line.done, line.fault) {
         (Some(part), None, None) => Body::Part(part),
         (None, Some(done), None) => Body::Done(done),
         (None, None, Some(fault)) => Body::Fault(fault),
         _ => return Err("a response has exactly one of part, done and fault".to_owned()),
     };
-    Ok(Response { id: line.id, body })
+    Ok(Some(Response { id: line.id, body }))
+}
+
+fn has_unknown_part(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Shape {
+        part: Option<HashMap<String, IgnoredAny>>,
+    }
+    let part = serde_json::from_slice(line).ok().and_then(|shape: Shape| shape.part);
+    part.is_some_and(|part| part.keys().any(|kind| !Part::NAMES.contains(&kind.as_str())))
 }
 
 /// Reads a request line; on failure the id to answer under (0 when even that can't be read) and the fault.

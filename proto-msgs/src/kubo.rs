@@ -25,6 +25,9 @@ pub enum KuboState {
     Backoff,
     /// It ended too often shortly after its start; retries are slow.
     CrashLoop,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 impl KuboState {
@@ -39,6 +42,7 @@ impl KuboState {
             KuboState::Stopped => "stopped",
             KuboState::Backoff => "backoff",
             KuboState::CrashLoop => "crash_loop",
+            KuboState::Unknown => "unknown",
         }
     }
 }
@@ -52,6 +56,9 @@ pub enum KuboMode {
     Spawn,
     /// Somebody else does, and the daemon follows it.
     Attach,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Why Kubo is held.

@@ -60,6 +60,9 @@ pub enum LegacyOutcome {
     /// It cannot be read, or is no such file.
     #[default]
     Failed,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 impl LegacyOutcome {
@@ -70,6 +73,7 @@ impl LegacyOutcome {
             LegacyOutcome::Known => "known",
             LegacyOutcome::Nothing => "nothing",
             LegacyOutcome::Failed => "failed",
+            LegacyOutcome::Unknown => "unknown",
         }
     }
 }

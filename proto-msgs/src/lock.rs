@@ -23,6 +23,9 @@ pub enum LockRole {
     Socket,
     /// A socket of the daemon's own.
     OwnSocket,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What a lock file means.
@@ -36,7 +39,8 @@ pub enum Verdict {
     Idle,
     /// Nobody holds it, and whoever left it behind is proven dead.
     Dead,
-    /// It cannot be decided, so it counts as live.
+    /// It cannot be decided, so it counts as live; a verdict that this program does not know, too.
+    #[serde(other)]
     Unknown,
 }
 
@@ -65,6 +69,9 @@ pub enum LockAction {
     Unlink,
     /// The empty directory is removed, which js-ipfs used for a lock.
     Rmdir,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 impl LockAction {
@@ -75,6 +82,7 @@ impl LockAction {
             LockAction::Truncate => "truncate",
             LockAction::Unlink => "unlink",
             LockAction::Rmdir => "rmdir",
+            LockAction::Unknown => "unknown",
         }
     }
 }

@@ -32,7 +32,8 @@ pub enum SizeKind {
     Exact,
     /// The root says so; blocks that occur twice count twice.
     Estimated,
-    /// Not measured yet.
+    /// Not measured yet, or in a way that this program does not know.
+    #[serde(other)]
     Unknown,
 }
 
@@ -48,6 +49,7 @@ pub enum ContentKind {
     /// One raw block.
     Raw,
     /// Anything else, such as dag-cbor.
+    #[serde(other)]
     Other,
 }
 
@@ -62,6 +64,9 @@ pub enum Source {
     Index,
     /// A published snapshot, read without the daemon.
     Snapshot,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 /// One pin. `null` means: not measured.
@@ -222,6 +227,9 @@ pub enum PinEvent {
     Retyped,
     /// Kubo no longer holds it.
     Removed,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 impl PinEvent {
@@ -232,6 +240,7 @@ impl PinEvent {
             PinEvent::Renamed => "renamed",
             PinEvent::Retyped => "retyped",
             PinEvent::Removed => "removed",
+            PinEvent::Unknown => "unknown",
         }
     }
 }

@@ -134,31 +134,42 @@ verbs! {
     Cancel => Cancelled, "cancel";
 }
 
-/// A piece of an answer that comes before its end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
+macro_rules! parts {
+    ($($(#[$doc:meta])* $part:ident($rows:ty), $name:literal;)*) => {
+        /// A piece of an answer that comes before its end.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(rename_all = "snake_case")]
+        pub enum Part { $($(#[$doc])* $part($rows)),* }
+
+        impl Part {
+            /// Every kind's name as in JSON; a newer daemon may send others.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+        }
+    };
+}
+
+parts! {
     /// Rows of `pin_ls`, in order.
-    PinLs(PinRows),
+    PinLs(PinRows), "pin_ls";
     /// Rows of `pin_history` and `pin_diff`, in order.
-    PinChanges(PinChanges),
+    PinChanges(PinChanges), "pin_changes";
     /// How far a long call has come.
-    Progress(Progress),
+    Progress(Progress), "progress";
     /// Lines of `kubo_logs`, in order.
-    KuboLogs(KuboLogPage),
+    KuboLogs(KuboLogPage), "kubo_logs";
     /// Events, in order.
-    Events(EventPage),
+    Events(EventPage), "events";
     /// Rows of `vfs_ls`, in order.
-    VfsLs(VfsRows),
+    VfsLs(VfsRows), "vfs_ls";
     /// Samples of `state_system`, in order.
-    StateSystem(StateRows<SystemState>),
+    StateSystem(StateRows<SystemState>), "state_system";
     /// Samples of `state_network`, in order.
-    StateNetwork(StateRows<NetworkState>),
+    StateNetwork(StateRows<NetworkState>), "state_network";
     /// Samples of `state_storage`, in order.
-    StateStorage(StateRows<StorageState>),
+    StateStorage(StateRows<StorageState>), "state_storage";
     /// Samples of `state_files`, in order.
-    StateFiles(StateRows<FilesState>),
+    StateFiles(StateRows<FilesState>), "state_files";
 }
 
 /// What a client sends.

@@ -137,6 +137,9 @@ pub enum VfsOp {
     Removed,
     /// A directory whose blocks are not in the repo, so that what is below it is not known any more.
     Unread,
+    /// One that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
 }
 
 impl VfsOp {
@@ -147,6 +150,7 @@ impl VfsOp {
             VfsOp::Changed => "changed",
             VfsOp::Removed => "removed",
             VfsOp::Unread => "unread",
+            VfsOp::Unknown => "unknown",
         }
     }
 }

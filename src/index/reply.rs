@@ -63,7 +63,9 @@ impl Dated {
         let above = format!("a pinned parent may hold it: `ipfs pin ls {}`", text(cid));
         let hint = match self.source {
             Source::Snapshot => above,
-            Source::Live | Source::Index => format!("{above}; `ipfs-kitctl index refresh --wait` looks again"),
+            Source::Live | Source::Index | Source::Unknown => {
+                format!("{above}; `ipfs-kitctl index refresh --wait` looks again")
+            }
         };
         Fault::new(FaultKind::NotFound, detail).hint(hint)
     }

@@ -26,6 +26,7 @@ use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::{DelegatedReply, ReplySender};
 use proto_msgs::daemon::{IndexPause, IndexPaused, IndexRefresh, IndexRefreshed, IndexResume};
+use proto_msgs::event::{RefreshChange, What};
 use proto_msgs::kubo::{KuboReport, KuboState};
 use proto_msgs::{Fault, FaultKind};
 use std::ops::ControlFlow;
@@ -305,6 +306,12 @@ impl Indexer {
         if let Some(error) = &after.last_error {
             let what = if found.is_ok() { "not all pins are in the index" } else { "the refresh failed" };
             self.args.life.error(format!("{what}: {error}"));
+        }
+        if (before.failed == 0) != (after.failed == 0) {
+            let failing = after.failed > 0;
+            let error = after.last_error.clone().filter(|_| failing);
+            let change = RefreshChange { failing, failed: before.failed.max(after.failed), error };
+            self.args.board.events.push(What::Refresh(change));
         }
         let interval = after.interval;
         self.args.board.refresh.send_replace(after);

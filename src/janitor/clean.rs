@@ -68,7 +68,7 @@ impl Outcome {
     pub fn report(&self, kubo: Option<u32>) -> LockOutcome {
         let judged = &self.judged;
         let what = match judged.action {
-            LockAction::None => "left alone",
+            LockAction::None | LockAction::Unknown => "left alone",
             LockAction::Truncate => "emptied",
             LockAction::Unlink | LockAction::Rmdir => "removed",
         };

@@ -64,7 +64,7 @@ fn blocks(role: LockRole, verdict: Verdict) -> bool {
         (_, Verdict::Idle) => false,
         (LockRole::RepoLock | LockRole::Socket, _) => true,
         // Presence of these stops nobody, and Kubo asks the kernel for its datastore's lock itself.
-        (LockRole::OldLock | LockRole::Datastore, verdict) => verdict == Verdict::Live,
+        (LockRole::OldLock | LockRole::Datastore | LockRole::Unknown, verdict) => verdict == Verdict::Live,
         (LockRole::ClusterLock | LockRole::Address | LockRole::Leftover | LockRole::OwnSocket, _) => false,
     }
 }
@@ -124,6 +124,7 @@ pub fn judge(seen: &Evidence) -> Judgement {
             LockRole::Address => beside(seen, |case| address(seen, case)),
             LockRole::Leftover => beside(seen, |case| case.proves("it is half of an address that was being written")),
             LockRole::Socket | LockRole::OwnSocket => unknown("it is a file where a socket belongs".to_owned()),
+            LockRole::Unknown => unknown("it is a file of no known kind".to_owned()),
         },
         (Kind::Socket, _) => match role {
             LockRole::Socket => beside(seen, |case| case.proves("nobody listens on it")),

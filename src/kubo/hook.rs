@@ -99,7 +99,7 @@ fn kubo(event: Event) -> Option<(Event, KuboChange)> {
             let change = change.clone();
             Some((event, change))
         }
-        What::Error(_) | What::Index(_) => None,
+        _ => None,
     }
 }
 

@@ -117,6 +117,7 @@ pub(super) fn kubo(kubo: &KuboReport, data_dir: &str) -> Option<Finding> {
     let evidence = change.evidence.as_str();
     let (severity, hint, command) = match kubo.state {
         KuboState::Running | KuboState::Starting | KuboState::Stopping | KuboState::Held => return None,
+        KuboState::Unknown => return None,
         KuboState::Backoff if change.cause != "exited" => return None,
         // A migration or a recovery takes its time, and its interruption is how repos break.
         KuboState::Degraded if change.cause == "slow_start" => (

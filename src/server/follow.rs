@@ -3,7 +3,9 @@
 
 use super::out::Parts;
 use super::route::Routes;
-use proto_msgs::event::{EventPage, Events};
+use super::status;
+use crate::events::EventLog;
+use proto_msgs::event::{EventPage, EventState, Events};
 use proto_msgs::kubo::{KuboLogPage, KuboLogs, KuboMode};
 use proto_msgs::verb::Part;
 use proto_msgs::{Fault, FaultKind};
@@ -13,9 +15,14 @@ const LINES: u32 = 100;
 const MOST_LINES: u32 = 2000;
 
 pub(super) async fn events(routes: &Routes, verb: Events, parts: &Parts) -> Result<EventPage, Fault> {
-    let log = &routes.board.events;
+    let state = status::before_events(&routes.board);
+    told(&routes.board.events, state, verb, parts).await
+}
+
+async fn told(log: &EventLog, state: EventState, verb: Events, parts: &Parts) -> Result<EventPage, Fault> {
     let mut since = verb.since.unwrap_or(0);
     let mut page = log.after(since, verb.epoch.as_deref());
+    page.state = Some(state);
     if !verb.follow {
         return Ok(page);
     }
@@ -56,4 +63,58 @@ pub(super) async fn kubo_logs(routes: &Routes, verb: KuboLogs, parts: &Parts) ->
 
 async fn send(parts: &Parts, part: Part) -> Result<(), Fault> {
     parts.send(part).await.map_err(|_| Fault::new(FaultKind::Cancelled, "the client hung up"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::out::{Form, Out};
+    use futures_util::FutureExt;
+    use proto_msgs::daemon::LastError;
+    use proto_msgs::event::What;
+    use proto_msgs::json;
+    use proto_msgs::kubo::KuboState;
+    use proto_msgs::verb::Body;
+
+    fn state() -> EventState {
+        EventState {
+            at: String::new(),
+            seq: 0,
+            version: String::new(),
+            stopping: false,
+            kubo: KuboState::Running,
+            generation: 0,
+            pins: 0,
+            complete: true,
+            as_of: None,
+        }
+    }
+
+    #[test]
+    fn whoever_reads_nothing_holds_up_nobody_and_is_told_what_it_has_missed() {
+        const POURED: u64 = 50_000;
+        let log = EventLog::new();
+        let (out, mut messages) = Out::new(Form::Json);
+        let parts = Parts::new(1, out);
+        let verb = Events { follow: true, ..Events::default() };
+        let mut follow = Box::pin(told(&log, state(), verb, &parts));
+        for n in 0..POURED {
+            // Neither the log nor whoever is told of it waits.
+            log.push(What::Error(LastError { at: String::new(), actor: "index".to_owned(), detail: n.to_string() }));
+            assert!(follow.as_mut().now_or_never().is_none());
+        }
+        let (mut last, mut missed, mut states) = (0, 0, 0);
+        while let Ok(message) = messages.try_recv() {
+            let response = json::parse_response(&message.bytes).expect("a response").expect("of a known kind");
+            let Body::Part(Part::Events(page)) = response.body else { panic!("{response:?}") };
+            assert_eq!(page.events.first().map_or(last + 1, |first| first.seq), last + page.gap + 1);
+            last = page.events.last().map_or(last, |event| event.seq);
+            missed += page.gap;
+            states += u64::from(page.state.is_some());
+            drop(message);
+            assert!(follow.as_mut().now_or_never().is_none());
+        }
+        assert_eq!((last, states), (POURED, 1), "up to the newest, and the state once");
+        assert!(missed > POURED / 2, "{missed}");
+    }
 }

@@ -20,7 +20,7 @@ const WITHDRAWAL: Duration = Duration::from_millis(250);
 pub(super) fn gone(board: &Board) -> Fault {
     let what = match board.kubo.borrow().mode {
         KuboMode::Spawn => "Kubo ended",
-        KuboMode::Attach => "the Kubo that is followed went out of reach",
+        KuboMode::Attach | KuboMode::Unknown => "the Kubo that is followed went out of reach",
     };
     let detail = format!("{what} before it had answered");
     Fault::new(FaultKind::KuboDown, detail).hint("`ipfs-kitctl kubo status` says more")

@@ -8,6 +8,7 @@ use crate::index::sizes::Known;
 use crate::kubo::usage;
 use proto_msgs::Fault;
 use proto_msgs::daemon::{DaemonReport, IndexInfoReport, IndexReport, MfsReport, SizesReport, StatusReport};
+use proto_msgs::event::EventState;
 use proto_msgs::kubo::{KuboReport, KuboState};
 use proto_msgs::snapshot::SnapshotBrief;
 
@@ -22,6 +23,24 @@ pub(super) fn kubo(routes: &Routes) -> KuboReport {
         kubo.newest_line = newest.filter(|line| line.at >= kubo.since || slow).map(|line| line.text);
     }
     kubo
+}
+
+/// What stands before events that are followed.
+pub(super) fn before_events(board: &Board) -> EventState {
+    // First: what is told of later may be in here already, and what is not in here is told of later.
+    let seq = *board.events.newest().borrow();
+    let (dated, pins) = (dated(board), board.index.borrow().set.len());
+    EventState {
+        at: crate::time::now(),
+        seq,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        stopping: board.is_stopping(),
+        kubo: board.kubo.borrow().state,
+        generation: dated.generation,
+        pins,
+        complete: dated.complete,
+        as_of: dated.as_of,
+    }
 }
 
 pub(super) fn report(routes: &Routes) -> StatusReport {

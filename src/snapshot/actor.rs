@@ -28,6 +28,7 @@ use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
+use proto_msgs::event::{SnapshotPublished, What};
 use proto_msgs::snapshot::{
     SnapshotAt, SnapshotList, SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
 };
@@ -236,6 +237,12 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
     args.board.snapshot_failed.send_replace(None);
     args.board.snapshot_holds.send_replace(Some(changes));
     args.board.snapshot.send_replace(Some(manifest.clone()));
+    args.board.events.push(What::Snapshot(SnapshotPublished {
+        name: manifest.name.clone(),
+        generation: manifest.generation,
+        pins: manifest.rows("pins.parquet").unwrap_or_default(),
+        bytes: manifest.bytes(),
+    }));
     let aftermath = tidy(args, &manifest).await;
     let wrote = manifest.bytes() + aftermath;
     let mut notes = args.book.notes();

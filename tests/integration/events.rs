@@ -4,7 +4,7 @@ use crate::kit::{DEADLINE, Kit, eventually, identity_cid};
 use crate::kubo::lives;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto_msgs::daemon::ActorReport;
+use proto_msgs::daemon::{ActorReport, IndexRefresh};
 use proto_msgs::event::{Event, EventPage, Events, IndexChange, KuboChange, What};
 use proto_msgs::kubo::{KuboGc, KuboLogs, KuboRestart, KuboState, KuboStop};
 use proto_msgs::pin::{PinAdd, PinRm};
@@ -17,7 +17,7 @@ use std::process::Stdio;
 fn changes(page: &EventPage) -> Vec<KuboChange> {
     let kubo = page.events.iter().filter_map(|event| match &event.what {
         What::Kubo(change) => Some(change.clone()),
-        What::Error(_) | What::Index(_) => None,
+        _ => None,
     });
     kubo.collect()
 }
@@ -68,13 +68,74 @@ fn every_change_of_kubo_is_an_event_with_cause_and_evidence() {
     assert!(changes[2].evidence.starts_with("killed by SIGKILL"), "{}", changes[2].evidence);
     assert!(changes.windows(2).all(|two| two[0].to == two[1].from));
     assert!(page.events.windows(2).all(|two| two[0].seq + 1 == two[1].seq));
-    let last = page.events.last().expect("an event").seq;
-    assert_eq!(kit.call(Events { since: Some(last), ..Events::default() }).events, []);
-    let other = Events { since: Some(last), epoch: Some("another".into()), follow: false };
-    assert_eq!(kit.call(other).events.len(), page.events.len());
+    let of_kubo = |event: &&Event| matches!(event.what, What::Kubo(_));
+    let last = page.events.iter().rfind(of_kubo).expect("an event").seq;
+    let after = |since, epoch| kit.call(Events { since: Some(since), epoch, follow: false });
+    assert_eq!(after(last, None).events.iter().filter(of_kubo).count(), 0);
+    assert!(after(last, Some("another".into())).events.len() >= page.events.len());
     let said = kit.ctl(&["events", "--since", &(last - 1).to_string()]);
-    assert_eq!((said.code, said.out.lines().count()), (Some(0), 1));
+    assert_eq!(said.code, Some(0));
+    assert!(said.out.lines().next().is_some_and(|line| line.ends_with(")")), "{}", said.out);
     assert!(said.out.contains("kubo stopping -> stopped: stop_asked"), "{}", said.out);
+}
+
+#[test]
+fn the_state_comes_first_and_a_follower_goes_on_where_its_connection_broke() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let page = kit.call(Events::default());
+    let (state, status) = (page.state.clone().expect("a state"), kit.status());
+    assert_eq!((state.kubo, state.pins, state.complete), (KuboState::Running, status.index.pins, true));
+    assert_eq!((state.version, state.stopping), (status.daemon.version, false));
+    assert!(state.seq <= page.events.last().expect("an event").seq && state.generation > 0);
+    // The second connection takes up where the first ended, with nothing twice and nothing missing.
+    let newest = |page: &EventPage| page.events.last().map(|event| event.seq);
+    let mut seen = Vec::new();
+    let mut since = None;
+    for round in ["one", "two"] {
+        let verb = Events { since, epoch: since.map(|_| page.epoch.clone()), follow: true };
+        let (mut pages, mut added) = (0, None);
+        let ended = kit.client().call_with(verb, Some(DEADLINE), |part| {
+            let Part::Events(page) = part else { return Ok(()) };
+            assert_eq!((page.gap, page.state.is_some()), (0, pages == 0));
+            pages += 1;
+            seen.extend(page.events.iter().map(|event| event.seq));
+            since = newest(&page).or(since);
+            let generation = *added.get_or_insert_with(|| {
+                kit.call(PinAdd { cid: identity_cid(round), name: None, direct: false });
+                kit.status().index.generation
+            });
+            let told = |event: &Event| matches!(&event.what, What::Index(change) if change.to >= generation);
+            if page.events.iter().any(told) { Err(std::io::ErrorKind::Other.into()) } else { Ok(()) }
+        });
+        assert!(ended.is_err(), "it ends when the pin was told");
+    }
+    assert!(seen.iter().copied().eq(1..=since.expect("events")), "{seen:?}");
+}
+
+#[test]
+fn snapshots_failing_refreshes_and_reloads_are_told() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    kit.call(proto_msgs::snapshot::SnapshotNow { arrow: false });
+    kit.script(&json!({"cut_listing": true}));
+    kit.try_call(IndexRefresh { wait: true, names: false }).expect_err("it was cut");
+    kit.script(&json!({}));
+    kit.call(IndexRefresh { wait: true, names: false });
+    kit.signal(Signal::SIGHUP);
+    let told = || kit.call(Events::default()).events.into_iter().map(|event| event.what).collect::<Vec<_>>();
+    eventually(|| told().iter().any(|what| matches!(what, What::Reload(_))), || format!("{:?}", told()));
+    let told = told();
+    assert!(told.iter().any(|what| matches!(what, What::Snapshot(new) if new.pins > 0)), "{told:?}");
+    let refreshes: Vec<_> = told
+        .iter()
+        .filter_map(|what| if let What::Refresh(change) = what { Some((change.failing, change.failed)) } else { None })
+        .collect();
+    assert_eq!(refreshes, [(true, 1), (false, 1)], "{told:?}");
+    let said = kit.ctl(&["events"]).out;
+    for words in ["refreshes fail: ", "refreshes go well again", "snapshot gen-", "the configuration was read again"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]
@@ -88,6 +149,7 @@ fn events_are_followed_as_they_come_and_until_the_daemon_has_ended() {
         let found = lines.by_ref().map(|line| line.expect("read")).find(|line| line.contains(&format!("\"{cause}\"")));
         assert!(found.is_some(), "no event {cause}");
     };
+    until("stopping\":false,\"kubo");
     until("ready");
     kill_kubo(&kit);
     until("exited");

@@ -119,7 +119,12 @@ fn events_are_wanted_after_a_number_or_from_a_time_on() {
     let stub = Stub::one(move |call| {
         let Call::Events(events) = call else { panic!("{call:?}") };
         seen.lock().expect("unpoisoned").push(events.since);
-        Body::Done(Events::done(EventPage { epoch: "e".into(), gap: 0, events: vec![event(1, 3600), event(2, 300)] }))
+        Body::Done(Events::done(EventPage {
+            epoch: "e".into(),
+            state: None,
+            gap: 0,
+            events: vec![event(1, 3600), event(2, 300)],
+        }))
     });
     let since = stub.run(&["events", "--since", "10m"]);
     assert!(since.stdout.contains("number 2") && !since.stdout.contains("number 1"), "{since:?}");

@@ -438,10 +438,30 @@ fn logs(s: &Seed) -> KuboLogPage {
 fn events(s: &Seed) -> EventPage {
     let n = s.number;
     let index = IndexChange { from: n, to: n, added: n, changed: n, removed: n, pins: n, restored: s.flag };
-    let whats = [What::Kubo(change(s)), What::Error(error(s)), What::Index(index)];
+    let refresh = RefreshChange { failing: s.flag, failed: n, error: s.m() };
+    let snapshot = SnapshotPublished { name: s.t(), generation: n, pins: n, bytes: n };
+    let whats = [
+        What::Kubo(change(s)),
+        What::Error(error(s)),
+        What::Index(index),
+        What::Refresh(refresh),
+        What::Snapshot(snapshot),
+        What::Reload(Reloaded { later: s.list(s.t()) }),
+    ];
+    let state = EventState {
+        at: s.t(),
+        seq: n,
+        version: s.t(),
+        stopping: s.flag,
+        kubo: state(s),
+        generation: n,
+        pins: n,
+        complete: s.flag,
+        as_of: s.m(),
+    };
     // Even where lists are empty, so that each kind is seen.
     let events = whats.map(|what| Event { seq: n, at: s.t(), what });
-    EventPage { epoch: s.t(), gap: n, events: events.into() }
+    EventPage { epoch: s.t(), state: s.flag.then_some(state), gap: n, events: events.into() }
 }
 
 fn kubo(s: &Seed) -> KuboReport {
