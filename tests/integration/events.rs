@@ -87,7 +87,8 @@ fn the_state_comes_first_and_a_follower_goes_on_where_its_connection_broke() {
     let (state, status) = (page.state.clone().expect("a state"), kit.status());
     assert_eq!((state.kubo, state.pins, state.complete), (KuboState::Running, status.index.pins, true));
     assert_eq!((state.version, state.stopping), (status.daemon.version, false));
-    assert!(state.seq <= page.events.last().expect("an event").seq && state.generation > 0);
+    assert_eq!(state.generation, status.index.generation);
+    assert!(state.seq <= page.events.last().expect("an event").seq);
     // The second connection takes up where the first ended, with nothing twice and nothing missing.
     let newest = |page: &EventPage| page.events.last().map(|event| event.seq);
     let mut seen = Vec::new();
@@ -117,6 +118,7 @@ fn the_state_comes_first_and_a_follower_goes_on_where_its_connection_broke() {
 fn snapshots_failing_refreshes_and_reloads_are_told() {
     let mut kit = Kit::fake();
     kit.start_whole();
+    kit.call(PinAdd { cid: identity_cid("one"), name: None, direct: false });
     kit.call(proto_msgs::snapshot::SnapshotNow { arrow: false });
     kit.script(&json!({"cut_listing": true}));
     kit.try_call(IndexRefresh { wait: true, names: false }).expect_err("it was cut");
