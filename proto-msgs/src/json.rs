@@ -1,6 +1,7 @@
 //! The JSON-lines form.
 
 use crate::fault::{Fault, FaultKind};
+use crate::limits;
 use crate::verb::{Body, Call, Done, Part, Request, Response};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -65,29 +66,36 @@ fn has_unknown_part(line: &[u8]) -> bool {
 
 /// Reads a request line; on failure the id to answer under (0 when even that can't be read) and the fault.
 pub fn parse_request(line: &[u8]) -> Result<Request, (u64, Fault)> {
-    serde_json::from_slice(line).map_err(|error| {
-        #[derive(Deserialize)]
-        struct Shape {
-            #[serde(default)]
-            id: u64,
-            call: Option<serde_json::Value>,
-        }
-        let shape: Option<Shape> = serde_json::from_slice(line).ok();
-        let id = shape.as_ref().map_or(0, |s| s.id);
-        let verb = shape.and_then(|s| match s.call? {
-            serde_json::Value::Object(call) => call.into_iter().next().map(|(verb, _)| verb),
-            _ => None,
-        });
-        let fault = match verb {
-            Some(verb) if !Call::NAMES.contains(&verb.as_str()) => {
-                Fault::new(FaultKind::Invalid, format!("unknown verb {:?}", excerpt(&verb)))
-                    .hint(format!("this daemon knows: {}", Call::NAMES.join(", ")))
-            }
-            _ => Fault::new(FaultKind::Invalid, format!("not a request: {}", excerpt(&error.to_string())))
-                .hint(r#"one request a line, such as {"id":1,"call":{"status":{}}}"#),
-        };
-        (id, fault)
+    let invalid = |detail: String, hint: String| (id_of(line), Fault::new(FaultKind::Invalid, detail).hint(hint));
+    if let Some(what) = limits::exceeded(line) {
+        return Err(invalid(what, "docs/PROTOCOL.md has a table of limits".to_owned()));
+    }
+    serde_json::from_slice(line).map_err(|error| match verb_of(line) {
+        Some(verb) if !Call::NAMES.contains(&verb.as_str()) => invalid(
+            format!("unknown verb {:?}", excerpt(&verb)),
+            format!("this daemon knows: {}", Call::NAMES.join(", ")),
+        ),
+        _ => invalid(
+            format!("not a request: {}", excerpt(&error.to_string())),
+            r#"one request a line, such as {"id":1,"call":{"status":{}}}"#.to_owned(),
+        ),
     })
+}
+
+fn id_of(line: &[u8]) -> u64 {
+    #[derive(Deserialize)]
+    struct Shape {
+        id: u64,
+    }
+    serde_json::from_slice(line).map_or(0, |shape: Shape| shape.id)
+}
+
+fn verb_of(line: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Shape {
+        call: HashMap<String, IgnoredAny>,
+    }
+    serde_json::from_slice(line).ok().and_then(|shape: Shape| shape.call.into_keys().next())
 }
 
 /// The beginning of what a caller sent: a fault does not echo a megabyte.

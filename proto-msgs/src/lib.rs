@@ -32,6 +32,7 @@ pub mod fault;
 pub mod json;
 pub mod kubo;
 pub mod legacy;
+pub mod limits;
 pub mod lock;
 pub mod pin;
 pub mod snapshot;

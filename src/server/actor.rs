@@ -12,6 +12,7 @@ use crate::instance::{self, Claim, InstanceError};
 use crate::janitor::kernel;
 use crate::supervisor::Life;
 use crate::systemd::Passed;
+use futures_util::FutureExt;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
@@ -21,8 +22,9 @@ use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
+use nix::libc::{EMFILE, ENFILE};
 use proto_msgs::{Fault, FaultKind};
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
@@ -216,7 +218,10 @@ async fn accept(home: Home, life: Arc<Life>, config: watch::Receiver<Arc<Config>
     let mut listener = home.listener.clone();
     let (mut failing, mut told) = (false, false);
     let mut look = tokio::time::interval(LOOK);
+    // Kept, so that there is one to tell a client with that there are none.
+    let mut spare = None;
     loop {
+        spare = spare.or_else(|| File::open("/dev/null").ok());
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = look.tick() => {
@@ -255,6 +260,12 @@ async fn accept(home: Home, life: Arc<Life>, config: watch::Receiver<Arc<Config>
                 // Once for as long as it lasts.
                 if !std::mem::replace(&mut failing, true) {
                     life.error(format!("cannot accept connections: {error}"));
+                }
+                // Whoever waits is not to wait for ever: one at a time is told.
+                let none_left = matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) && spare.take().is_some();
+                if none_left && let Some(Ok(stream)) = listener.accept().now_or_never() {
+                    let fault = Fault::new(FaultKind::Busy, "ipfs-kitd has no descriptors left");
+                    connection::turn_away(stream, fault.hint("ask again in some seconds"));
                 }
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }

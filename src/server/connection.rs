@@ -6,11 +6,13 @@
 
 use super::authority::Peer;
 use super::out::{Form, Message, Out, Parts};
-use super::places::Place;
+use super::places::{Many, Place};
 use super::route::Routes;
 use futures_util::StreamExt;
 use interprocess::local_socket::tokio::Stream;
 use proto_msgs::binary::{self, Hello};
+use proto_msgs::limits::{self, MAX_ENTRIES};
+use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Body, Call, Request, Response, Verb};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, daemon, json};
 use std::collections::HashMap;
@@ -22,7 +24,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
-use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead, LengthDelimitedCodec};
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Decoder, FramedRead, LengthDelimitedCodec};
 
 /// From `connect` to the first byte, and to the end of the hello.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -30,8 +32,12 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(300);
 /// The same while there is little room for others.
 const IDLE_IN_A_CROWD: Duration = Duration::from_secs(5);
+/// From the first byte of a request to its last.
+const REQUEST: Duration = Duration::from_secs(10);
 /// How long a client may leave a full socket buffer unread: as long as somebody looks at one page of `pin ls | less`.
 const WRITE_STALL: Duration = Duration::from_secs(600);
+/// The same while there is little room for others.
+const WRITE_STALL_IN_A_CROWD: Duration = Duration::from_secs(10);
 /// For the last words to a client, and for its own.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Calls of one connection at a time.
@@ -54,6 +60,14 @@ async fn take_leave(mut stream: &Stream) {
     }
 }
 
+/// The same for one that there is no descriptor for: it is to go at once, and takes with it what it does not read at once.
+pub(crate) fn turn_away(stream: Stream, fault: Fault) {
+    use rustix::net::{SendFlags, send};
+    let Stream::UdSocket(socket) = &stream;
+    let line = json::response_line(&Response { id: 0, body: Body::Fault(fault) });
+    let _ = send(socket.as_fd(), &line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}
+
 /// Serves one client until it is gone.
 pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place: Place) {
     let mut reader = BufReader::new(&stream);
@@ -73,7 +87,7 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
             _ => drop(out.send(0, Body::Fault(neither_form())).await),
         }
     };
-    let write = write(&stream, messages);
+    let write = write(&stream, messages, &place);
     tokio::pin!(read, write);
     tokio::select! {
         // The reader ends after the last answer is in the outbox; the writer empties it.
@@ -86,19 +100,34 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
     }
 }
 
-async fn write(stream: &Stream, mut messages: mpsc::Receiver<Message>) -> io::Result<()> {
+async fn write(stream: &Stream, mut messages: mpsc::Receiver<Message>, place: &Place) -> io::Result<()> {
     let mut stream = stream;
     while let Some(message) = messages.recv().await {
-        timeout(WRITE_STALL, stream.write_all(&message.bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        tokio::select! {
+            written = stream.write_all(&message.bytes) => written?,
+            () = too_long(place, WRITE_STALL_IN_A_CROWD, WRITE_STALL) => return Err(io::ErrorKind::TimedOut.into()),
+        }
     }
     Ok(())
+}
+
+/// The next request, which has its time from its first byte on.
+async fn next<D>(frames: &mut FramedRead<BufReader<&Stream>, D>) -> Option<Result<D::Item, D::Error>>
+where
+    D: Decoder<Error: From<io::Error>>,
+{
+    if frames.read_buffer().is_empty() {
+        // An end or an error is met again below.
+        let _ = frames.get_mut().fill_buf().await;
+    }
+    timeout(REQUEST, frames.next()).await.unwrap_or_else(|_| Some(Err(D::Error::from(io::ErrorKind::TimedOut.into()))))
 }
 
 async fn read_json(reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls<'_>) {
     let out = calls.out.clone();
     let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), MAX_REQUEST);
     let mut lines = FramedRead::new(reader, codec);
-    while let Some(line) = calls.while_running(lines.next()).await {
+    while let Some(line) = calls.while_running(next(&mut lines)).await {
         match line {
             Ok(line) if line.trim_ascii().is_empty() => {}
             Ok(line) => match json::parse_request(&line) {
@@ -106,10 +135,15 @@ async fn read_json(reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls
                 Err((id, fault)) => drop(out.send(id, Body::Fault(fault)).await),
             },
             Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => {
-                drop(out.send(0, Body::Fault(too_long(MAX_REQUEST))).await);
+                drop(out.send(0, Body::Fault(longer_than(MAX_REQUEST))).await);
                 return;
             }
-            Err(AnyDelimiterCodecError::Io(_)) => return,
+            Err(AnyDelimiterCodecError::Io(error)) => {
+                if error.kind() == io::ErrorKind::TimedOut {
+                    drop(out.send(0, Body::Fault(too_slow())).await);
+                }
+                return;
+            }
         }
     }
     calls.finish(stream).await;
@@ -129,14 +163,18 @@ async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls:
     }
     let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_REQUEST).new_codec();
     let mut frames = FramedRead::new(reader, codec);
-    while let Some(frame) = calls.while_running(frames.next()).await {
-        let fault = match frame.map(|frame| binary::decode::<Request>(&frame)) {
-            Ok(Ok(request)) => {
-                calls.begin(request).await;
+    while let Some(frame) = calls.while_running(next(&mut frames)).await {
+        let fault = match frame.map(|frame| (frame.len(), binary::decode::<Request>(&frame))) {
+            Ok((length, Ok(request))) => {
+                match exceeded(length, &request) {
+                    Some(fault) => drop(out.send(request.id, Body::Fault(fault)).await),
+                    None => calls.begin(request).await,
+                }
                 continue;
             }
-            Ok(Err(error)) => Fault::new(FaultKind::Invalid, error.to_string()),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => too_long(MAX_REQUEST),
+            Ok((_, Err(error))) => Fault::new(FaultKind::Invalid, error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => longer_than(MAX_REQUEST),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => too_slow(),
             Err(_) => return,
         };
         // What follows a broken frame can't be trusted to be a frame.
@@ -185,7 +223,7 @@ impl<'a> Calls<'a> {
                 message = &mut next => return message,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 // During the stop its end would be taken for the daemon's.
-                () = idle_for_too_long(self.place), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
+                () = too_long(self.place, IDLE_IN_A_CROWD, IDLE), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
             }
         }
     }
@@ -203,10 +241,14 @@ impl<'a> Calls<'a> {
         } else {
             None
         };
-        if let Some(fault) = refusal {
-            drop(self.out.send(id, Body::Fault(fault)).await);
-            return;
-        }
+        let turn = refusal.map_or_else(
+            || self.place.turn(lists(&request.call)).map_err(|many| many_calls(&many, self.peer.uid)),
+            Err,
+        );
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(fault) => return drop(self.out.send(id, Body::Fault(fault)).await),
+        };
         let (routes, peer, out) = (self.routes.clone(), self.peer, self.out.clone());
         let handle = self.tasks.spawn(async move {
             let parts = Parts::new(id, out.clone());
@@ -216,6 +258,7 @@ impl<'a> Calls<'a> {
                 Err(fault) => Body::Fault(fault),
             };
             drop(out.send(id, body).await);
+            drop(turn);
         });
         self.ids.insert(handle.id(), id);
         self.running.insert(id, handle);
@@ -261,10 +304,17 @@ impl<'a> Calls<'a> {
     }
 }
 
-async fn idle_for_too_long(place: &Place) {
-    tokio::time::sleep(IDLE_IN_A_CROWD).await;
+/// Returns after so long, or earlier when there is little room for others.
+async fn too_long(place: &Place, in_a_crowd: Duration, otherwise: Duration) {
+    tokio::time::sleep(in_a_crowd).await;
     // The crowd may come, or the whole time pass.
-    let _ = timeout(IDLE - IDLE_IN_A_CROWD, place.crowded()).await;
+    let _ = timeout(otherwise - in_a_crowd, place.crowded()).await;
+}
+
+/// What is no more than so many bytes holds no text and no list that is too long.
+fn exceeded(length: usize, request: &Request) -> Option<Fault> {
+    let what = (length > MAX_ENTRIES).then(|| limits::exceeded(&json::request_line(request))).flatten()?;
+    Some(Fault::new(FaultKind::Invalid, what))
 }
 
 fn hung_up(stream: &Stream) -> bool {
@@ -284,6 +334,30 @@ fn no_hello() -> Fault {
         .hint("one JSON object a line is understood, too")
 }
 
-fn too_long(limit: usize) -> Fault {
+/// Calls whose rows wait for their reader.
+fn lists(call: &Call) -> bool {
+    match call {
+        Call::PinLs(_) | Call::PinHistory(_) | Call::PinDiff(_) | Call::VfsLs(_) => true,
+        Call::StateSystem(StateSystem(ask)) | Call::StateNetwork(StateNetwork(ask)) => ask.history,
+        Call::StateStorage(StateStorage(ask)) | Call::StateFiles(StateFiles(ask)) => ask.history,
+        _ => false,
+    }
+}
+
+fn many_calls(many: &Many, uid: u32) -> Fault {
+    let detail = match many {
+        Many::Calls(most) => format!("{most} calls of uid {uid} are under way"),
+        Many::Listings(most) => format!("{most} listings of uid {uid} are being read"),
+        Many::OfOthers(most) => format!("{most} listings of others are being read"),
+    };
+    Fault::new(FaultKind::Busy, detail).hint("ask again when one of them has ended")
+}
+
+fn too_slow() -> Fault {
+    let detail = format!("a request has to be whole {} s after its first byte", REQUEST.as_secs());
+    Fault::new(FaultKind::Invalid, detail)
+}
+
+fn longer_than(limit: usize) -> Fault {
     Fault::new(FaultKind::Invalid, format!("a request is at most {limit} bytes long"))
 }

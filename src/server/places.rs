@@ -1,8 +1,9 @@
 //! How many connections there may be, and when the idle ones have to make room.
 
+use super::route::LISTINGS;
 use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections at a time, where there are descriptors for them.
@@ -12,6 +13,12 @@ const CONNECTIONS: usize = 256;
 const RESERVED: usize = 4;
 /// Connections of one other uid at a time.
 const OF_ONE: usize = 32;
+/// Calls of one other uid at a time, over all its connections.
+const CALLS_OF_ONE: usize = 64;
+/// Listings of one other uid at a time, each of which may wait for its reader.
+const LISTINGS_OF_ONE: usize = 8;
+/// Listings of all other uids: the rest is left to the daemon's own and to root.
+const LISTINGS_OF_OTHERS: usize = LISTINGS - LISTINGS_OF_ONE;
 
 /// A quarter of the descriptors that the process may have: one is for connections, one for calls to Kubo, half for all else.
 pub(super) fn quarter_of_descriptors() -> usize {
@@ -26,8 +33,17 @@ struct Shared {
     all: usize,
     free: Arc<Semaphore>,
     crowded: watch::Sender<bool>,
-    /// Connections of other uids than the daemon's own and root's.
-    others: Mutex<HashMap<u32, usize>>,
+    /// Other uids than the daemon's own and root's.
+    others: Mutex<HashMap<u32, Held>>,
+}
+
+/// What one uid has at present.
+#[derive(Default)]
+struct Held {
+    connections: usize,
+    calls: usize,
+    /// Of these.
+    listings: usize,
 }
 
 /// Why there is no place.
@@ -39,12 +55,30 @@ pub(super) enum Full {
     OfOne(usize),
 }
 
+/// Why a call has to wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Many {
+    /// So many calls of this uid are under way.
+    Calls(usize),
+    /// So many of its listings are.
+    Listings(usize),
+    /// So many listings of other uids than the daemon's own are.
+    OfOthers(usize),
+}
+
 /// One connection's place; dropping it gives it back.
 pub(super) struct Place {
     permit: Option<OwnedSemaphorePermit>,
     places: Places,
     /// Where it is counted.
     other: Option<u32>,
+}
+
+/// One call of somebody whose calls are counted; dropping it ends the count of it.
+pub(super) struct Turn {
+    places: Places,
+    other: Option<u32>,
+    lists: bool,
 }
 
 impl Places {
@@ -60,13 +94,13 @@ impl Places {
     /// A place, while there is one. `other` is the uid of a caller that is neither the daemon's own nor root.
     pub(super) fn take(&self, other: Option<u32>) -> Result<Place, Full> {
         let full = || Full::All(self.0.all);
-        let mut others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.others();
         if let Some(uid) = other {
             let own = others.entry(uid).or_default();
-            if *own >= OF_ONE {
+            if own.connections >= OF_ONE {
                 return Err(Full::OfOne(OF_ONE));
             }
-            *own += 1;
+            own.connections += 1;
         }
         let left = self.0.free.available_permits();
         let permit = (other.is_none() || left > RESERVED).then(|| self.0.free.clone().try_acquire_owned().ok());
@@ -76,6 +110,19 @@ impl Places {
         place.permit = Some(permit.flatten().ok_or_else(full)?);
         self.count();
         Ok(place)
+    }
+
+    fn others(&self) -> MutexGuard<'_, HashMap<u32, Held>> {
+        self.0.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts less of a uid.
+    fn give_back(&self, uid: u32, give: impl FnOnce(&mut Held)) {
+        let mut others = self.others();
+        if let Some(held) = others.get_mut(&uid) {
+            give(held);
+        }
+        others.retain(|_, held| held.connections > 0 || held.calls > 0);
     }
 
     fn count(&self) {
@@ -94,16 +141,42 @@ impl Place {
         // The sender is as old as the place.
         let _ = self.places.0.crowded.subscribe().wait_for(|crowded| *crowded).await;
     }
+
+    /// A turn for a call that lists rows or does not, unless so many are under way.
+    pub(super) fn turn(&self, lists: bool) -> Result<Turn, Many> {
+        if let Some(uid) = self.other {
+            let mut others = self.places.others();
+            let listings: usize = others.values().map(|held| held.listings).sum();
+            let held = others.entry(uid).or_default();
+            if held.calls >= CALLS_OF_ONE {
+                return Err(Many::Calls(CALLS_OF_ONE));
+            } else if lists && held.listings >= LISTINGS_OF_ONE {
+                return Err(Many::Listings(LISTINGS_OF_ONE));
+            } else if lists && listings >= LISTINGS_OF_OTHERS {
+                return Err(Many::OfOthers(LISTINGS_OF_OTHERS));
+            }
+            held.calls += 1;
+            held.listings += usize::from(lists);
+        }
+        Ok(Turn { places: self.places.clone(), other: self.other, lists })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(uid) = self.other {
+            self.places.give_back(uid, |held| {
+                held.calls -= 1;
+                held.listings -= usize::from(self.lists);
+            });
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(uid) = self.other {
-            let mut others = self.places.0.others.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(own) = others.get_mut(&uid) {
-                *own -= 1;
-            }
-            others.retain(|_, connections| *connections > 0);
+            self.places.give_back(uid, |held| held.connections -= 1);
         }
         drop(self.permit.take());
         self.places.count();
@@ -142,5 +215,42 @@ mod tests {
         drop((one, two, own));
         assert!(places.0.others.lock().expect("whole").is_empty());
         assert!(places.take(Some(1)).is_ok());
+    }
+
+    #[test]
+    fn no_other_uid_has_more_calls_than_its_own_and_a_turn_comes_back() {
+        let places = Places::of(8);
+        let (first, second) = (places.take(Some(1)).expect("a place"), places.take(Some(1)).expect("a place"));
+        let mut turns: Vec<_> = (0..CALLS_OF_ONE / 2).map(|_| first.turn(false).expect("a turn")).collect();
+        turns.extend((0..CALLS_OF_ONE / 2).map(|_| second.turn(false).expect("a turn")));
+        assert!(first.turn(false).is_err() && second.turn(false).is_err());
+        assert!(places.take(Some(2)).expect("a place").turn(false).is_ok(), "another uid has its own");
+        let own = places.take(None).expect("a place");
+        assert!((0..2 * CALLS_OF_ONE).all(|_| own.turn(false).is_ok()));
+        turns.pop();
+        turns.push(first.turn(false).expect("a turn"));
+        // Calls may outlive their connection for a moment.
+        drop((first, second));
+        assert!(places.take(Some(1)).expect("a place").turn(false).is_err());
+        drop(turns);
+        assert!(places.0.others.lock().expect("whole").is_empty());
+    }
+
+    #[test]
+    fn no_other_uid_takes_all_listings_and_all_others_together_leave_some() {
+        let places = Places::of(16);
+        let others: Vec<_> = (1..6).map(|uid| places.take(Some(uid)).expect("a place")).collect();
+        let mut turns: Vec<_> = (0..LISTINGS_OF_ONE).map(|_| others[0].turn(true).expect("a turn")).collect();
+        assert_eq!(others[0].turn(true).err(), Some(Many::Listings(LISTINGS_OF_ONE)));
+        assert!(others[0].turn(false).is_ok(), "other calls are not listings");
+        for place in &others[1..] {
+            turns.extend(std::iter::from_fn(|| place.turn(true).ok()));
+        }
+        assert_eq!(turns.len(), LISTINGS_OF_OTHERS);
+        assert_eq!(others[4].turn(true).err(), Some(Many::OfOthers(LISTINGS_OF_OTHERS)));
+        let own = places.take(None).expect("a place");
+        assert!(own.turn(true).is_ok());
+        turns.pop();
+        assert!(others[4].turn(true).is_ok());
     }
 }

@@ -1,41 +1,17 @@
 //! The socket as a stranger meets it: lines, frames, garbage, other users.
 
-use crate::kit::{DEADLINE, Kit, eventually, identity_cid, said};
+use crate::kit::{Kit, eventually, identity_cid, said};
+use crate::raw::Raw;
 use proto_msgs::binary::{self, Hello};
 use proto_msgs::daemon::{Condition, Status, Wait};
 use proto_msgs::pin::PinAdd;
 use proto_msgs::verb::Call;
 use proto_msgs::{Client, ClientError};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-
-struct Raw(BufReader<UnixStream>);
-
-impl Raw {
-    fn connect(kit: &Kit) -> Raw {
-        let stream = UnixStream::connect(kit.socket()).expect("connected");
-        stream.set_read_timeout(Some(DEADLINE)).expect("set");
-        Raw(BufReader::new(stream))
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.0.get_mut().write_all(bytes).expect("sent");
-    }
-
-    fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.0.read_line(&mut line).expect("a line");
-        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))
-    }
-
-    fn at_end(&mut self) -> bool {
-        matches!(self.0.read(&mut [0]), Ok(0) | Err(_))
-    }
-}
 
 #[test]
 fn json_lines_are_answered_under_their_ids_and_a_wrong_line_costs_only_itself() {
