@@ -150,6 +150,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_the_protocol_has_the_level_of_every_verb() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/PROTOCOL.md");
+        let page = std::fs::read_to_string(page).expect("the page");
+        for call in samples::calls(&samples::Seed::golden()) {
+            let row = format!("| `{}` | {} | ", call.name(), level(&call).name());
+            assert!(page.contains(&row), "no line begins with {row}");
+        }
+    }
+
+    #[test]
     fn nobody_is_never_let_in() {
         let access = Access::of(NOBODY, "admin");
         if own() != NOBODY {

@@ -63,3 +63,57 @@ print("all is well")
     let ran = said(python.args(["-c", script, &identity_cid("one")]));
     assert_eq!((ran.code, ran.out.trim_end()), (Some(0), "all is well"), "{}", ran.err);
 }
+
+/// The program on docs/PROTOCOL.md whose block begins with these words.
+fn on_the_page(head: &str) -> String {
+    let page = std::fs::read_to_string(root().join("docs/PROTOCOL.md")).expect("the page");
+    let (_, rest) = page.split_once(&format!("```{head}\n")).unwrap_or_else(|| panic!("no block {head}"));
+    rest.split_once("```").expect("its end").0.to_owned()
+}
+
+/// Runs a program of the page as its reader would; `None`: one of the tools is not there.
+fn run(kit: &Kit, tools: &[&str], words: &[&str]) -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for tool in tools {
+        if !std::env::split_paths(&path).any(|dir| dir.join(tool).exists()) {
+            skipped(&format!("{} on docs/PROTOCOL.md", words[0]), &format!("there is no {tool}"));
+            return None;
+        }
+    }
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env_clear().env("PATH", path).env("IPFS_KITD_SOCKET", kit.socket());
+    // For Go: a cache that stays, in nobody's home, and no network.
+    command.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go")).env("GOPATH", kit.path("go"));
+    command.env("GOTOOLCHAIN", "local").env("GOPROXY", "off").env("HOME", kit.path("home"));
+    let ran = said(&mut command);
+    assert_eq!(ran.code, Some(0), "{words:?}: {}", ran.err);
+    Some(ran.out)
+}
+
+#[test]
+fn the_one_liners_on_the_page_of_the_protocol_do_what_they_say() {
+    let kit = kit();
+    let says_running = |tools: &[&str], words: &[&str]| {
+        assert!(run(&kit, tools, words).is_none_or(|out| out == "running\n"), "{words:?}");
+    };
+    says_running(&["socat", "jq"], &["sh", "-c", &on_the_page("sh socat")]);
+    says_running(&["node"], &["node", "-e", &on_the_page("js node")]);
+    let go = kit.path("main.go");
+    std::fs::write(&go, on_the_page("go go")).expect("written");
+    says_running(&["go"], &["go", "run", &go.display().to_string()]);
+    if let Some(listed) = run(&kit, &["socat", "jq"], &["sh", "-c", &on_the_page("sh jq")]) {
+        let mut listed: Vec<_> = listed.lines().collect();
+        listed.sort_unstable();
+        assert_eq!(listed, kit.pins());
+    }
+}
+
+#[test]
+fn the_client_in_forty_lines_lists_pins() {
+    let kit = kit();
+    let program = on_the_page("python client");
+    assert!(program.lines().filter(|line| !line.trim().is_empty()).count() <= 40);
+    let Some(out) = run(&kit, &["python3"], &["python3", "-c", &program]) else { return };
+    assert!(out.contains(&format!("{} first\n", identity_cid("one"))), "{out}");
+    assert!(out.contains(&format!("{} pins, as of 2", kit.pins().len())), "{out}");
+}
