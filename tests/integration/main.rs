@@ -10,6 +10,7 @@ mod ctl;
 mod daemon;
 mod events;
 mod held;
+mod hostile;
 mod kills;
 mod kit;
 mod kubo;
