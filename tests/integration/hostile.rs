@@ -13,8 +13,10 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long one connection goes on, and between two looks whether it is over.
+/// How long one connection goes on, from its end to the next, and between two looks whether it is over. What they send is to harm by its
+/// kind; that 256 of them could also keep two cores busy with copying is no news of the daemon.
 const VISIT: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(250);
 const STEP: Duration = Duration::from_millis(50);
 
 type Kind = fn(&mut UnixStream, Instant) -> io::Result<()>;
@@ -116,7 +118,7 @@ fn visit_again_and_again(kit: &Kit, uid: Option<u32>, kind: Kind, until: Instant
         visits += 1;
         // That the daemon ends it is what it is for.
         let _ = kind(&mut stream, until.min(Instant::now() + VISIT));
-        thread::sleep(STEP);
+        thread::sleep(PAUSE);
     }
     visits
 }
@@ -178,7 +180,7 @@ fn deep(stream: &mut UnixStream, until: Instant) -> io::Result<()> {
     let line = [br#"{"id":1,"call":"#.to_vec(), vec![b'['; 900 << 10], b"\n".to_vec()].concat();
     while Instant::now() < until {
         stream.write_all(&line)?;
-        linger(stream, until.min(Instant::now() + STEP))?;
+        linger(stream, until.min(Instant::now() + PAUSE))?;
     }
     Ok(())
 }
