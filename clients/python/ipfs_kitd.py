@@ -8,12 +8,14 @@
             print(pin["cid"], pin["size"])
         for event in kitd.rows("events", follow=True):
             print(event["at"], event["what"])
+        print(kitd.table("pin_ls", columns=["cid", "size"]).to_pandas())  # where pyarrow is there
 
 A verb and its fields are those of the protocol, in snake_case; fields that are left out have their default. A field that is a word
 of Python's own takes a `_` behind it: kitd.call("wait", for_="index_complete").
 A connection has one call at a time; a client is not to be shared between threads.
 """
 
+import base64
 import json
 import os
 import socket
@@ -69,6 +71,20 @@ class Client:
             for rows in part.values():
                 if isinstance(rows, list):
                     yield from rows
+
+    def bulk(self, verb, form, deadline_ms=None, **fields):
+        """The rows of a listing as the bytes of another form as they come: "arrow" (an IPC stream) or "parquet" (a file)."""
+        for part in self.parts(verb, deadline_ms, bulk=form, **fields):
+            if isinstance(part.get("bytes"), str):
+                yield base64.b64decode(part["bytes"])
+            elif any(isinstance(rows, list) for rows in part.values()):
+                raise ConnectionError("this ipfs-kitd does not know rows as bytes; take rows()")
+
+    def table(self, verb="pin_ls", deadline_ms=None, **fields):
+        """The rows of a listing as a pyarrow.Table; as_of, generation and the like are in its schema's metadata."""
+        import pyarrow
+
+        return pyarrow.ipc.open_stream(b"".join(self.bulk(verb, "arrow", deadline_ms, **fields))).read_all()
 
     def close(self):
         """Hangs up, which ends a call that is under way."""

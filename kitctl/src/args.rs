@@ -61,7 +61,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Format of the output: table, json or ndjson; of lists also wide (more columns) and csv, where they have CIDs also cid; of
-    /// `metrics` and `state` also csv
+    /// `metrics` and `state` also csv; of `pin ls` also arrow and parquet
     // Not clap's list, which is the same for every command.
     #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
@@ -102,6 +102,10 @@ pub(crate) enum Format {
     Csv,
     /// One CID a line
     Cid,
+    /// An Arrow IPC stream
+    Arrow,
+    /// A Parquet file
+    Parquet,
 }
 
 const METRICS: &str = "\

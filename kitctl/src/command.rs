@@ -13,12 +13,23 @@ pub(crate) enum Offline {
 }
 
 impl Command {
-    /// `csv` is for rows that are all alike, `wide` for those with more columns than a table has, `cid` for what has CIDs.
+    /// `csv` is for rows that are all alike, `wide` for those with more columns than a table has, `cid` for what has CIDs, `arrow`
+    /// and `parquet` for what may be millions of rows.
     pub(crate) fn formats(&self) -> &'static [Format] {
         const LIST: &[Format] = &[Format::Table, Format::Wide, Format::Json, Format::Ndjson, Format::Csv];
         const CIDS: &[Format] = &[Format::Table, Format::Wide, Format::Json, Format::Ndjson, Format::Csv, Format::Cid];
         match self {
-            Command::Pin(Pin::Ls(_) | Pin::History { .. } | Pin::Diff { .. }) => CIDS,
+            Command::Pin(Pin::Ls(_)) => &[
+                Format::Table,
+                Format::Wide,
+                Format::Json,
+                Format::Ndjson,
+                Format::Csv,
+                Format::Cid,
+                Format::Arrow,
+                Format::Parquet,
+            ],
+            Command::Pin(Pin::History { .. } | Pin::Diff { .. }) => CIDS,
             Command::Vfs(Vfs::Ls { .. } | Vfs::Journal { .. }) => CIDS,
             Command::Pin(_) | Command::Vfs(_) | Command::State(State::Files(_)) => {
                 &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid]

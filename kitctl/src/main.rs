@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod bulk;
 mod cell;
 mod command;
 mod daemon;
@@ -60,6 +61,10 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
     if !formats.contains(&args.global.format()) {
         let names = formats.iter().map(|format| format!("{format:?}").to_lowercase()).collect::<Vec<_>>();
         return Err(Failure::Usage(format!("this command has no such format; it has {}", names.join(", "))));
+    }
+    if args.global.format().bulk().is_some() && out.is_terminal() {
+        let detail = "this format is for programs, and standard output is a terminal; send it into a file or a pipe";
+        return Err(Failure::Usage(detail.to_owned()));
     }
     if args.global.max_age.is_some() && !args.command.has_age() {
         return Err(Failure::Usage("what this command answers has no age; leave out --max-age".to_owned()));

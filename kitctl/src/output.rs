@@ -76,7 +76,12 @@ impl Out {
 
     /// Text as it is.
     pub(crate) fn raw(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(self.sink().write_all(text.as_bytes())?)
+        self.bytes(text.as_bytes())
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.sink().write_all(bytes)?)
     }
 
     /// One JSON document with the schema version in front.

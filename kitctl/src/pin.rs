@@ -3,6 +3,7 @@
 
 use crate::args::{self, Format, Show};
 use crate::ask::Ask;
+use crate::bulk;
 use crate::cell::Cell;
 use crate::exit::{self, Failure};
 use crate::history;
@@ -160,12 +161,10 @@ fn sort_key(column: &str) -> Option<PinSort> {
     })
 }
 
-fn ls(ask: &mut Ask, out: &mut Out, options: &args::PinLs) -> Result<u8, Failure> {
-    let show = &options.show;
-    let (mut list, (limit, offset)) = Listing::cut_there(out, &SHAPE, show, "pins", |key| sort_key(key).is_some())?;
-    ask.check_age()?;
-    let sort = show.sort.as_ref().and_then(|(key, descending)| Some((sort_key(key)?, *descending)));
-    let verb = PinLs {
+/// What the options ask for; an order that the daemon does not have is left out.
+pub(crate) fn asked(options: &args::PinLs, limit: Option<u64>, offset: u64) -> PinLs {
+    let sort = options.show.sort.as_ref().and_then(|(key, descending)| Some((sort_key(key)?, *descending)));
+    PinLs {
         pin_type: options.pin_type,
         name: options.name.clone(),
         tag: options.tag.clone(),
@@ -176,8 +175,18 @@ fn ls(ask: &mut Ask, out: &mut Out, options: &args::PinLs) -> Result<u8, Failure
         offset,
         sort: sort.map(|(key, _)| key),
         descending: sort.is_some_and(|(_, descending)| descending),
-    };
-    let page = ask.call_with(verb, |part| {
+        ..PinLs::default()
+    }
+}
+
+fn ls(ask: &mut Ask, out: &mut Out, options: &args::PinLs) -> Result<u8, Failure> {
+    let show = &options.show;
+    if out.format.bulk().is_some() {
+        return bulk::pins(ask, out, options);
+    }
+    let (mut list, (limit, offset)) = Listing::cut_there(out, &SHAPE, show, "pins", |key| sort_key(key).is_some())?;
+    ask.check_age()?;
+    let page = ask.call_with(asked(options, limit, offset), |part| {
         let Part::PinLs(rows) = part else { return Ok(()) };
         rows.pins.into_iter().try_for_each(|pin| list.row(out, pin))?;
         out.finish()

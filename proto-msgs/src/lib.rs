@@ -20,10 +20,11 @@
 //! is (`as_of`, `age_s`, `generation`, `complete`, `source`); what was never measured is `null`.
 //!
 //! # Where things stand
-//! [`verb`] ties each verb to its reply, [`pin`], [`kubo`], [`lock`], [`event`], [`doctor`], [`snapshot`], [`state`], [`daemon`] hold their types, [`fault`] what can go wrong,
+//! [`verb`] ties each verb to its reply, [`pin`], [`bulk`], [`kubo`], [`lock`], [`event`], [`doctor`], [`snapshot`], [`state`], [`daemon`] hold their types, [`fault`] what can go wrong,
 //! [`client`] is a blocking client that needs nothing but this crate.
 
 pub mod binary;
+pub mod bulk;
 pub mod client;
 pub mod daemon;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! Pins: listing them, asking about one, adding and removing.
 
+use crate::bulk::Bulk;
 use serde::{Deserialize, Serialize};
 
 /// How Kubo holds a CID. Indirect pins are not in the index: every block below a recursive pin is one.
@@ -69,6 +70,18 @@ pub enum Source {
     Unknown,
 }
 
+impl Source {
+    /// The name as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Live => "live",
+            Source::Index => "index",
+            Source::Snapshot => "snapshot",
+            Source::Unknown => "unknown",
+        }
+    }
+}
+
 /// One pin. `null` means: not measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -106,7 +119,7 @@ pub struct Pin {
     pub note: Option<String>,
 }
 
-/// `pin ls`: the pins, as parts of at most [`PinRows::MAX`] rows, then a [`PinPage`].
+/// `pin ls`: the pins, as parts of at most [`PinRows::MAX`] rows, or as bytes, then a [`PinPage`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -132,6 +145,10 @@ pub struct PinLs {
     pub sort: Option<PinSort>,
     /// The other way round.
     pub descending: bool,
+    /// The rows as bytes of this form, in parts that are [`BulkBytes`](crate::bulk::BulkBytes).
+    pub bulk: Option<Bulk>,
+    /// Only these columns of such rows; none stands for all.
+    pub columns: Vec<String>,
 }
 
 /// Columns that `pin ls` sorts by; equal rows keep the order in which the daemon saw them.

@@ -2,6 +2,7 @@
 //!
 //! `pin ls` on the command line is [`PinLs`] here and `pin_ls` in JSON. Adding a verb is one line in the table below.
 
+use crate::bulk::BulkBytes;
 use crate::daemon::{
     Cancel, Cancelled, ConfigReport, ConfigShow, IndexInfo, IndexInfoReport, IndexPause, IndexPaused, IndexRefresh,
     IndexRefreshed, IndexResume, Metrics, MetricsReport, Shutdown, ShuttingDown, Status, StatusReport, Wait, Waited,
@@ -152,6 +153,8 @@ macro_rules! parts {
 parts! {
     /// Rows of `pin_ls`, in order.
     PinLs(PinRows), "pin_ls";
+    /// Rows of `pin_ls` as bytes, where its `bulk` asks for them.
+    Bulk(BulkBytes), "bulk";
     /// Rows of `pin_history` and `pin_diff`, in order.
     PinChanges(PinChanges), "pin_changes";
     /// How far a long call has come.

@@ -65,6 +65,7 @@ fn the_samples_leave_no_verb_out() {
         // A new kind of part does not compile here, as a reminder of the samples.
         match part {
             Part::PinLs(_)
+            | Part::Bulk(_)
             | Part::PinChanges(_)
             | Part::Progress(_)
             | Part::KuboLogs(_)
@@ -207,7 +208,7 @@ fn an_older_client_reads_any_word_that_a_newer_daemon_says_and_a_daemon_refuses_
             closed += 1;
         }
     }
-    assert_eq!(closed, 3, "type, sort and for");
+    assert_eq!(closed, 4, "type, sort, bulk and for");
 }
 
 #[test]

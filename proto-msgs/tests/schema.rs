@@ -108,7 +108,11 @@ fn breaks(promised: &Form, now: &Form) -> Vec<String> {
         Some(is) if was.optional && !is.optional => Some(format!("{path} may no longer be left out")),
         _ => None,
     });
-    let parent = |path: &str| path.rsplit_once('.').is_some_and(|(parent, _)| promised.contains_key(parent));
+    let parent = |path: &str| {
+        // The items of a list that is new are nothing that anybody misses.
+        let above = path.strip_suffix("[]").or_else(|| path.rsplit_once('.').map(|(above, _)| above));
+        above.is_some_and(|above| promised.contains_key(above))
+    };
     let new = now.iter().filter(|(path, _)| !promised.contains_key(*path) && parent(path));
     let missing = new.filter(|(_, place)| !place.optional);
     gone.chain(missing.map(|(path, _)| format!("{path} is new, and a peer from before does not send it"))).collect()

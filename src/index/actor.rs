@@ -5,10 +5,11 @@ use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, Listin
 use super::error::IndexError;
 use super::history;
 use super::info::{self, AskInfo, Info};
+use super::listing;
 use super::marks::{self, Say};
+use super::pages;
 use super::prune::{self, Forget};
 use super::query::{self, Totals};
-
 use super::reply::{self, Dated, PAGE};
 use super::set::{Entry, Keyed};
 use super::sizes::{self, ApplySizes, AskLacking, AskSizes, Known, Lacking};
@@ -16,6 +17,7 @@ use super::state::{self, AskSamples, KeepSamples, Kept};
 use super::store::Store;
 use crate::board::Board;
 use crate::cid;
+use crate::snapshot::bulk::Encoder;
 use crate::snapshot::lookup;
 use crate::supervisor::{Life, Stop};
 use duckdb::Connection;
@@ -27,16 +29,13 @@ use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::Fault;
 use proto_msgs::kubo::KuboState;
-use proto_msgs::pin::{
-    Pin, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, PinRows, Source,
-};
+use proto_msgs::pin::{Pin, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinPage, Source};
+use proto_msgs::verb::Part;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Parts that wait for a client.
-const AHEAD: usize = 4;
 /// For the last checkpoint.
 const CLOSE: Duration = Duration::from_secs(15);
 
@@ -85,7 +84,7 @@ pub struct AskTotals;
 pub struct Probe;
 
 /// The rows of a listing as they are read.
-pub type Rows<P = PinRows> = mpsc::Receiver<Result<P, Fault>>;
+pub type Rows<P> = mpsc::Receiver<Result<P, Fault>>;
 
 impl Actor for Index {
     type Args = IndexArgs;
@@ -175,7 +174,7 @@ written!(ApplySizes => (), "write sizes", apply::sizes);
 written!(KeepSamples => (), "keep what was measured of the node", state::keep);
 
 impl Message<PinLs> for Index {
-    type Reply = DelegatedReply<Result<(PinPage, Rows), Fault>>;
+    type Reply = DelegatedReply<Result<(PinPage, Rows<Part>), Fault>>;
 
     async fn handle(&mut self, ask: PinLs, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
@@ -184,10 +183,18 @@ impl Message<PinLs> for Index {
             // Before the rows are chosen: they are at least so new.
             let dated = dated(&args.board);
             let since = ask.since.as_deref().map(crate::time::parse).transpose()?;
-            let chosen = args.store.read(move |connection| query::choose(connection, &ask, since)).await;
-            let chosen = chosen.map_err(|error| fault(&args, "list pins", &error))?;
+            let asked = ask.clone();
+            let choose = move |connection: &Connection| {
+                Ok((query::choose(connection, &asked, since)?, listing::read(connection, &[])?.schema()))
+            };
+            let chosen = args.store.read(choose).await;
+            let (chosen, columns) = chosen.map_err(|error| fault(&args, "list pins", &error))?;
             let page = dated.page(chosen.generation, chosen.total);
-            Ok((page, read_pages(args, chosen.keys, query::rows, reply::pins)))
+            let rows = match ask.bulk {
+                None => pages::rows(args, chosen.keys, listing::PAGE, query::rows, reply::pins),
+                Some(form) => pages::bulk(args, chosen.keys, Encoder::begin(form, &columns, &ask.columns, &page)?),
+            };
+            Ok((page, rows))
         })
     }
 }
@@ -207,7 +214,7 @@ impl Message<PinHistory> for Index {
                 return Err(reply::never_pinned(&cid));
             }
             let page = dated.page(chosen.generation, chosen.total);
-            Ok((page, read_pages(args, chosen.keys, history::rows, reply::changes)))
+            Ok((page, pages::rows(args, chosen.keys, PAGE, history::rows, reply::changes)))
         })
     }
 }
@@ -226,55 +233,8 @@ impl Message<PinDiff> for Index {
             let chosen = chosen.map_err(reply::not_kept)?;
             let page = dated.page(chosen.generation, chosen.total);
             let read = move |connection: &Connection, keys: &[_]| history::differing(connection, &ask, keys);
-            Ok((page, read_pages(args, chosen.keys, read, reply::changes)))
+            Ok((page, pages::rows(args, chosen.keys, PAGE, read, reply::changes)))
         })
-    }
-}
-
-/// Reads rows page by page until all are sent or nobody wants them any more. It ends with its reader, and a listing that has begun
-/// need not fail with this incarnation.
-fn read_pages<K, T, P, R>(args: IndexArgs, keys: Vec<K>, read: R, part: fn(Vec<T>) -> P) -> Rows<P>
-where
-    K: Clone + Send + Sync + 'static,
-    T: Clone + Send + Sync + 'static,
-    P: Send + 'static,
-    R: Fn(&Connection, &[K]) -> Result<Vec<T>, IndexError> + Clone + Send + Sync + 'static,
-{
-    let (send, rows) = mpsc::channel(AHEAD);
-    tokio::spawn(send_pages(args, keys, read, part, send));
-    rows
-}
-
-async fn send_pages<K, T, P, R>(
-    args: IndexArgs,
-    keys: Vec<K>,
-    read: R,
-    part: fn(Vec<T>) -> P,
-    send: mpsc::Sender<Result<P, Fault>>,
-) where
-    K: Clone + Send + Sync + 'static,
-    T: Clone + Send + Sync + 'static,
-    R: Fn(&Connection, &[K]) -> Result<Vec<T>, IndexError> + Clone + Send + Sync + 'static,
-{
-    for page in keys.chunks(PAGE) {
-        let (page, reads) = (page.to_vec(), read.clone());
-        let read = tokio::select! {
-            read = args.store.read(move |connection| reads(connection, &page)) => read,
-            () = send.closed() => return,
-        };
-        let failed = read.is_err();
-        let parts: Vec<_> = match read {
-            Ok(rows) => rows.chunks(PinRows::MAX).map(|rows| Ok(part(rows.to_vec()))).collect(),
-            Err(error) => vec![Err(fault(&args, "read the rows of a listing", &error))],
-        };
-        for part in parts {
-            if send.send(part).await.is_err() {
-                return;
-            }
-        }
-        if failed {
-            return;
-        }
     }
 }
 

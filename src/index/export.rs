@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub struct Table {
     /// Its name.
     pub name: &'static str,
-    select: &'static str,
+    pub(super) select: &'static str,
     /// The way back: from `incoming`, which has the columns of `select`, codecs and times as the file has them and lists as lines.
     pub(super) insert: &'static str,
 }
@@ -177,18 +177,27 @@ fn stream(connection: &Connection, table: &Table, sink: &mut impl Sink) -> Resul
     let mut statement = connection.prepare(table.select)?;
     // The iterator would panic at an error; `step` returns it.
     let from = statement.stream_arrow([])?.get_schema();
-    let schema = Arc::new(Schema::new(from.fields().iter().map(|field| outside(field)).collect::<Vec<_>>()));
+    let schema = outside(&from);
     sink.begin(table.name, schema.clone()).map_err(IndexError::Export)?;
     while let Some(rows) = statement.step()? {
-        let columns = from.fields().iter().zip(rows.columns());
-        let columns = columns.map(|(field, column)| translated(field, column)).collect::<Result<_, _>>()?;
-        sink.rows(&RecordBatch::try_new(schema.clone(), columns).map_err(unfit)?).map_err(IndexError::Export)?;
+        sink.rows(&translated(&RecordBatch::from(rows), &schema)?).map_err(IndexError::Export)?;
     }
     sink.end().map_err(IndexError::Export)
 }
 
-/// A column as readers see it.
-fn outside(field: &Field) -> Field {
+/// Columns as readers see them.
+pub(super) fn outside(from: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(from.fields().iter().map(|field| column(field)).collect::<Vec<_>>()))
+}
+
+/// Rows as readers see them, under the schema that [`outside`] made of theirs.
+pub(super) fn translated(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, IndexError> {
+    let columns = rows.schema_ref().fields().iter().zip(rows.columns());
+    let columns = columns.map(|(field, column)| values(field, column)).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns).map_err(unfit)
+}
+
+fn column(field: &Field) -> Field {
     let data_type = match (field.name().as_str(), field.data_type()) {
         ("cid" | "cid_before" | "codec", _) => DataType::Utf8,
         (_, DataType::Timestamp(unit, None)) => DataType::Timestamp(*unit, Some("UTC".into())),
@@ -197,7 +206,7 @@ fn outside(field: &Field) -> Field {
     Field::new(field.name(), data_type, true)
 }
 
-fn translated(field: &Field, column: &ArrayRef) -> Result<ArrayRef, IndexError> {
+fn values(field: &Field, column: &ArrayRef) -> Result<ArrayRef, IndexError> {
     Ok(match (field.name().as_str(), column.data_type()) {
         ("cid" | "cid_before", DataType::Binary) => {
             let mut texts = StringBuilder::with_capacity(column.len(), column.len() * 60);
@@ -221,10 +230,10 @@ fn translated(field: &Field, column: &ArrayRef) -> Result<ArrayRef, IndexError> 
     })
 }
 
-fn unfit(error: ArrowError) -> IndexError {
+pub(super) fn unfit(error: ArrowError) -> IndexError {
     damaged(error.to_string())
 }
 
-fn damaged(detail: String) -> IndexError {
+pub(super) fn damaged(detail: String) -> IndexError {
     IndexError::Export(io::Error::new(io::ErrorKind::InvalidData, detail))
 }

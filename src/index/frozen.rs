@@ -4,11 +4,12 @@
 use super::error::IndexError;
 use super::recover::newest_that_fits;
 use super::refill::{self, Refusal};
-use super::reply::{self, Dated, PAGE};
+use super::reply::{self, Dated};
 use super::schema;
 use super::set::{Entry, PinSet};
-use super::{history, query};
+use super::{history, listing, pages, query};
 use crate::cid;
+use crate::snapshot::bulk::Encoder;
 use crate::snapshot::place::Place;
 use duckdb::Connection;
 use jiff::Timestamp;
@@ -75,11 +76,30 @@ impl Frozen {
     fn ls(&self, ask: &PinLs, parts: &mut Parts<'_>) -> Result<PinPage, Fault> {
         let since = ask.since.as_deref().map(crate::time::parse).transpose()?;
         let chosen = query::choose(&self.connection, ask, since).map_err(failed("list pins"))?;
-        for ids in chosen.keys.chunks(PAGE) {
-            let rows = query::rows(&self.connection, ids).map_err(failed("read the rows of a listing"))?;
-            rows.chunks(PinRows::MAX).try_for_each(|rows| parts(Part::PinLs(reply::pins(rows.to_vec()))))?;
+        let page = self.dated().page(chosen.generation, chosen.total);
+        let read = |ids: &[u64]| listing::read(&self.connection, ids);
+        let unread = failed("read the rows of a listing");
+        let mut encoder = match ask.bulk {
+            Some(form) => Some(Encoder::begin(form, &read(&[]).map_err(&unread)?.schema(), &ask.columns, &page)?),
+            None => None,
+        };
+        for ids in chosen.keys.chunks(listing::PAGE) {
+            let rows = read(ids).map_err(&unread)?;
+            match &mut encoder {
+                Some(encoder) => {
+                    let bytes = encoder.push(&rows).map_err(|error| unread(IndexError::Export(error)))?;
+                    bytes.into_iter().try_for_each(|bytes| parts(Part::Bulk(bytes)))?;
+                }
+                None => pages::in_parts(listing::pins(&rows).map_err(&unread)?, reply::pins)
+                    .into_iter()
+                    .try_for_each(&mut *parts)?,
+            }
         }
-        Ok(self.dated().page(chosen.generation, chosen.total))
+        if let Some(encoder) = encoder {
+            let bytes = encoder.end().map_err(|error| unread(IndexError::Export(error)))?;
+            bytes.into_iter().try_for_each(|bytes| parts(Part::Bulk(bytes)))?;
+        }
+        Ok(page)
     }
 
     fn info(&self, ask: &PinInfo) -> Result<Done, Fault> {

@@ -12,6 +12,8 @@
 //! mark      what a mark is (pure)
 //! journal   the file that keeps marks for ever; record has its form (pure)
 //! query     what the readers do
+//! listing   rows of pins: columns as readers see them, and what is made of those
+//! pages     the rows of a listing, page by page, as its reader takes them
 //! export    whole tables, streamed
 //! recover   what a new file begins with
 //! refill    the way back: tables out of what was exported
@@ -47,10 +49,12 @@ pub mod history;
 pub mod info;
 pub mod journal;
 pub mod legacy;
+pub mod listing;
 pub mod mark;
 pub mod marks;
 mod migrate;
 pub mod open;
+mod pages;
 pub mod prune;
 pub mod query;
 pub mod record;

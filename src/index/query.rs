@@ -5,15 +5,15 @@
 //! those of the choice; a pin that goes away before its page is read is left out, and a row may be newer than the choice.
 
 use super::error::IndexError;
-use super::rows::{among, cid, kind, pin_type, size_kind, type_code};
+use super::listing;
+use super::rows::type_code;
 use super::schema;
-use crate::cid::{codec_name, text};
+use crate::cid::codec_name;
 use duckdb::types::Value;
-use duckdb::{Connection, Row, params, params_from_iter};
+use duckdb::{Connection, params, params_from_iter};
 use jiff::Timestamp;
 use proto_msgs::daemon::Count;
-use proto_msgs::pin::{ContentKind, Pin, PinLs, PinSort};
-use std::collections::HashMap;
+use proto_msgs::pin::{Pin, PinLs, PinSort};
 
 /// What a listing shows.
 pub struct Chosen<K> {
@@ -85,52 +85,12 @@ pub fn choose(connection: &Connection, ask: &PinLs, since: Option<Timestamp>) ->
 
 /// The rows of these ids, in their order; those that are gone are left out.
 pub fn rows(connection: &Connection, ids: &[u64]) -> Result<Vec<Pin>, IndexError> {
-    let Some(among) = among(ids.iter().copied()) else { return Ok(Vec::new()) };
-    let sql = format!(
-        "SELECT id, cid, type, name, epoch_us(first_seen), size, size_kind, kind, array_to_string(tags, chr(10)), tier, note
-         FROM pins LEFT JOIN marks USING (cid) WHERE {among}"
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let found = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), pin(row)?)))?;
-    let mut found = found.collect::<duckdb::Result<HashMap<u64, Pin>>>()?;
-    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    listing::pins(&listing::read(connection, ids)?)
 }
 
 /// One row.
 pub fn by_id(connection: &Connection, id: u64) -> Result<Option<Pin>, IndexError> {
     Ok(rows(connection, &[id])?.pop())
-}
-
-fn pin(row: &Row<'_>) -> duckdb::Result<Pin> {
-    let cid = cid(row, 1)?;
-    let seen = Timestamp::from_microsecond(row.get(4)?).unwrap_or(Timestamp::UNIX_EPOCH);
-    let kind = match (row.get::<_, Option<u8>>(7)?.map(kind), cid.codec()) {
-        (Some(kind), _) => Some(kind),
-        (None, 0x55) => Some(ContentKind::Raw),
-        // A file or a directory: the block says which, and nobody has looked.
-        (None, 0x70) => None,
-        _ => Some(ContentKind::Other),
-    };
-    let tags: Option<String> = row.get(8)?;
-    Ok(Pin {
-        cid: text(&cid),
-        name: row.get(3)?,
-        pin_type: pin_type(row.get(2)?),
-        size: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
-        size_kind: size_kind(row.get(6)?),
-        codec: codec_name(cid.codec()),
-        kind,
-        first_seen: crate::time::text(seen),
-        access_count: None,
-        last_access: None,
-        hotness: None,
-        pattern: None,
-        tier: row.get(9)?,
-        tags: tags
-            .filter(|tags| !tags.is_empty())
-            .map_or_else(Vec::new, |tags| tags.lines().map(str::to_owned).collect()),
-        note: row.get(10)?,
-    })
 }
 
 /// Totals over all pins.

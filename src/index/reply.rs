@@ -6,6 +6,7 @@ use super::set::{Entry, PinSet};
 use crate::cid::{Cid, Key, text};
 use proto_msgs::daemon::MetricsReport;
 use proto_msgs::pin::{Pin, PinChange, PinChanges, PinInfoReply, PinPage, PinRows, Source};
+use proto_msgs::verb::Part;
 use proto_msgs::{Fault, FaultKind};
 
 /// Rows that one query of a listing reads.
@@ -117,8 +118,8 @@ pub(super) fn not_kept(NotKept { generation, oldest, newest }: NotKept) -> Fault
 }
 
 /// A part of a listing.
-pub(super) fn pins(pins: Vec<Pin>) -> PinRows {
-    PinRows { pins }
+pub(super) fn pins(pins: Vec<Pin>) -> Part {
+    Part::PinLs(PinRows { pins })
 }
 
 /// A part of what happened or differs.

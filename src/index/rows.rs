@@ -44,15 +44,6 @@ pub(super) fn type_code(pin_type: PinType) -> u8 {
     }
 }
 
-/// How well a size is known, as the file has it.
-pub(super) fn size_kind(code: u8) -> SizeKind {
-    match code {
-        0 => SizeKind::Unknown,
-        1 => SizeKind::Estimated,
-        _ => SizeKind::Exact,
-    }
-}
-
 /// The file's code of how well a size is known.
 pub(super) fn size_code(kind: SizeKind) -> u8 {
     match kind {

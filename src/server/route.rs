@@ -137,7 +137,7 @@ impl Routes {
             Call::ConfigShow(_) => {
                 Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
             }
-            Call::PinLs(verb) => self.listing(verb, Part::PinLs, parts).await.map(PinLs::done),
+            Call::PinLs(verb) => self.listing(verb, |part| part, parts).await.map(PinLs::done),
             Call::PinHistory(verb) => self.listing(verb, Part::PinChanges, parts).await.map(PinHistory::done),
             Call::PinDiff(verb) => self.listing(verb, Part::PinChanges, parts).await.map(PinDiff::done),
             Call::PinInfo(verb) => ask(&self.index, verb).await,

@@ -8,6 +8,7 @@
 //! parquet    a table as a Parquet file
 //! arrow      the pins as an Arrow file, sorted by key, for lookups without a daemon
 //! lookup     one pin out of that file
+//! bulk       rows of a listing as an Arrow stream or a Parquet file, piece by piece
 //! output     a file that counts and hashes what is written
 //! legacy     `pins.parquet` as older programs look for it
 //! program_state  the newest state of the node as older programs look for it
@@ -24,6 +25,7 @@ pub mod answer;
 pub mod arrow;
 pub mod atomic;
 pub mod backup;
+pub mod bulk;
 mod kept;
 pub mod legacy;
 pub mod lookup;

@@ -18,16 +18,17 @@ use proto_msgs::FaultKind;
 use proto_msgs::daemon::Metrics;
 use proto_msgs::kubo::KuboState;
 use proto_msgs::pin::{PinInfo, PinLs, PinRows, Source};
+use proto_msgs::verb::Part;
 use std::sync::Arc;
 use std::time::Duration;
 
-struct Actors {
+pub(crate) struct Actors {
     board: Arc<Board>,
-    index: ActorRef<Index>,
+    pub(crate) index: ActorRef<Index>,
     args: IndexArgs,
 }
 
-fn actors(place: &Place) -> Actors {
+pub(crate) fn actors(place: &Place) -> Actors {
     let flags = Flags::parse_from(["ipfs-kitd", "--data-dir", "/d", "--runtime-dir", "/r", "--ipfs-path", "/i"]);
     let kubo = memory::before_start(&Config::load(&flags).expect("a configuration"));
     let board = Arc::new(Board::new(kubo, place.store.state()));
@@ -39,7 +40,7 @@ fn added(cid: Cid) -> ApplyAdded {
     ApplyAdded { cid, pin_type: RECURSIVE, name: None }
 }
 
-async fn with_pins(count: u64) -> Place {
+pub(crate) async fn with_pins(count: u64) -> Place {
     let place = Place::new();
     place.list(minute(0), |l| l.added = (0..count).map(|n| pin(raw(n), RECURSIVE, "")).collect()).await;
     place
@@ -47,14 +48,14 @@ async fn with_pins(count: u64) -> Place {
 
 #[tokio::test]
 async fn a_listing_comes_in_parts_and_holds_nobody_up_while_nobody_reads_it() {
-    let place = with_pins(5_200).await;
+    let place = with_pins(40_000).await;
     let Actors { board, index, .. } = actors(&place);
     let (page, mut rows) = ask(&index, PinLs::default()).await.expect("a listing");
-    assert_eq!((page.total, page.generation, page.complete, page.source), (5_200, 1, true, Source::Index));
+    assert_eq!((page.total, page.generation, page.complete, page.source), (40_000, 1, true, Source::Index));
     assert_eq!(page.as_of, Some(ipfs_kitd::time::text(minute(0))));
     // A client that reads slowly: writes, checkpoints and other listings go on.
-    let (generation, _) = ask(&index, added(raw(9_999))).await.expect("added");
-    ask(&index, ApplyRemoved { cid: raw(5_199) }).await.expect("removed");
+    let (generation, _) = ask(&index, added(raw(99_999))).await.expect("added");
+    ask(&index, ApplyRemoved { cid: raw(39_999) }).await.expect("removed");
     let checkpoint = || place.store.write(|connection, _| Ok(connection.execute_batch("CHECKPOINT")?));
     // Refused while a page is being read, and only then.
     let checkpointed = async { while checkpoint().await.is_err() {} };
@@ -64,14 +65,14 @@ async fn a_listing_comes_in_parts_and_holds_nobody_up_while_nobody_reads_it() {
     assert_eq!(of_the_last_run.source, Source::Index);
     board.refresh.send_modify(|refresh| refresh.run = Some(0));
     let (other, _dropped) = ask(&index, PinLs::default()).await.expect("a listing");
-    assert_eq!((other.total, other.generation, other.source), (5_200, generation + 1, Source::Live));
+    assert_eq!((other.total, other.generation, other.source), (40_000, generation + 1, Source::Live));
     let mut cids = Vec::new();
     while let Some(part) = rows.recv().await {
-        let pins = part.expect("rows").pins;
+        let Part::PinLs(PinRows { pins }) = part.expect("rows") else { panic!("no rows") };
         assert!(!pins.is_empty() && pins.len() <= PinRows::MAX);
         cids.extend(pins.into_iter().map(|pin| pin.cid));
     }
-    let expected: Vec<_> = (0..5_199).map(|n| text(&raw(n))).collect();
+    let expected: Vec<_> = (0..39_999).map(|n| text(&raw(n))).collect();
     assert!(cids == expected, "as chosen, without the pin that went away");
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// Pins of every kind, with and without name, size and marks; some that went, came back, or were called otherwise before.
-async fn varied() -> Place {
+pub(crate) async fn varied() -> Place {
     let place = Place::new();
     let v0 = Cid::new_v0(sha(2)).expect("sha2-256");
     let v1 = Cid::new_v1(0x70, sha(2));
@@ -48,14 +48,14 @@ async fn varied() -> Place {
     place
 }
 
-async fn frozen(place: &Place) -> Frozen {
+pub(crate) async fn frozen(place: &Place) -> Frozen {
     let to = snapshots(place);
     publish(place, &to).await.expect("published");
     Frozen::read(&to).expect("readable")
 }
 
 /// What it answers, and the rows before that.
-fn ask<V: Verb>(frozen: &Frozen, verb: V) -> Result<(V::Reply, Vec<Part>), proto_msgs::Fault> {
+pub(crate) fn ask<V: Verb>(frozen: &Frozen, verb: V) -> Result<(V::Reply, Vec<Part>), proto_msgs::Fault> {
     let mut parts = Vec::new();
     let mut take = |part| {
         parts.push(part);

@@ -4,6 +4,7 @@
 mod actor;
 mod apply;
 mod backup;
+mod bulk;
 mod damage;
 mod file_faults;
 mod frozen;

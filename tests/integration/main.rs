@@ -4,6 +4,7 @@
 mod actors;
 mod attach;
 mod backup;
+mod bulk;
 mod clients;
 mod clock;
 mod ctl;

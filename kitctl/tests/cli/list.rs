@@ -95,14 +95,11 @@ fn a_listing_asks_for_what_the_options_say() {
     let expected = PinLs {
         pin_type: Some(PinType::Direct),
         name: Some("x".to_owned()),
-        tag: None,
-        tier: None,
-        min_size: None,
-        since: None,
         limit: Some(5),
         offset: 2,
         sort: Some(PinSort::Size),
         descending: true,
+        ..PinLs::default()
     };
     assert_eq!(*asked.lock().expect("unpoisoned"), Some(expected.into()));
 }

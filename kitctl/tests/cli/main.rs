@@ -1,6 +1,7 @@
 //! The built `ipfs-kitctl` against a stub daemon: what it prints in each format, what it exits with, what it asks. A file per subject.
 
 mod age;
+mod bulk;
 mod daemon;
 mod failure;
 mod index;

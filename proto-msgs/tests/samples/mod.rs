@@ -3,6 +3,7 @@
 //! Each function walks its whole enum; `tests/forms.rs` holds them against the table of verbs, so a new verb can't be left
 //! out.
 
+use proto_msgs::bulk::*;
 use proto_msgs::daemon::*;
 use proto_msgs::doctor::*;
 use proto_msgs::event::*;
@@ -102,6 +103,8 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
             offset: s.number,
             sort: s.flag.then_some(s.pick(&[Cid, Name, Type, Codec, Size, FirstSeen])),
             descending: s.flag,
+            bulk: s.flag.then_some(s.pick(&[Bulk::Arrow, Bulk::Parquet])),
+            columns: s.list(s.t()),
         }
         .into(),
         PinInfo { cid: s.t() }.into(),
@@ -304,6 +307,8 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
 pub(crate) fn parts(s: &Seed) -> Vec<Part> {
     vec![
         Part::PinLs(PinRows { pins: s.list(pin(s)) }),
+        // In base64 it is `text`, as all texts of a golden sample are.
+        Part::Bulk(BulkBytes { bytes: s.list([0xb5, 0xec, 0x6d]).concat() }),
         Part::PinChanges(PinChanges { changes: s.list(change_of_pin(s)) }),
         Part::Progress(Progress { blocks: s.number, bytes: s.n() }),
         Part::KuboLogs(logs(s)),

@@ -1,9 +1,10 @@
 //! What the index actor answers about MFS: to the lane that walks it, and to clients.
 
-use super::{AHEAD, Index, IndexArgs, Rows, answer, dated, fault, write};
+use super::{Index, IndexArgs, Rows, answer, dated, fault, write};
 use crate::board::Board;
 use crate::cid::{self, Cid, Key};
 use crate::index::error::IndexError;
+use crate::index::pages::AHEAD;
 use crate::index::store::Store;
 use crate::index::vfs::known::Known;
 use crate::index::vfs::{Found, Place, State, VfsBatch, VfsCounts, apply, read};
