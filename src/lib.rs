@@ -21,6 +21,7 @@ pub mod last_resort;
 pub mod log;
 pub mod offline;
 pub mod outside;
+mod ring;
 pub mod server;
 mod shell;
 pub mod snapshot;

@@ -9,14 +9,16 @@ mod show;
 mod snapshot;
 mod vfs;
 
-use crate::parse::{After, after, condition, duration};
+use crate::parse::{After, after, condition, duration, level, since};
 use crate::state::State;
 use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use index::Index;
+use jiff::Timestamp;
 pub(crate) use kubo::Kubo;
 pub(crate) use lock::Lock;
 pub(crate) use pin::{Pin, PinLs};
 use proto_msgs::daemon::Condition;
+use proto_msgs::log::LogLevel;
 pub(crate) use show::Show;
 pub(crate) use snapshot::Snapshot;
 use std::path::PathBuf;
@@ -151,6 +153,25 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SEQ|TIME", value_parser = after)]
         since: Option<After>,
         /// Go on with each event that comes, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// The daemon's own newest lines of log; what Kubo writes is `kubo logs`
+    #[command(after_help = "\
+Examples:
+  ipfs-kitctl log --level warn --since 1h
+  ipfs-kitctl log -f -o ndjson")]
+    Log {
+        /// How many [default: 100, or all that are kept since --since]
+        #[arg(short = 'n', long)]
+        lines: Option<u32>,
+        /// Only lines from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<Timestamp>,
+        /// Only lines of this level and of worse ones: error, warn, info, debug or trace
+        #[arg(long, value_name = "LEVEL", value_parser = level)]
+        level: Option<LogLevel>,
+        /// Go on with each line that comes, until Ctrl-C
         #[arg(short, long)]
         follow: bool,
     },

@@ -29,17 +29,20 @@ impl Command {
                 Format::Arrow,
                 Format::Parquet,
             ],
-            Command::Pin(Pin::History { .. } | Pin::Diff { .. }) => CIDS,
+            Command::Pin(Pin::History { .. } | Pin::Diff { .. } | Pin::Verify(_)) => CIDS,
             Command::Vfs(Vfs::Ls { .. } | Vfs::Journal { .. }) => CIDS,
             Command::Pin(_) | Command::Vfs(_) | Command::State(State::Files(_)) => {
                 &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid]
             }
+            Command::Kubo(Kubo::Config(_)) => LIST,
             Command::Snapshot(Snapshot::Ls(_) | Snapshot::Verify { .. }) => LIST,
             Command::Lock(Lock::Check(_) | Lock::Clean { .. }) => LIST,
             Command::Doctor(_) | Command::Config(_) | Command::Index(Index::Import { .. }) => LIST,
-            Command::State(_) | Command::Metrics | Command::Events { .. } | Command::Kubo(Kubo::Logs { .. }) => {
-                &[Format::Table, Format::Json, Format::Ndjson, Format::Csv]
-            }
+            Command::State(_)
+            | Command::Metrics
+            | Command::Events { .. }
+            | Command::Log { .. }
+            | Command::Kubo(Kubo::Logs { .. }) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
             _ => &[Format::Table, Format::Json, Format::Ndjson],
         }
     }

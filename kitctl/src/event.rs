@@ -102,6 +102,10 @@ fn told(what: &What) -> (&str, String) {
             ("kubo", format!("{from} -> {to}: {} ({})", change.cause, change.evidence))
         }
         What::Error(error) => ("error", format!("in {}: {}", error.actor, error.detail)),
+        What::Pin(end) => match &end.failed {
+            None => ("pin", format!("{} is pinned", end.cid)),
+            Some(why) => ("pin", format!("{} was not pinned: {why}", end.cid)),
+        },
         What::Index(change) => {
             let counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")];
             let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));

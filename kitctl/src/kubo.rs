@@ -1,11 +1,14 @@
-//! `kubo status`, `start`, `stop`, `restart`, `logs`, `gc`.
+//! `kubo status`, `start`, `stop`, `restart`, `logs`, `config`, `gc`.
 
-use crate::args::{self, Format};
+use crate::args::{self, Format, Show};
 use crate::ask::Ask;
+use crate::cell::Cell;
 use crate::exit::{self, Failure};
+use crate::list::{self, Row, Shape};
 use crate::output::{Bar, Out, Table, ago, size, tame};
 use proto_msgs::kubo::{
-    KuboGc, KuboLogPage, KuboLogs, KuboMode, KuboReport, KuboRestart, KuboStart, KuboState, KuboStatus, KuboStop,
+    KuboConfig, KuboGc, KuboLogPage, KuboLogs, KuboMode, KuboReport, KuboRestart, KuboSetting, KuboStart, KuboState,
+    KuboStatus, KuboStop,
 };
 use proto_msgs::verb::Part;
 use std::io::{self, Write};
@@ -23,7 +26,27 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, 
         args::Kubo::Logs { lines, since, follow } => {
             logs(ask, out, KuboLogs { lines, since: since.map(|since| since.to_string()), follow })
         }
+        args::Kubo::Config(show) => config(ask, out, &show),
         args::Kubo::Gc => gc(ask, out),
+    }
+}
+
+const SETTINGS: Shape = Shape { all: &["key", "value"], table: &["key", "value"], wide: &["key", "value"] };
+
+fn config(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
+    list::known(&SETTINGS, show)?;
+    let mut report = ask.call(KuboConfig {})?;
+    list::whole(out, &SETTINGS, show, &mut report, |report| &mut report.settings)?;
+    Ok(exit::OK)
+}
+
+impl Row for KuboSetting {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "key" => Cell::text(&self.key),
+            "value" => Cell::text(&self.value),
+            _ => Cell::None,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod index;
 mod kubo;
 mod list;
 mod lock;
+mod log;
 mod mark;
 mod offline;
 mod output;
@@ -32,6 +33,7 @@ use ask::Ask;
 use clap::Parser;
 use exit::Failure;
 use output::Out;
+use proto_msgs::log::Log;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -99,6 +101,9 @@ fn answer(command: Command, ask: &mut Ask, out: &mut Out) -> Result<u8, Failure>
         Command::Snapshot(verb) => snapshot::run(ask, out, verb),
         Command::State(what) => state::run(ask, out, what),
         Command::Vfs(verb) => vfs::run(ask, out, verb),
+        Command::Log { lines, since, level, follow } => {
+            log::log(ask, out, Log { lines, since: since.map(|since| since.to_string()), level, follow })
+        }
         Command::Events { since, follow } => event::events(ask, out, since, follow),
         Command::Doctor(show) => doctor::doctor(ask, out, &show),
         Command::Metrics => daemon::metrics(ask, out),

@@ -4,6 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use proto_msgs::daemon::Condition;
+use proto_msgs::log::LogLevel;
 use proto_msgs::pin::PinType;
 use std::time::Duration;
 
@@ -77,6 +78,11 @@ pub(super) fn after(text: &str) -> Result<After, String> {
 pub(super) fn condition(text: &str) -> Result<Condition, String> {
     let found = Condition::ALL.into_iter().find(|condition| condition.name() == text);
     found.ok_or_else(|| "it can be kubo=running, kubo=stopped, index=fresh or index=complete".to_owned())
+}
+
+pub(super) fn level(text: &str) -> Result<LogLevel, String> {
+    let found = LogLevel::ALL.into_iter().find(|level| level.name() == text);
+    found.ok_or_else(|| "it can be error, warn, info, debug or trace".to_owned())
 }
 
 pub(super) fn pin_type(text: &str) -> Result<PinType, String> {

@@ -5,13 +5,17 @@ use crate::args::{self, Format, Show};
 use crate::ask::Ask;
 use crate::bulk;
 use crate::cell::Cell;
+use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::history;
-use crate::list::{Listing, Row, Shape};
+use crate::list::{self, Listing, Row, Shape};
 use crate::mark;
 use crate::output::{Bar, Out, Table, size};
 use proto_msgs::ClientError;
-use proto_msgs::pin::{ContentKind, Pin, PinAdd, PinDiff, PinHistory, PinInfo, PinLs, PinRm, PinSort, SizeKind};
+use proto_msgs::pin::{
+    BrokenPin, ContentKind, Pin, PinAdd, PinBegin, PinDiff, PinHistory, PinInfo, PinLs, PinRm, PinSort, PinUpdate,
+    PinVerify, SizeKind,
+};
 use proto_msgs::verb::Part;
 use std::io::{self, BufRead, Read};
 
@@ -64,7 +68,10 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Pin) -> Result<u8, F
             history::changes(ask, out, &show, (&history::DIFF, "the two generations have the same pins"), verb)
         }
         args::Pin::Info { cids } => info(ask, out, &cids),
-        args::Pin::Add { cids, name, direct } => add(ask, out, &cids, name.as_deref(), direct),
+        args::Pin::Add { cids, name, direct, detach: true } => begin(ask, out, &cids, name.as_deref(), direct),
+        args::Pin::Add { cids, name, direct, detach: false } => add(ask, out, &cids, name.as_deref(), direct),
+        args::Pin::Update { from, to, keep } => update(ask, out, PinUpdate { from, to, keep }),
+        args::Pin::Verify(show) => verify(ask, out, &show),
         args::Pin::Rm { cids } => rm(ask, out, &cids),
         args::Pin::Tag { words } => mark::tag(ask, out, words),
         args::Pin::Note { cid, text } => mark::note(ask, out, cid, text),
@@ -112,6 +119,80 @@ fn add(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct
             (_, added) => list.row(out, added.pin),
         }
     })
+}
+
+fn begin(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct: bool) -> Result<u8, Failure> {
+    let mut header = true;
+    each(ask, out, cids, |ask, out, cid| {
+        let begun = ask.call(PinBegin { cid, name: name.map(str::to_owned), direct })?;
+        match out.format {
+            Format::Json | Format::Ndjson => out.answer(&begun),
+            Format::Csv => {
+                if std::mem::take(&mut header) {
+                    out.line("cid")?;
+                }
+                out.csv([begun.cid])
+            }
+            Format::Cid => out.line(begun.cid),
+            _ => out.line(format!("pinning {}; `ipfs-kitctl events` tells when it is done", begun.cid)),
+        }
+    })
+}
+
+fn update(ask: &mut Ask, out: &mut Out, verb: PinUpdate) -> Result<u8, Failure> {
+    let mut list = Listing::cut_here(out, &SHAPE, &Show::default(), "pins")?;
+    let updated = ask.call(verb)?;
+    match out.format {
+        Format::Json => out.document(&updated)?,
+        Format::Table => {
+            let rest = if updated.kept { ", which stays pinned" } else { "" };
+            out.line(format!("pinned {} in the place of {}{rest}", updated.pin.cid, updated.from))?;
+        }
+        _ => list.row(out, updated.pin)?,
+    }
+    Ok(exit::OK)
+}
+
+const BROKEN: Shape = Shape { all: &["cid", "blocks"], table: &["cid", "blocks"], wide: &["cid", "blocks"] };
+
+fn verify(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
+    list::known(&BROKEN, show)?;
+    let mut bar = Bar::new();
+    let found = ask.call_with(PinVerify {}, |part| {
+        if let Part::Progress(progress) = part {
+            bar.show(&format!("verified {} pins", progress.blocks));
+        }
+        Ok(())
+    });
+    bar.clear();
+    let mut found = found?;
+    let (pins, broken, shown) = (found.pins, found.broken, found.examples.len() as u64);
+    if out.format == Format::Table && broken == 0 {
+        out.line(format!("{} verified, each with all of its blocks", counted(pins, "pin")))?;
+        return Ok(exit::OK);
+    }
+    list::whole(out, &BROKEN, show, &mut found, |found| &mut found.examples)?;
+    if broken > shown && out.format != Format::Json {
+        out.note(&format!("{} more are broken", broken - shown))?;
+    }
+    Ok(if broken == 0 { exit::OK } else { exit::FAILED })
+}
+
+impl Row for BrokenPin {
+    fn cell(&self, column: &str, _: &[String]) -> Cell<'_> {
+        match column {
+            "cid" => Cell::text(&self.cid),
+            "blocks" => {
+                let blocks = self.blocks.iter().map(|block| format!("{}: {}", block.cid, block.error));
+                Cell::text(blocks.collect::<Vec<_>>().join("; "))
+            }
+            _ => Cell::None,
+        }
+    }
+
+    fn cid(&self) -> Option<&str> {
+        Some(&self.cid)
+    }
 }
 
 fn rm(ask: &mut Ask, out: &mut Out, cids: &[String]) -> Result<u8, Failure> {

@@ -95,6 +95,8 @@ pub enum What {
     Error(LastError),
     /// The pins changed; of changes in quick succession one event tells.
     Index(IndexChange),
+    /// A `pin begin` has come to its end.
+    Pin(PinEnd),
     /// Refreshes began to fail, or go well again.
     Refresh(RefreshChange),
     /// A snapshot was published.
@@ -147,6 +149,16 @@ pub struct UnknownEvent {
     pub kind: String,
     /// What it says, as JSON.
     pub json: String,
+}
+
+/// How a pin that nobody waits for has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinEnd {
+    /// The CID as Kubo prints it.
+    pub cid: String,
+    /// Why it is not pinned; `null` when it is, and the index knows it.
+    pub failed: Option<String>,
 }
 
 /// Changes of the pin set.

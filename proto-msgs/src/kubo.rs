@@ -210,3 +210,26 @@ pub struct KuboLogPage {
     /// Lines of this daemon's life that are no longer kept; in a part, those that were missed since the part before.
     pub dropped: u64,
 }
+
+/// `kubo config`: the configuration that Kubo runs with, as it says itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KuboConfig {}
+
+/// One setting of Kubo.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KuboSetting {
+    /// Its place, `Addresses.Swarm`; a name that has a dot itself stands in quotation marks.
+    pub key: String,
+    /// In JSON's notation. `"***"` in the place of secrets: of everything whose name speaks of a key, a secret, a token or a password.
+    pub value: String,
+}
+
+/// The answer to `kubo config`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KuboConfigReport {
+    /// In the order of their places.
+    pub settings: Vec<KuboSetting>,
+}

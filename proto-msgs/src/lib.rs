@@ -20,7 +20,8 @@
 //! is (`as_of`, `age_s`, `generation`, `complete`, `source`); what was never measured is `null`.
 //!
 //! # Where things stand
-//! [`verb`] ties each verb to its reply, [`pin`], [`bulk`], [`kubo`], [`lock`], [`event`], [`doctor`], [`snapshot`], [`state`], [`daemon`] hold their types, [`fault`] what can go wrong,
+//! [`verb`] ties each verb to its reply, [`pin`], [`bulk`], [`kubo`], [`lock`], [`log`], [`event`], [`doctor`], [`snapshot`], [`state`],
+//! [`daemon`] hold their types, [`fault`] what can go wrong,
 //! [`client`] is a blocking client that needs nothing but this crate.
 
 pub mod binary;
@@ -35,6 +36,7 @@ pub mod kubo;
 pub mod legacy;
 pub mod limits;
 pub mod lock;
+pub mod log;
 pub mod pin;
 pub mod snapshot;
 pub mod state;

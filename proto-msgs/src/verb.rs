@@ -11,13 +11,16 @@ use crate::doctor::{Doctor, DoctorReport};
 use crate::event::{EventPage, Events};
 use crate::fault::Fault;
 use crate::kubo::{
-    KuboGc, KuboGcDone, KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart, KuboStatus, KuboStop,
+    KuboConfig, KuboConfigReport, KuboGc, KuboGcDone, KuboLogPage, KuboLogs, KuboReport, KuboRestart, KuboStart,
+    KuboStatus, KuboStop,
 };
 use crate::legacy::{IndexImport, IndexImported};
 use crate::lock::{LockCheck, LockClean, LockCleaned, LockFree, LockReport, LockWait};
+use crate::log::{Log, LogPage};
 use crate::pin::{
-    PinAdd, PinAdded, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked, PinNote, PinPage,
-    PinRemoved, PinRm, PinRows, PinTag, PinTier, Progress,
+    PinAdd, PinAdded, PinBegin, PinBegun, PinChanges, PinDiff, PinHistory, PinInfo, PinInfoReply, PinLs, PinMarked,
+    PinNote, PinPage, PinRemoved, PinRm, PinRows, PinTag, PinTier, PinUpdate, PinUpdated, PinVerified, PinVerify,
+    Progress,
 };
 use crate::snapshot::{
     SnapshotAt, SnapshotList, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
@@ -91,7 +94,10 @@ verbs! {
     PinLs => PinPage, "pin_ls";
     PinInfo => PinInfoReply, "pin_info";
     PinAdd => PinAdded, "pin_add";
+    PinBegin => PinBegun, "pin_begin";
     PinRm => PinRemoved, "pin_rm";
+    PinUpdate => PinUpdated, "pin_update";
+    PinVerify => PinVerified, "pin_verify";
     PinTag => PinMarked, "pin_tag";
     PinNote => PinMarked, "pin_note";
     PinTier => PinMarked, "pin_tier";
@@ -103,6 +109,7 @@ verbs! {
     KuboRestart => KuboReport, "kubo_restart";
     KuboLogs => KuboLogPage, "kubo_logs";
     KuboGc => KuboGcDone, "kubo_gc";
+    KuboConfig => KuboConfigReport, "kubo_config";
     LockCheck => LockReport, "lock_check";
     LockClean => LockCleaned, "lock_clean";
     LockWait => LockFree, "lock_wait";
@@ -128,6 +135,7 @@ verbs! {
     StateFiles => FilesReport, "state_files";
     Metrics => MetricsReport, "metrics";
     Events => EventPage, "events";
+    Log => LogPage, "log";
     Doctor => DoctorReport, "doctor";
     Wait => Waited, "wait";
     ConfigShow => ConfigReport, "config_show";
@@ -161,6 +169,8 @@ parts! {
     Progress(Progress), "progress";
     /// Lines of `kubo_logs`, in order.
     KuboLogs(KuboLogPage), "kubo_logs";
+    /// Lines of `log`, in order.
+    Log(LogPage), "log";
     /// Events, in order.
     Events(EventPage), "events";
     /// Rows of `vfs_ls`, in order.

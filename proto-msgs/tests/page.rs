@@ -3,7 +3,7 @@
 #[expect(dead_code, reason = "only the golden ones are shown")]
 mod samples;
 
-use proto_msgs::pin::PinRows;
+use proto_msgs::pin::{BrokenPin, PinRows, PinVerified};
 use proto_msgs::state::STATE_ROWS;
 use proto_msgs::verb::{Call, Part};
 use proto_msgs::vfs::{VfsJournal, VfsRows};
@@ -71,6 +71,8 @@ fn prose(schema: &Value) -> String {
     let mut text = schema["description"].as_str().unwrap_or_default().to_owned();
     for (name, value) in [
         ("[`PinRows::MAX`]", PinRows::MAX as u64),
+        ("[`PinVerified::MAX`]", PinVerified::MAX as u64),
+        ("[`BrokenPin::MAX`]", BrokenPin::MAX as u64),
         ("[`VfsRows::MAX`]", VfsRows::MAX as u64),
         ("[`VfsJournal::MAX`]", VfsJournal::MAX),
         ("[`STATE_ROWS`]", STATE_ROWS as u64),

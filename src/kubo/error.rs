@@ -81,7 +81,9 @@ impl From<RpcError> for Fault {
             RpcError::Unreachable(_) | RpcError::Connection(_) => Fault::new(FaultKind::KuboDown, detail)
                 .hint("Kubo ended, is being restarted, or hung up; `ipfs-kitctl kubo status` says which"),
             RpcError::Deadline(_) => Fault::new(FaultKind::Timeout, detail),
-            RpcError::Refused { message, .. } if message.contains("not pinned") => {
+            RpcError::Refused { message, .. }
+                if message.contains("not pinned") || message.contains("not recursively pinned") =>
+            {
                 Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl pin ls` shows what is pinned")
             }
             RpcError::Refused { status: 400, .. } => Fault::new(FaultKind::Invalid, detail),

@@ -3,9 +3,9 @@
 //!
 //! Bounded three ways: a line is cut, the number of kept lines is limited, and so is their size together.
 
+use crate::ring::Ring;
 use jiff::Timestamp;
 use proto_msgs::kubo::{KuboLogLine, KuboLogPage};
-use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{ChildStderr, ChildStdout};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -13,10 +13,6 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Lines that are kept ...
-const KEPT_LINES: usize = 2000;
-/// ... unless they have more bytes than this together: a page of all of them must fit into one message to a client.
-const KEPT_BYTES: usize = 1 << 20;
 /// A longer line is cut here and goes on as another one.
 const LINE: u64 = 64 << 10;
 /// Characters of each line that the end of a run keeps: they go into reports and events.
@@ -26,16 +22,7 @@ const LAST_WORDS: usize = 20;
 
 /// The output of all children, shared by the threads that read it.
 #[derive(Clone, Default)]
-pub struct Output(Arc<Mutex<Ring>>);
-
-#[derive(Default)]
-struct Ring {
-    lines: VecDeque<KuboLogLine>,
-    bytes: usize,
-    dropped: u64,
-    /// Lines of this daemon's life, for those who follow.
-    newest: watch::Sender<u64>,
-}
+pub struct Output(Arc<Mutex<Ring<KuboLogLine>>>);
 
 /// The two threads that read one child's output.
 pub struct Readers {
@@ -52,22 +39,21 @@ impl Output {
         let ring = self.ring();
         let old =
             |line: &&KuboLogLine| since.is_some_and(|since| line.at.parse::<Timestamp>().is_ok_and(|at| at < since));
-        let old = ring.lines.iter().take_while(old).count();
-        let skip = ring.lines.len().saturating_sub(lines).max(old);
-        (KuboLogPage { lines: ring.lines.iter().skip(skip).cloned().collect(), dropped: ring.dropped }, ring.written())
+        let old = ring.iter().take_while(old).count();
+        let skip = ring.iter().len().saturating_sub(lines).max(old);
+        (KuboLogPage { lines: ring.iter().skip(skip).cloned().collect(), dropped: ring.dropped() }, ring.written())
     }
 
     /// The lines after that number, and how many of them are no longer kept; and the number of the newest one.
     pub fn after(&self, number: u64) -> (KuboLogPage, u64) {
         let ring = self.ring();
-        let missed = ring.dropped.saturating_sub(number);
-        let skip = usize::try_from(number.saturating_sub(ring.dropped)).unwrap_or(usize::MAX);
-        (KuboLogPage { lines: ring.lines.iter().skip(skip).cloned().collect(), dropped: missed }, ring.written())
+        let (lines, dropped) = ring.after(number);
+        (KuboLogPage { lines, dropped }, ring.written())
     }
 
     /// The number of the newest line, as it rises.
     pub fn growth(&self) -> watch::Receiver<u64> {
-        self.ring().newest.subscribe()
+        self.ring().growth()
     }
 
     /// Starts to read a child's pipes.
@@ -92,14 +78,15 @@ impl Output {
                 let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
                 line.clear();
                 tracing::info!(target: "kubo", stream, "{text}");
-                output.ring().push(KuboLogLine { at: crate::time::now(), stream: stream.to_owned(), text });
+                let bytes = text.len();
+                output.ring().push(KuboLogLine { at: crate::time::now(), stream: stream.to_owned(), text }, bytes);
             }
             drop(alive);
         };
         thread::Builder::new().name(format!("kubo-{stream}")).spawn(read).map(drop)
     }
 
-    fn ring(&self) -> MutexGuard<'_, Ring> {
+    fn ring(&self) -> MutexGuard<'_, Ring<KuboLogLine>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,26 +99,8 @@ impl Readers {
         let _ = self.reading.recv_timeout(patience);
         let ring = self.output.ring();
         let own = usize::try_from(ring.written() - self.before).unwrap_or(usize::MAX);
-        let skip = ring.lines.len().saturating_sub(own.min(LAST_WORDS));
+        let skip = ring.iter().len().saturating_sub(own.min(LAST_WORDS));
         let cut = |line: &KuboLogLine| line.text.chars().take(WORD).collect();
-        ring.lines.iter().skip(skip).map(cut).collect()
-    }
-}
-
-impl Ring {
-    /// Lines of this daemon's life.
-    fn written(&self) -> u64 {
-        self.dropped + self.lines.len() as u64
-    }
-
-    fn push(&mut self, line: KuboLogLine) {
-        self.bytes += line.text.len();
-        self.lines.push_back(line);
-        while self.lines.len() > KEPT_LINES || self.bytes > KEPT_BYTES {
-            let Some(oldest) = self.lines.pop_front() else { break };
-            self.bytes -= oldest.text.len();
-            self.dropped += 1;
-        }
-        self.newest.send_replace(self.written());
+        ring.iter().skip(skip).map(cut).collect()
     }
 }

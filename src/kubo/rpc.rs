@@ -57,7 +57,7 @@ pub struct Collected {
 }
 
 /// Characters of Kubo's own words that are kept: they go into reports and events.
-const MESSAGE: usize = 1000;
+pub(super) const MESSAGE: usize = 1000;
 /// For whether Kubo answers at all.
 const ALIVE: Duration = Duration::from_secs(5);
 /// The longest PeerID.
@@ -313,8 +313,17 @@ impl Rpc {
         parse(name, &body)
     }
 
+    /// The same for as long as it takes.
+    pub(super) async fn slow<T: DeserializeOwned>(&self, name: &'static str, call: &str) -> Result<T, RpcError> {
+        parse(name, &self.call(call, SHORT, |_| Ok(())).await?)
+    }
+
     /// One call whose answer is a JSON value a line, for as long as it takes.
-    async fn lines(&self, call: &str, mut take: impl FnMut(&[u8]) -> Result<(), RpcError>) -> Result<(), RpcError> {
+    pub(super) async fn lines(
+        &self,
+        call: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), RpcError>,
+    ) -> Result<(), RpcError> {
         let mut lines = Lines::default();
         self.call(call, usize::MAX, |chunk| lines.feed(chunk, &mut take)).await?;
         lines.last().map_or(Ok(()), take)

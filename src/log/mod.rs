@@ -4,14 +4,16 @@
 //! slower or does not read at all, is dropped, counted, and told when the queue has drained.
 
 mod journal;
+mod kept;
 mod queue;
 
+pub(crate) use kept::Kept;
 use queue::Queue;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::panic;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, LazyLock, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 use tracing_subscriber::prelude::*;
@@ -21,6 +23,12 @@ use tracing_subscriber::{EnvFilter, fmt};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
+static KEPT: LazyLock<Kept> = LazyLock::new(Kept::default);
+
+/// The newest lines of this process.
+pub(crate) fn kept() -> &'static Kept {
+    &KEPT
+}
 
 /// The log, until it is dropped, which waits a moment for what is not yet written.
 pub struct Log(());
@@ -34,7 +42,7 @@ impl Drop for Log {
 /// Begins logging. The environment variable `IPFS_KITD_LOG` takes a filter such as `debug` or `info,kubo=warn`; the default is `info`.
 pub fn begin() -> io::Result<Log> {
     let filter = EnvFilter::try_from_env("IPFS_KITD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(kept());
     let journal = stderr_is_journal().then(|| journal::sender().ok()).flatten();
     let is_journal = journal.is_some();
     let queue = match journal {

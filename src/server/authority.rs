@@ -92,7 +92,10 @@ pub(crate) fn level(call: &Call) -> Level {
         // Each is work for Kubo or for a disk.
         Call::IndexRefresh(_) | Call::IndexVerify(_) | Call::SnapshotNow(_) | Call::SnapshotVerify(_) => Level::Record,
         // Kubo's output may tell what others have asked it for.
-        Call::KuboLogs(_) => Level::Admin,
+        Call::KuboLogs(_) | Call::Log(_) => Level::Admin,
+        // Its names alone say what is a secret.
+        Call::KuboConfig(_) => Level::Admin,
+        Call::PinBegin(_) | Call::PinUpdate(_) | Call::PinVerify(_) => Level::Admin,
         Call::PinAdd(_) | Call::PinRm(_) | Call::KuboGc(_) => Level::Admin,
         Call::KuboStart(_) | Call::KuboStop(_) | Call::KuboRestart(_) | Call::LockClean(_) => Level::Admin,
         Call::IndexPause(_) | Call::IndexResume(_) | Call::IndexCompact(_) => Level::Admin,
@@ -115,7 +118,7 @@ mod tests {
                            lock_check lock_wait index_info snapshot_ls snapshot_path vfs_ls vfs_info vfs_journal \
                            state_system state_network state_storage state_files cancel";
     const RECORD: &str = "pin_tag pin_note pin_tier index_refresh index_verify snapshot_now snapshot_verify";
-    const ADMIN: &str = "kubo_logs pin_add pin_rm kubo_gc kubo_start kubo_stop kubo_restart lock_clean index_pause \
+    const ADMIN: &str = "kubo_logs log kubo_config pin_begin pin_update pin_verify pin_add pin_rm kubo_gc kubo_start kubo_stop kubo_restart lock_clean index_pause \
                          index_resume index_compact index_backup index_restore index_import shutdown";
 
     /// Another one than that of these tests, and none of those with a meaning of their own.

@@ -1,4 +1,4 @@
-//! `events` and `kubo logs`: what is kept, and with `follow` what comes. A client that reads slowly is told what it has missed; it
+//! `events`, `kubo logs` and `log`: what is kept, and with `follow` what comes. A client that reads slowly is told what it has missed; it
 //! holds up nobody.
 
 use super::out::Parts;
@@ -7,6 +7,7 @@ use super::status;
 use crate::events::EventLog;
 use proto_msgs::event::{EventPage, EventState, Events};
 use proto_msgs::kubo::{KuboLogPage, KuboLogs, KuboMode};
+use proto_msgs::log::{Log, LogLevel, LogPage};
 use proto_msgs::verb::Part;
 use proto_msgs::{Fault, FaultKind};
 
@@ -58,6 +59,24 @@ pub(super) async fn kubo_logs(routes: &Routes, verb: KuboLogs, parts: &Parts) ->
         send(parts, Part::KuboLogs(page)).await?;
         drop(growth.wait_for(|newest| *newest > number).await);
         (page, number) = output.after(number);
+    }
+}
+
+pub(super) async fn log(verb: Log, parts: &Parts) -> Result<LogPage, Fault> {
+    let since = verb.since.as_deref().map(crate::time::parse).transpose()?;
+    let lines = verb.lines.unwrap_or(if since.is_some() { MOST_LINES } else { LINES }).min(MOST_LINES);
+    let (kept, least) = (crate::log::kept(), verb.level.unwrap_or(LogLevel::Trace));
+    let (mut page, mut number) = kept.newest(lines as usize, since, least);
+    if !verb.follow {
+        return Ok(page);
+    }
+    // What was dropped before the first page was not asked for.
+    page.dropped = 0;
+    let mut growth = kept.growth();
+    loop {
+        send(parts, Part::Log(page)).await?;
+        drop(growth.wait_for(|newest| *newest > number).await);
+        (page, number) = kept.after(number, least);
     }
 }
 

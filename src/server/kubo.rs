@@ -1,11 +1,11 @@
-//! `kubo gc`, and what is said when Kubo goes away during a call.
+//! `kubo gc`, `kubo config`, and what is said when Kubo goes away during a call.
 
 use super::out::Parts;
 use super::route::Routes;
 use crate::board::Board;
 use crate::fault::chain;
 use crate::kubo::rpc::RpcError;
-use proto_msgs::kubo::{KuboGcDone, KuboMode};
+use proto_msgs::kubo::{KuboConfigReport, KuboGcDone, KuboMode};
 use proto_msgs::pin::Progress;
 use proto_msgs::verb::Part;
 use proto_msgs::{Fault, FaultKind};
@@ -24,6 +24,14 @@ pub(super) fn gone(board: &Board) -> Fault {
     };
     let detail = format!("{what} before it had answered");
     Fault::new(FaultKind::KuboDown, detail).hint("`ipfs-kitctl kubo status` says more")
+}
+
+/// For Kubo's configuration, which it reads anew.
+const CONFIG_DEADLINE: Duration = Duration::from_secs(30);
+
+pub(super) async fn config(routes: &Routes) -> Result<KuboConfigReport, Fault> {
+    let settings = routes.board.kubo_rpc()?.config(CONFIG_DEADLINE).await?;
+    Ok(KuboConfigReport { settings })
 }
 
 /// A client that hangs up ends the collection: its connection to Kubo is closed.

@@ -50,6 +50,8 @@ impl Late {
                 Late::Read(name)
             }
             Call::LockCheck(_) | Call::IndexRefresh(_) | Call::Metrics(_) | Call::ConfigShow(_) => Late::Read(name),
+            Call::PinBegin(_) | Call::PinUpdate(_) => Late::Change(name),
+            Call::PinVerify(_) | Call::KuboConfig(_) | Call::Log(_) => Late::Read(name),
             Call::Events(_) | Call::Doctor(_) => Late::Read(name),
         }
     }

@@ -1,4 +1,4 @@
-//! `pin add` and `pin rm`: first Kubo, then the index, then the reply, so that the next `pin ls` has it.
+//! `pin add`, `rm` and `update`: first Kubo, then the index, then the reply, so that the next `pin ls` has it. And `pin verify`.
 
 use super::kubo;
 use super::out::Parts;
@@ -12,12 +12,16 @@ use crate::index::apply::{ApplyAdded, ApplyRemoved};
 use crate::kubo::rpc::{Rpc, RpcError};
 use kameo::actor::ActorRef;
 use proto_msgs::daemon::IndexRefresh;
-use proto_msgs::pin::{Pin, PinAdd, PinAdded, PinRemoved, PinRm, PinType};
+use proto_msgs::event::{PinEnd, What};
+use proto_msgs::pin::{
+    Pin, PinAdd, PinAdded, PinBegin, PinBegun, PinRemoved, PinRm, PinType, PinUpdate, PinUpdated, PinVerify, Progress,
+};
 use proto_msgs::verb::{Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,14 +56,28 @@ impl Changes {
         self.running.wait().await;
     }
 
-    /// Carries a change out and then tells the index what Kubo holds. Dropped early it cancels the change, but not the rest.
+    /// Carries a change of these CIDs out and then tells the index what Kubo holds of each. Dropped early it cancels the change, but
+    /// not the rest.
     async fn carry_out(
         &self,
         routes: &Routes,
-        cid: Cid,
+        cids: Vec<Cid>,
         rpc: Rpc,
         change: impl Future<Output = Result<(), RpcError>> + Send + 'static,
-    ) -> Result<(u64, Option<Pin>), Fault> {
+    ) -> Result<Vec<Settled>, Fault> {
+        let Begun { task, cancel } = self.begin(routes, cids, rpc, change)?;
+        let _cancelled = cancel.drop_guard();
+        task.await.unwrap_or_else(|_| Err(panicked()))
+    }
+
+    /// Begins it, as a task that nobody has to wait for.
+    fn begin(
+        &self,
+        routes: &Routes,
+        cids: Vec<Cid>,
+        rpc: Rpc,
+        change: impl Future<Output = Result<(), RpcError>> + Send + 'static,
+    ) -> Result<Begun, Fault> {
         if routes.board.is_stopping() {
             return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping"));
         }
@@ -70,7 +88,7 @@ impl Changes {
         let (settling, index, indexer) = (self.settling.clone(), routes.index.clone(), routes.indexer.clone());
         let board = routes.board.clone();
         let cancel = CancellationToken::new();
-        let _cancelled = cancel.clone().drop_guard();
+        let cancelled = cancel.clone();
         let task = self.running.spawn(async move {
             let change = async {
                 expected(&rpc, &board).await?;
@@ -80,10 +98,17 @@ impl Changes {
                 changed = change => changed,
                 // One that Kubo has not begun waits in our listener's queue, for the next Kubo.
                 () = board.kubo_gone() => Err(kubo::gone(&board)),
-                () = cancel.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
+                () = cancelled.cancelled() => Err(Fault::new(FaultKind::Cancelled, "the call was given up")),
             };
             // Also after an error: an answer that never came does not say that nothing happened.
-            let settled = settle(&settling, &index, &rpc, &board, cid).await;
+            let mut settled = Ok(Vec::with_capacity(cids.len()));
+            for cid in cids {
+                match (settle(&settling, &index, &rpc, &board, cid).await, &mut settled) {
+                    (Ok(one), Ok(all)) => all.push(one),
+                    (Err(fault), Ok(_)) => settled = Err(fault),
+                    (_, Err(_)) => {}
+                }
+            }
             let given_up = |fault: &Fault| matches!(fault.kind, FaultKind::Cancelled | FaultKind::Timeout);
             if settled.is_err() || changed.as_ref().is_err_and(given_up) {
                 // The index may lack what Kubo did, or still does; the refresh mends that, or is seen to fail.
@@ -91,8 +116,20 @@ impl Changes {
             }
             changed.and(settled.map_err(behind))
         });
-        task.await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Internal, "a defect: the change of a pin panicked")))
+        Ok(Begun { task, cancel })
     }
+}
+
+/// The generation that has it, and the pin, where there is one.
+type Settled = (u64, Option<Pin>);
+
+struct Begun {
+    task: JoinHandle<Result<Vec<Settled>, Fault>>,
+    cancel: CancellationToken,
+}
+
+fn panicked() -> Fault {
+    Fault::new(FaultKind::Internal, "a defect: the change of a pin panicked")
 }
 
 /// Kubo has done it, and the index has not heard of it.
@@ -152,23 +189,97 @@ async fn expected(rpc: &Rpc, board: &Board) -> Result<(), Fault> {
         .hint("see which Kubo listens there; `ipfs-kitctl kubo status` says more"))
 }
 
-pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<Done, Fault> {
-    let cid = crate::cid::parse(&verb.cid)?;
-    let text = crate::cid::text(&cid);
-    let rpc = routes.board.kubo_rpc()?;
-    let pin_type = if verb.direct { PinType::Direct } else { PinType::Recursive };
-    let name = verb.name.filter(|name| !name.is_empty());
-    if let Some(name) = name.as_ref().filter(|name| name.len() > NAME) {
-        let detail = format!("a pin's name is at most {NAME} bytes long, and this one has {}", name.len());
-        return Err(Fault::new(FaultKind::Invalid, detail));
+/// What is to be pinned, as Kubo is asked for it.
+struct Wanted {
+    cid: Cid,
+    text: String,
+    name: Option<String>,
+    pin_type: PinType,
+    rpc: Rpc,
+}
+
+impl Wanted {
+    fn new(routes: &Routes, cid: &str, name: Option<String>, direct: bool) -> Result<Wanted, Fault> {
+        let cid = crate::cid::parse(cid)?;
+        let rpc = routes.board.kubo_rpc()?;
+        let pin_type = if direct { PinType::Direct } else { PinType::Recursive };
+        let name = name.filter(|name| !name.is_empty());
+        if let Some(name) = name.as_ref().filter(|name| name.len() > NAME) {
+            let detail = format!("a pin's name is at most {NAME} bytes long, and this one has {}", name.len());
+            return Err(Fault::new(FaultKind::Invalid, detail));
+        }
+        Ok(Wanted { cid, text: crate::cid::text(&cid), name, pin_type, rpc })
     }
+
+    fn change(&self, parts: Option<Parts>) -> impl Future<Output = Result<(), RpcError>> + Send + 'static {
+        let (rpc, text, name, pin_type) = (self.rpc.clone(), self.text.clone(), self.name.clone(), self.pin_type);
+        let on_progress = move |at| parts.iter().for_each(|parts| parts.offer(Part::Progress(Progress::clone(&at))));
+        async move { rpc.pin_add(&text, name.as_deref(), pin_type, on_progress).await }
+    }
+
+    /// The end of it.
+    fn end(text: &str, settled: Vec<Settled>) -> Result<(u64, Pin), Fault> {
+        match settled.into_iter().next() {
+            Some((generation, Some(pin))) => Ok((generation, pin)),
+            _ => Err(undone(text, "pinned", "unpinned")),
+        }
+    }
+}
+
+pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<Done, Fault> {
+    let wanted = Wanted::new(routes, &verb.cid, verb.name, verb.direct)?;
+    let change = wanted.change(Some(parts.clone()));
+    let settled = routes.changes.carry_out(routes, vec![wanted.cid], wanted.rpc, change).await?;
+    let (generation, pin) = Wanted::end(&wanted.text, settled)?;
+    Ok(PinAdd::done(PinAdded { generation, pin }))
+}
+
+/// Nobody waits for it: its end is an event.
+pub(super) fn begin(routes: &Routes, verb: PinBegin) -> Result<Done, Fault> {
+    let wanted = Wanted::new(routes, &verb.cid, verb.name, verb.direct)?;
+    let change = wanted.change(None);
+    let begun = routes.changes.begin(routes, vec![wanted.cid], wanted.rpc, change)?;
+    let (board, cid) = (routes.board.clone(), wanted.text.clone());
+    routes.changes.running.spawn(async move {
+        let settled = begun.task.await.unwrap_or_else(|_| Err(panicked()));
+        let failed = settled.and_then(|settled| Wanted::end(&cid, settled)).err().map(|fault| fault.detail);
+        match &failed {
+            None => tracing::info!("{cid} is pinned, as was asked for by a client that did not wait"),
+            Some(why) => tracing::warn!("{cid} was not pinned, for a client that did not wait: {why}"),
+        }
+        board.events.push(What::Pin(PinEnd { cid, failed }));
+    });
+    Ok(PinBegin::done(PinBegun { cid: wanted.text }))
+}
+
+pub(super) async fn update(routes: &Routes, verb: PinUpdate) -> Result<Done, Fault> {
+    let (from, to) = (crate::cid::parse(&verb.from)?, crate::cid::parse(&verb.to)?);
+    let (old, new) = (crate::cid::text(&from), crate::cid::text(&to));
+    if old == new {
+        return Err(Fault::new(FaultKind::Invalid, format!("{new} can't take its own place")));
+    }
+    let rpc = routes.board.kubo_rpc()?;
     let change = {
-        let (rpc, text, parts) = (rpc.clone(), text.clone(), parts.clone());
-        async move { rpc.pin_add(&text, name.as_deref(), pin_type, |at| parts.offer(Part::Progress(at))).await }
+        let (rpc, old, new, keep) = (rpc.clone(), old.clone(), new.clone(), verb.keep);
+        async move { rpc.pin_update(&old, &new, keep).await }
     };
-    match routes.changes.carry_out(routes, cid, rpc, change).await? {
-        (generation, Some(pin)) => Ok(PinAdd::done(PinAdded { generation, pin })),
-        (_, None) => Err(undone(&text, "pinned", "unpinned")),
+    let settled = routes.changes.carry_out(routes, vec![from, to], rpc, change).await?;
+    let mut settled = settled.into_iter();
+    match (settled.next(), settled.next()) {
+        (Some((_, before)), Some((generation, Some(pin)))) => {
+            Ok(PinUpdate::done(PinUpdated { generation, from: old, kept: before.is_some(), pin }))
+        }
+        _ => Err(undone(&new, "pinned", "unpinned")),
+    }
+}
+
+/// A client that hangs up ends it: its connection to Kubo is closed.
+pub(super) async fn verify(routes: &Routes, parts: &Parts) -> Result<Done, Fault> {
+    let rpc = routes.board.kubo_rpc()?;
+    let verify = rpc.pin_verify(|pins| parts.offer(Part::Progress(Progress { blocks: pins, bytes: None })));
+    tokio::select! {
+        found = verify => Ok(PinVerify::done(found?)),
+        () = routes.board.kubo_gone() => Err(kubo::gone(&routes.board)),
     }
 }
 
@@ -180,9 +291,9 @@ pub(super) async fn rm(routes: &Routes, verb: PinRm) -> Result<Done, Fault> {
         let (rpc, text) = (rpc.clone(), text.clone());
         async move { rpc.pin_rm(&text, RPC_DEADLINE).await }
     };
-    match routes.changes.carry_out(routes, cid, rpc, change).await? {
-        (generation, None) => Ok(PinRm::done(PinRemoved { generation, cid: text })),
-        (_, Some(_)) => Err(undone(&text, "unpinned", "pinned")),
+    match routes.changes.carry_out(routes, vec![cid], rpc, change).await?.into_iter().next() {
+        Some((generation, None)) => Ok(PinRm::done(PinRemoved { generation, cid: text })),
+        _ => Err(undone(&text, "unpinned", "pinned")),
     }
 }
 

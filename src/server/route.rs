@@ -27,9 +27,10 @@ use kameo::reply::Reply;
 use proto_msgs::daemon::{ConfigReport, ConfigShow, IndexInfo, Shutdown, ShuttingDown, Status};
 use proto_msgs::doctor::Doctor;
 use proto_msgs::event::Events;
-use proto_msgs::kubo::{KuboGc, KuboLogs, KuboStatus};
+use proto_msgs::kubo::{KuboConfig, KuboGc, KuboLogs, KuboStatus};
 use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
+use proto_msgs::log::Log;
 use proto_msgs::pin::{PinDiff, PinHistory, PinLs};
 use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Call, Done, Part, Verb};
@@ -105,7 +106,12 @@ impl Routes {
         let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
         let stays = matches!(
             call,
-            Call::Status(_) | Call::KuboStatus(_) | Call::KuboLogs(_) | Call::Events(_) | Call::Shutdown(_)
+            Call::Status(_)
+                | Call::KuboStatus(_)
+                | Call::KuboLogs(_)
+                | Call::Events(_)
+                | Call::Log(_)
+                | Call::Shutdown(_)
         );
         let answer = self.route(call, uid, parts);
         let passed = async {
@@ -132,6 +138,8 @@ impl Routes {
             Call::KuboStatus(_) => Ok(KuboStatus::done(status::kubo(self))),
             Call::KuboLogs(verb) => follow::kubo_logs(self, verb, parts).await.map(KuboLogs::done),
             Call::KuboGc(_) => kubo::gc(self, parts).await.map(KuboGc::done),
+            Call::KuboConfig(_) => kubo::config(self).await.map(KuboConfig::done),
+            Call::Log(verb) => follow::log(verb, parts).await.map(Log::done),
             Call::Events(verb) => follow::events(self, verb, parts).await.map(Events::done),
             Call::Doctor(_) => doctor::look(self).await.map(Doctor::done),
             Call::ConfigShow(_) => {
@@ -142,6 +150,9 @@ impl Routes {
             Call::PinDiff(verb) => self.listing(verb, Part::PinChanges, parts).await.map(PinDiff::done),
             Call::PinInfo(verb) => ask(&self.index, verb).await,
             Call::PinAdd(verb) => pin::add(self, verb, parts).await,
+            Call::PinBegin(verb) => pin::begin(self, verb),
+            Call::PinUpdate(verb) => pin::update(self, verb).await,
+            Call::PinVerify(_) => pin::verify(self, parts).await,
             Call::PinRm(verb) => pin::rm(self, verb).await,
             Call::PinTag(verb) => mark::tag(&self.index, verb).await,
             Call::PinNote(verb) => mark::note(&self.index, verb).await,
@@ -216,6 +227,8 @@ fn long(call: &Call) -> bool {
     match call {
         Call::IndexImport(_)
         | Call::PinAdd(_)
+        | Call::PinUpdate(_)
+        | Call::PinVerify(_)
         | Call::KuboStart(_)
         | Call::KuboStop(_)
         | Call::KuboRestart(_)
@@ -226,6 +239,7 @@ fn long(call: &Call) -> bool {
         Call::IndexRefresh(refresh) => refresh.wait,
         Call::KuboLogs(logs) => logs.follow,
         Call::Events(events) => events.follow,
+        Call::Log(log) => log.follow,
         _ => false,
     }
 }

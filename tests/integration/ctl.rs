@@ -2,7 +2,7 @@
 
 use crate::kit::{Kit, identity_cid, said};
 use proto_msgs::kubo::KuboStop;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -193,4 +193,22 @@ fn wait_with_a_timeout_waits_for_the_daemon_too() {
     let late = kit.ctl(&["wait", "--for=kubo=stopped", "--timeout", "10ms"]);
     assert_eq!(late.code, Some(1));
     assert!(late.err.contains("kubo=stopped did not come true within 10ms; Kubo is running"), "{}", late.err);
+}
+
+#[test]
+fn the_log_and_kubos_configuration_are_told_without_secrets() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let said = kit.ctl(&["kubo", "config", "-o", "csv"]);
+    assert!(said.out.contains("API.Authorizations.a.AuthSecret,\"\"\"***\"\"\"\n"), "{said:?}");
+    assert!(said.out.contains("Identity.PeerID") && !said.out.contains("hunter2"), "{said:?}");
+    kit.ctl(&["pin", "rm", "nonsense"]);
+    let said = kit.ctl(&["log", "--level", "warn", "-n", "1", "-o", "ndjson"]);
+    let line: Value = serde_json::from_str(&said.out).expect("one line");
+    assert_eq!((&line["level"], &line["target"]), (&json!("warn"), &json!("audit")));
+    assert!(line["text"].as_str().is_some_and(|text| text.contains("nonsense")), "{line}");
+    assert!(kit.ctl(&["log", "--since", "1h"]).out.contains(" info  "));
+    kit.ctl(&["kubo", "stop"]);
+    assert_eq!(kit.ctl(&["kubo", "config"]).code, Some(3));
+    assert_eq!(kit.ctl(&["log", "--level", "loud"]).code, Some(2));
 }

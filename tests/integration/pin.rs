@@ -2,8 +2,9 @@
 
 use crate::kit::{DEADLINE, Kit, eventually, identity_cid};
 use proto_msgs::daemon::{Condition, IndexRefresh, Metrics};
+use proto_msgs::event::{Events, PinEnd, What};
 use proto_msgs::kubo::{KuboStart, KuboStop};
-use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType, Source};
+use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType, PinUpdate, PinVerify, Source};
 use proto_msgs::verb::Verb;
 use proto_msgs::{Client, ClientError, FaultKind};
 use serde_json::json;
@@ -367,4 +368,65 @@ fn a_pin_that_another_node_confirms_does_not_enter_the_index() {
         other => panic!("{other:?}"),
     }
     assert_eq!(kit.pins(), Vec::<String>::new());
+}
+
+#[test]
+fn a_pin_takes_the_place_of_another_one_under_its_name() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let (old, new, third) = (identity_cid("old"), identity_cid("new"), identity_cid("third"));
+    kit.call(PinAdd { cid: old.clone(), name: Some("site".into()), direct: false });
+    let before = kit.status().index.generation;
+    let updated = kit.call(PinUpdate { from: old.clone(), to: new.clone(), keep: false });
+    assert_eq!((updated.pin.name.as_deref(), updated.kept, updated.generation), (Some("site"), false, before + 2));
+    assert_eq!(kit.pins(), std::slice::from_ref(&new));
+    let kept = kit.call(PinUpdate { from: new.clone(), to: third.clone(), keep: true });
+    assert!(kept.kept && kit.pins().len() == 2);
+    assert_eq!(kit.fault(PinUpdate { from: old, to: new.clone(), keep: false }).kind, FaultKind::NotFound);
+    assert_eq!(kit.fault(PinUpdate { from: new.clone(), to: new, keep: false }).kind, FaultKind::Invalid);
+}
+
+#[test]
+fn pins_that_lack_blocks_are_named_by_verify() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let (whole, broken) = (identity_cid("whole"), identity_cid("broken"));
+    kit.call(add(&whole));
+    kit.call(add(&broken));
+    let found = kit.call(PinVerify {});
+    assert_eq!((found.pins, found.broken, found.examples.len()), (2, 0, 0));
+    kit.script(&json!({ "broken": broken }));
+    let found = kit.call(PinVerify {});
+    assert_eq!((found.pins, found.broken, found.examples[0].cid.as_str()), (2, 1, &*broken));
+    assert_eq!(found.examples[0].blocks[0].error, "block was not found locally");
+    let said = kit.ctl(&["pin", "verify", "-o", "cid"]);
+    assert_eq!((said.code, said.out.trim_end()), (Some(1), &*broken));
+    kit.call(KuboStop {});
+    assert_eq!(kit.fault(PinVerify {}).kind, FaultKind::KuboDown);
+}
+
+#[test]
+fn a_detached_pin_outlives_its_client_and_its_end_is_an_event() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let gate = Gate::open(&kit, "add");
+    let cid = identity_cid("slow");
+    let said = kit.ctl(&["pin", "add", "--detach", "--name", "n", &cid, "-o", "cid"]);
+    assert_eq!((said.code, said.out.trim_end()), (Some(0), &*cid));
+    let held = gate.held();
+    let ends = |kit: &Kit| {
+        let page = kit.call(Events { since: None, epoch: None, follow: false });
+        let ends = page.events.into_iter().filter_map(|event| match event.what {
+            What::Pin(end) => Some(end),
+            _ => None,
+        });
+        ends.collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&kit), []);
+    kit.script(&json!({}));
+    release(held);
+    let pinned = PinEnd { cid: cid.clone(), failed: None };
+    eventually(|| ends(&kit) == [pinned.clone()], || kit.log());
+    assert_eq!(kit.call(PinInfo { cid }).pins[0].name.as_deref(), Some("n"));
+    assert_eq!(kit.ctl(&["pin", "add", "--detach", "nonsense"]).code, Some(2));
 }

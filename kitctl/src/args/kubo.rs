@@ -1,5 +1,6 @@
 //! `kubo`: the Kubo daemon.
 
+use super::Show;
 use crate::parse::since;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -26,6 +27,8 @@ pub(crate) enum Kubo {
         #[arg(short, long)]
         follow: bool,
     },
+    /// The configuration that it runs with, as it says itself; secrets are masked
+    Config(Show),
     /// Remove the blocks that nothing keeps; returns when it is through
     Gc,
 }

@@ -30,7 +30,27 @@ pub(crate) enum Pin {
         /// Pin the block alone, not what is below it
         #[arg(long)]
         direct: bool,
+        /// Return at once: the daemon goes on by itself, and `events` tells how it ended
+        #[arg(long)]
+        detach: bool,
     },
+    /// Have Kubo pin a CID in the place of another one, under the same name; only what differs is fetched
+    #[command(after_help = "\
+Example:
+  ipfs-kitctl pin update bafyOLD bafyNEW --keep")]
+    Update {
+        /// A recursive pin
+        #[arg(value_name = "FROM")]
+        from: String,
+        /// What takes its place
+        #[arg(value_name = "TO")]
+        to: String,
+        /// Keep the pin of FROM, too
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Have Kubo look whether every block of every recursive pin is in its repo (exit code 1 when one is missing); reads all of them
+    Verify(Show),
     /// Have Kubo unpin CIDs
     Rm {
         /// CIDs; `-` reads them from standard input

@@ -11,6 +11,7 @@ use proto_msgs::fault::{Fault, FaultKind};
 use proto_msgs::kubo::*;
 use proto_msgs::legacy::*;
 use proto_msgs::lock::*;
+use proto_msgs::log::*;
 use proto_msgs::pin::*;
 use proto_msgs::snapshot::*;
 use proto_msgs::state::*;
@@ -109,7 +110,10 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         .into(),
         PinInfo { cid: s.t() }.into(),
         PinAdd { cid: s.t(), name: s.m(), direct: s.flag }.into(),
+        PinBegin { cid: s.t(), name: s.m(), direct: s.flag }.into(),
         PinRm { cid: s.t() }.into(),
+        PinUpdate { from: s.t(), to: s.t(), keep: s.flag }.into(),
+        PinVerify {}.into(),
         PinTag { cid: s.t(), add: s.list(s.t()), remove: s.list(s.t()) }.into(),
         PinNote { cid: s.t(), note: s.m() }.into(),
         PinTier { cid: s.t(), tier: s.m() }.into(),
@@ -121,6 +125,7 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         KuboRestart {}.into(),
         KuboLogs { lines: s.flag.then_some(s.pid()), since: s.m(), follow: s.flag }.into(),
         KuboGc {}.into(),
+        KuboConfig {}.into(),
         LockCheck {}.into(),
         LockClean { dry_run: s.flag, force: s.flag }.into(),
         LockWait {}.into(),
@@ -146,6 +151,13 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         StateFiles(states(s)).into(),
         Metrics {}.into(),
         Events { since: s.n(), epoch: s.m(), follow: s.flag }.into(),
+        Log {
+            lines: s.flag.then_some(s.pid()),
+            since: s.m(),
+            level: s.flag.then_some(s.pick(&LogLevel::ALL)),
+            follow: s.flag,
+        }
+        .into(),
         Doctor {}.into(),
         Wait { condition: s.condition() }.into(),
         ConfigShow {}.into(),
@@ -174,7 +186,14 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             pins: s.list(pin(s)),
         }),
         PinAdd::done(PinAdded { generation: s.number, pin: pin(s) }),
+        PinBegin::done(PinBegun { cid: s.t() }),
         PinRm::done(PinRemoved { generation: s.number, cid: s.t() }),
+        PinUpdate::done(PinUpdated { generation: s.number, from: s.t(), kept: s.flag, pin: pin(s) }),
+        PinVerify::done(PinVerified {
+            pins: s.number,
+            broken: s.number,
+            examples: s.list(BrokenPin { cid: s.t(), blocks: s.list(BrokenBlock { cid: s.t(), error: s.t() }) }),
+        }),
         PinTag::done(marked(s)),
         PinNote::done(marked(s)),
         PinTier::done(marked(s)),
@@ -186,6 +205,7 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         KuboRestart::done(kubo(s)),
         KuboLogs::done(logs(s)),
         KuboGc::done(KuboGcDone { blocks: s.number, bytes_before: s.n(), bytes_after: s.n(), errors: s.list(s.t()) }),
+        KuboConfig::done(KuboConfigReport { settings: s.list(KuboSetting { key: s.t(), value: s.t() }) }),
         LockCheck::done(LockReport { as_of: s.t(), locks: s.list(lock(s)) }),
         LockClean::done(LockCleaned { as_of: s.t(), dry_run: s.flag, files: s.list(outcome(s)) }),
         LockWait::done(LockFree { waited_s: s.real() }),
@@ -295,6 +315,7 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
             bytes: s.n(),
         }),
         Events::done(events(s)),
+        Log::done(log(s)),
         Doctor::done(DoctorReport { as_of: s.t(), findings: s.list(finding(s)) }),
         Wait::done(Waited { condition: s.condition(), waited_s: s.real() }),
         ConfigShow::done(ConfigReport { settings: s.list(Setting { key: s.t(), value: s.t(), source: s.t() }) }),
@@ -312,6 +333,7 @@ pub(crate) fn parts(s: &Seed) -> Vec<Part> {
         Part::PinChanges(PinChanges { changes: s.list(change_of_pin(s)) }),
         Part::Progress(Progress { blocks: s.number, bytes: s.n() }),
         Part::KuboLogs(logs(s)),
+        Part::Log(log(s)),
         Part::Events(events(s)),
         Part::VfsLs(VfsRows { entries: s.list(vfs(s)) }),
         Part::StateSystem(StateRows { samples: s.list(system_state(s)) }),
@@ -355,6 +377,11 @@ pub(crate) fn responses(s: &Seed) -> Vec<Response> {
     let parts = parts(s).into_iter().map(Body::Part);
     let faults = faults(s).into_iter().map(Body::Fault);
     dones.chain(parts).chain(faults).map(|body| Response { id: s.number, body }).collect()
+}
+
+fn log(s: &Seed) -> LogPage {
+    let line = LogLine { at: s.t(), level: s.pick(&LogLevel::ALL), target: s.t(), text: s.t() };
+    LogPage { lines: s.list(line), dropped: s.number }
 }
 
 fn page(s: &Seed) -> PinPage {
@@ -449,6 +476,7 @@ fn events(s: &Seed) -> EventPage {
         What::Kubo(change(s)),
         What::Error(error(s)),
         What::Index(index),
+        What::Pin(PinEnd { cid: s.t(), failed: s.m() }),
         What::Refresh(refresh),
         What::Snapshot(snapshot),
         What::Reload(Reloaded { later: s.list(s.t()) }),

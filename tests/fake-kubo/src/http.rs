@@ -123,6 +123,34 @@ fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: 
             script.hold(Held::Add, raw);
             Ok(format!("{}\n{}\n", json!({"Progress": 1, "Bytes": 10}), json!({ "Pins": [cid] })))
         }
+        "pin/update" => {
+            let cids = query.all("arg").map(canonical).collect::<Result<Vec<_>, _>>()?;
+            let [from, to] = &cids[..] else { return Err("argument \"to-path\" is required".to_owned()) };
+            let now = pins.get();
+            let Some((_, name)) = now.get(from).filter(|(of, _)| of == "recursive") else {
+                return Err("'from' cid was not recursively pinned already".to_owned());
+            };
+            pins.add(to, "recursive", name);
+            if query.get("unpin") != "false" {
+                pins.remove(from);
+            }
+            line(json!({ "Pins": [from, to] }))
+        }
+        "pin/verify" => {
+            let now = pins.get();
+            let lines =
+                now.iter().filter(|(_, (of, _))| of == "recursive").map(|(cid, _)| match script.broken.as_ref() {
+                    Some(broken) if broken == cid => {
+                        let bad = json!([{"Cid": "bafkqaaa", "Err": "block was not found locally"}]);
+                        json!({"Cid": cid, "BadNodes": bad}).to_string() + "\n"
+                    }
+                    _ => json!({"Cid": cid, "Ok": true}).to_string() + "\n",
+                });
+            Ok(lines.collect())
+        }
+        "config/show" => {
+            line(json!({"Identity": {"PeerID": peer}, "API": {"Authorizations": {"a": {"AuthSecret": "hunter2"}}}}))
+        }
         "pin/rm" => {
             let cid = canonical(query.get("arg"))?;
             let was = pins.remove(&cid);

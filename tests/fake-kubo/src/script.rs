@@ -37,6 +37,8 @@ pub(crate) struct Script {
     pub(crate) unhealthy: bool,
     /// Be online, with so many peers.
     pub(crate) peers: Option<usize>,
+    /// Have this pin lack a block.
+    pub(crate) broken: Option<String>,
     /// Be online, with so many bytes received and sent.
     pub(crate) traffic: Option<(u64, u64)>,
     /// Where `repo/stat` says that the repo has to end.

@@ -1,0 +1,167 @@
+//! What Kubo does with pins beyond adding and removing one, and the configuration that it runs with.
+
+use super::rpc::{MESSAGE, Rpc, RpcError, encoded, parse};
+use proto_msgs::kubo::KuboSetting;
+use proto_msgs::pin::{BrokenBlock, BrokenPin, PinVerified};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// In the place of a secret.
+const MASK: &str = "\"***\"";
+/// What the name of a secret has in it.
+const SECRETS: [&str; 6] = ["key", "secret", "token", "password", "passwd", "credential"];
+
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "Cid", default)]
+    cid: String,
+    #[serde(rename = "Err", default)]
+    error: String,
+    #[serde(rename = "Ok", default)]
+    good: bool,
+    #[serde(rename = "BadNodes", default)]
+    bad: Option<Vec<Bad>>,
+}
+
+#[derive(Deserialize)]
+struct Bad {
+    #[serde(rename = "Cid", default)]
+    cid: String,
+    #[serde(rename = "Err", default)]
+    error: String,
+}
+
+impl Rpc {
+    /// Pins `to` in the place of `from`, fetching what is missing, for as long as it takes.
+    pub async fn pin_update(&self, from: &str, to: &str, keep: bool) -> Result<(), RpcError> {
+        let call = format!("pin/update?arg={}&arg={}&unpin={}", encoded(from), encoded(to), !keep);
+        self.slow::<Value>("pin/update", &call).await.map(drop)
+    }
+
+    /// Reads every block of every recursive pin, for as long as it takes.
+    pub async fn pin_verify(&self, mut on_progress: impl FnMut(u64) + Send) -> Result<PinVerified, RpcError> {
+        let mut found = PinVerified { pins: 0, broken: 0, examples: Vec::new() };
+        let each = self.lines("pin/verify?verbose=true", |line| {
+            let line: Line = parse("pin/verify", line)?;
+            if line.cid.is_empty() {
+                return Err(RpcError::Cut(words(&line.error)));
+            }
+            found.pins += 1;
+            on_progress(found.pins);
+            if !line.good {
+                found.broken += 1;
+                if found.examples.len() < PinVerified::MAX {
+                    found.examples.push(broken(line));
+                }
+            }
+            Ok(())
+        });
+        each.await?;
+        Ok(found)
+    }
+
+    /// The configuration that it runs with, without its secrets.
+    pub async fn config(&self, deadline: Duration) -> Result<Vec<KuboSetting>, RpcError> {
+        let config: Value = self.short("config/show", "config/show", deadline).await?;
+        let mut settings = Vec::new();
+        flatten("", &config, &mut settings);
+        Ok(settings)
+    }
+}
+
+fn broken(line: Line) -> BrokenPin {
+    let own = Some(Bad { cid: line.cid.clone(), error: line.error }).filter(|own| !own.error.is_empty());
+    let blocks = own.into_iter().chain(line.bad.unwrap_or_default()).take(BrokenPin::MAX);
+    let blocks = blocks.map(|bad| BrokenBlock { cid: words(&bad.cid), error: words(&bad.error) }).collect();
+    BrokenPin { cid: line.cid, blocks }
+}
+
+fn words(text: &str) -> String {
+    text.chars().take(MESSAGE).collect()
+}
+
+fn flatten(place: &str, value: &Value, settings: &mut Vec<KuboSetting>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                let own = if name.contains('.') { format!("{name:?}") } else { name.clone() };
+                let key = if place.is_empty() { own } else { format!("{place}.{own}") };
+                if is_secret(name) && !matches!(value, Value::Null | Value::Bool(_)) && *value != "" {
+                    settings.push(KuboSetting { key, value: MASK.to_owned() });
+                } else {
+                    flatten(&key, value, settings);
+                }
+            }
+        }
+        value => {
+            let value = without_passwords(value).to_string();
+            settings.push(KuboSetting { key: place.to_owned(), value });
+        }
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRETS.iter().any(|word| name.contains(word))
+}
+
+/// `https://user:password@host` without the user, also within lists.
+fn without_passwords(value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let url = || {
+                let (scheme, rest) = text.split_once("://")?;
+                let (user, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
+                Some(format!("{scheme}://***{}", &rest[user.len()..]))
+            };
+            Value::String(url().unwrap_or_else(|| text.clone()))
+        }
+        Value::Array(values) => Value::Array(values.iter().map(without_passwords).collect()),
+        // Objects in a list are shown whole, so their secrets go here.
+        Value::Object(fields) => {
+            let shown = |(name, value): (&String, &Value)| match is_secret(name) {
+                true => (name.clone(), Value::String("***".to_owned())),
+                false => (name.clone(), without_passwords(value)),
+            };
+            Value::Object(fields.iter().map(shown).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn secrets_are_masked_however_deep_they_are() {
+        let config = json!({
+            "Identity": {"PeerID": "12D3", "PrivKey": "CAES"},
+            "API": {"Authorizations": {"alice": {"AuthSecret": "bearer:hunter2", "AllowedPaths": ["/api/v0"]}}},
+            "Pinning": {"RemoteServices": {"a.b": {"API": {"Endpoint": "https://u:hunter2@host/x?y@z", "Key": "hunter2"}}}},
+            "List": [{"Token": "hunter2", "Name": "n"}, "https://u:hunter2@host"],
+            "Nested": {"Passwords": {"one": "hunter2"}},
+            "Empty": {}, "ApiKey": "", "KeyOnly": true,
+        });
+        let mut settings = Vec::new();
+        flatten("", &config, &mut settings);
+        let text: Vec<String> = settings.iter().map(|s| format!("{} = {}", s.key, s.value)).collect();
+        assert!(!text.iter().any(|line| line.contains("hunter2") || line.contains("CAES")), "{text:#?}");
+        for line in [
+            r#"Identity.PeerID = "12D3""#,
+            r#"Identity.PrivKey = "***""#,
+            r#"API.Authorizations.alice.AuthSecret = "***""#,
+            r#"API.Authorizations.alice.AllowedPaths = ["/api/v0"]"#,
+            r#"Pinning.RemoteServices."a.b".API.Endpoint = "https://***@host/x?y@z""#,
+            r#"List = [{"Name":"n","Token":"***"},"https://***@host"]"#,
+            r#"Nested.Passwords = "***""#,
+            r#"Empty = {}"#,
+            r#"ApiKey = """#,
+            r#"KeyOnly = true"#,
+        ] {
+            assert!(text.iter().any(|shown| shown == line), "{line} in {text:#?}");
+        }
+    }
+}
