@@ -146,13 +146,13 @@ pub(crate) enum Command {
     /// Totals by type, codec, size and age
     #[command(after_help = METRICS)]
     Metrics,
-    /// What has happened: changes of Kubo's state with their causes, errors
+    /// What has happened: changes of Kubo's state with their causes, of the pins, snapshots, failing refreshes, errors
     Events {
         /// Only events after this number, or from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z; numbers begin with 1 at
         /// each start of the daemon
         #[arg(long, value_name = "SEQ|TIME", value_parser = after)]
         since: Option<After>,
-        /// Go on with each event that comes, until Ctrl-C
+        /// Say how things stand first, and go on with each event that comes, until Ctrl-C
         #[arg(short, long)]
         follow: bool,
     },

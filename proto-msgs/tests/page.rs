@@ -79,6 +79,11 @@ fn prose(schema: &Value) -> String {
     ] {
         text = text.replace(name, &value.to_string());
     }
+    // A link of rustdoc's own says where, besides what.
+    while let Some(at) = text.find("`](crate::") {
+        let end = text[at..].find(')').map_or(text.len(), |end| at + end + 1);
+        text.replace_range(at + 1..end, "");
+    }
     text.replace("[`", "`").replace("`]", "`").split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 

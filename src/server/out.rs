@@ -58,6 +58,7 @@ impl Out {
     pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
         // A writer that has ended takes nothing, and would leave nobody any room.
         let room = tokio::select! {
+            biased;
             room = self.room.clone().acquire_many_owned(room_for(&bytes)) => room.map_err(|_| Gone)?,
             () = self.outbox.closed() => return Err(Gone),
         };

@@ -1,15 +1,17 @@
 //! `status`, `metrics`, `wait`, `events`, `shutdown`.
 
 use crate::failing;
-use crate::stub::{Ran, Stub, ago, kitctl, page, status};
+use crate::stub::{Ran, Speaks, Stub, ago, kitctl, page, status};
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::{
     Count, IndexRefreshed, LastError, Metrics, MetricsReport, Shutdown, ShuttingDown, Status, Wait, Waited,
 };
-use proto_msgs::event::{Event, EventPage, Events, What};
+use proto_msgs::event::{
+    Event, EventPage, EventState, Events, RefreshChange, Reloaded, SnapshotPublished, UnknownEvent, What,
+};
 use proto_msgs::kubo::KuboState;
 use proto_msgs::pin::{PinPage, Source};
-use proto_msgs::verb::{Body, Call, Verb};
+use proto_msgs::verb::{Body, Call, Part, Verb};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -136,6 +138,54 @@ fn events_are_wanted_after_a_number_or_from_a_time_on() {
     let wrong = stub.run(&["events", "--since", "soon"]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("an event's number, or a time"), "{wrong:?}");
+}
+
+#[test]
+fn followed_events_begin_with_the_state_and_each_kind_is_shown_even_one_of_a_newer_daemon() {
+    let at = "2026-11-21T08:00:00Z".to_owned();
+    let state = EventState {
+        at: at.clone(),
+        seq: 6,
+        version: "9".to_owned(),
+        stopping: false,
+        kubo: KuboState::Running,
+        generation: 4,
+        pins: 1,
+        complete: true,
+        as_of: None,
+    };
+    let refresh = |failing: bool| {
+        What::Refresh(RefreshChange { failing, failed: 2, error: failing.then(|| "it was cut".to_owned()) })
+    };
+    let whats = [
+        refresh(true),
+        refresh(false),
+        What::Snapshot(SnapshotPublished { name: "gen-4.2".to_owned(), generation: 4, pins: 1, bytes: 2048 }),
+        What::Reload(Reloaded { later: vec![] }),
+        What::Reload(Reloaded { later: vec!["hook".to_owned()] }),
+        What::Unknown(UnknownEvent { kind: "flood".to_owned(), json: r#"{"depth":3}"#.to_owned() }),
+    ];
+    let events: Vec<_> = (1..).zip(whats).map(|(seq, what)| Event { seq, at: at.clone(), what }).collect();
+    let stub = Stub::new(Speaks::Binary, move |call| {
+        assert!(matches!(&call, Call::Events(events) if events.follow), "{call:?}");
+        let page = |state, events| EventPage { epoch: "e".to_owned(), state, gap: 0, events };
+        let part = Body::Part(Part::Events(page(Some(state.clone()), events.clone())));
+        Box::new([part, Body::Done(Events::done(page(None, vec![])))].into_iter())
+    });
+    let ran = stub.run(&["events", "-f"]);
+    let expected = "\
+2026-11-21T08:00:00Z     6  now: kubo running; generation 4, 1 pin, complete
+2026-11-21T08:00:00Z     1  refresh fails: it was cut
+2026-11-21T08:00:00Z     2  refresh goes well again, after 2 that failed
+2026-11-21T08:00:00Z     3  snapshot gen-4.2: generation 4, 1 pin, 2.0 KiB
+2026-11-21T08:00:00Z     4  config was read again
+2026-11-21T08:00:00Z     5  config was read again; only a restart applies hook
+2026-11-21T08:00:00Z     6  flood {\"depth\":3}
+";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{ran:?}");
+    let lines = stub.run(&["events", "-f", "-o", "ndjson"]).stdout;
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((&lines[0]["state"]["pins"], &lines[1]["seq"], lines.len()), (&json!(1), &json!(1), 7));
 }
 
 #[test]
