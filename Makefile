@@ -66,6 +66,7 @@ install: $(if $(SUDO_USER),,dist) ## Install below PREFIX (/usr/local), DESTDIR 
 	install -D -m 755 $(dist)/ipfs-kitctl "$(DESTDIR)$(PREFIX)/bin/ipfs-kitctl"
 	install -D -m 644 $(dist)/libduckdb.so "$(DESTDIR)$(PREFIX)/lib/ipfs-kitd/libduckdb.so"
 	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" tools/install-units
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" tools/install-shell
 
 clean: ## Remove build results; downloads stay in the cache
 	$(CARGO) clean

@@ -112,11 +112,12 @@ pub(crate) enum Format {
 
 const METRICS: &str = "\
 As csv: group,key,pins,bytes,as_of. The rows of the group `total` are all pins, with the bytes of those whose size is \
-known, and the named ones; the others count the pins of each type, codec, age, size and kind of size.";
+known, and the named ones; the others count the pins of each type, codec, age, size and kind of size.\n\nExamples:\n  ipfs-kitctl metrics\n  ipfs-kitctl metrics -o csv";
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Command {
     /// Daemon, Kubo, index and lock on one screen
+    #[command(after_help = "Examples:\n  ipfs-kitctl status\n  ipfs-kitctl status --watch=5s")]
     Status {
         /// Exit with 3 when Kubo isn't running, with 1 when something else is degraded
         #[arg(long)]
@@ -147,6 +148,7 @@ pub(crate) enum Command {
     #[command(after_help = METRICS)]
     Metrics,
     /// What has happened: changes of Kubo's state with their causes, of the pins, snapshots, failing refreshes, errors
+    #[command(after_help = "Examples:\n  ipfs-kitctl events --since 10m\n  ipfs-kitctl events -f -o ndjson")]
     Events {
         /// Only events after this number, or from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z; numbers begin with 1 at
         /// each start of the daemon
@@ -169,30 +171,57 @@ Examples:
         #[arg(long, value_name = "TIME", value_parser = since)]
         since: Option<Timestamp>,
         /// Only lines of this level and of worse ones: error, warn, info, debug or trace
-        #[arg(long, value_name = "LEVEL", value_parser = level)]
+        #[arg(long, value_name = "LEVEL", value_parser = level,
+            add = crate::complete::words(&["error", "warn", "info", "debug", "trace"]))]
         level: Option<LogLevel>,
         /// Go on with each line that comes, until Ctrl-C
         #[arg(short, long)]
         follow: bool,
     },
     /// What is wrong or risky, and the command that mends it (exit code 1 when something is wrong)
-    Doctor(Show),
+    #[command(after_help = "Examples:\n  ipfs-kitctl doctor\n  ipfs-kitctl doctor --bundle /tmp/node.tar")]
+    Doctor {
+        #[command(flatten)]
+        show: Show,
+        /// Write a tar file for whoever is to help: what the daemon and Kubo say, without secrets, CIDs and names of pins
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        bundle: Option<Option<PathBuf>>,
+    },
     /// Wait until something is so; with --timeout also for the daemon to be there
+    #[command(after_help = "Example:\n  ipfs-kitctl wait --for=index=fresh --timeout 60s")]
     Wait {
         /// kubo=running, kubo=stopped, index=fresh or index=complete
-        #[arg(long = "for", value_name = "CONDITION", value_parser = condition)]
+        #[arg(long = "for", value_name = "CONDITION", value_parser = condition,
+            add = crate::complete::words(&["kubo=running", "kubo=stopped", "index=fresh", "index=complete"]))]
         condition: Condition,
     },
     /// The daemon's configuration
     #[command(subcommand)]
     Config(Config),
     /// Stop the daemon and its Kubo, in order
+    #[command(after_help = "Example:\n  ipfs-kitctl shutdown --timeout 2m")]
     Shutdown,
+    /// Print what makes a shell complete commands, and CIDs, names and generations as the daemon knows them
+    #[command(
+        after_help = "Example:\n  ipfs-kitctl completion bash > ~/.local/share/bash-completion/completions/ipfs-kitctl"
+    )]
+    Completion {
+        /// bash, zsh, fish, elvish or powershell
+        #[arg(add = crate::complete::words(&["bash", "elvish", "fish", "powershell", "zsh"]))]
+        shell: String,
+    },
+    /// Print the manual page, or write one for each command into a directory
+    #[command(after_help = "Examples:\n  ipfs-kitctl man | man -l -\n  ipfs-kitctl man /usr/local/share/man/man1")]
+    Man {
+        /// An existing one
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Config {
     /// Every setting in force and where it came from
+    #[command(after_help = "Example:\n  ipfs-kitctl config show --columns key,value")]
     Show {
         /// What is in force, all layers resolved (the default)
         #[arg(long)]
@@ -213,10 +242,33 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_an_example_that_is_understood() {
+        use clap::CommandFactory;
+        fn look(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            command.get_subcommands().for_each(|verb| look(verb, &path));
+            if command.has_subcommands() {
+                return;
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<&str> =
+                help.split("ipfs-kitctl ").skip(1).filter_map(|rest| rest.lines().next()).collect();
+            assert!(examples.iter().any(|line| format!(" ipfs-kitctl {line}").starts_with(&path)), "{path}: {help}");
+            for line in examples {
+                let words = line.split_whitespace().map(|word| word.trim_end_matches(')'));
+                let words = words.take_while(|word| !["|", ">", "<", "&&"].contains(word));
+                let parsed = Args::try_parse_from(std::iter::once("ipfs-kitctl").chain(words));
+                assert!(parsed.is_ok() || line.contains('"'), "{line}: {parsed:?}");
+            }
+        }
+        look(&Args::command(), "");
+    }
+
+    #[test]
     fn every_command_in_the_documents_is_understood() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut commands = 0;
-        for page in ["README.md", "docs/OPERATIONS.md", "docs/DATA.md"] {
+        for page in ["README.md", "docs/OPERATIONS.md", "docs/DATA.md", "docs/MIGRATING.md"] {
             let text = std::fs::read_to_string(root.join(page)).expect("readable");
             for line in
                 text.lines().filter_map(|line| line.strip_prefix("$ ").unwrap_or(line).strip_prefix("ipfs-kitctl "))

@@ -5,7 +5,7 @@ use crate::args::Global;
 use crate::command::Offline;
 use crate::exit::Failure;
 use crate::offline::{self, Reader};
-use crate::output::span;
+use crate::output::{Waiting, span};
 use crate::socket;
 use jiff::Timestamp;
 use proto_msgs::daemon::Status;
@@ -40,6 +40,16 @@ const NEWER: &str = "only the daemon has anything newer: ask it once it runs, wi
 impl Ask {
     pub(crate) fn new(global: Global, offline: Option<Offline>) -> Ask {
         Ask { global, client: None, offline, reader: None, as_of: None, patience: None }
+    }
+
+    pub(crate) fn global(&self) -> &Global {
+        &self.global
+    }
+
+    /// One question that may take long: on a terminal a line says for how long meanwhile.
+    pub(crate) fn call_slowly<V: Verb>(&mut self, verb: V, what: &'static str) -> Result<V::Reply, Failure> {
+        let _waiting = Waiting::new(what);
+        self.call(verb)
     }
 
     /// Ends the conversation; the next question begins another one.

@@ -37,12 +37,13 @@ impl Command {
             Command::Kubo(Kubo::Config(_)) => LIST,
             Command::Snapshot(Snapshot::Ls(_) | Snapshot::Verify { .. }) => LIST,
             Command::Lock(Lock::Check(_) | Lock::Clean { .. }) => LIST,
-            Command::Doctor(_) | Command::Config(_) | Command::Index(Index::Import { .. }) => LIST,
+            Command::Doctor { .. } | Command::Config(_) | Command::Index(Index::Import { .. }) => LIST,
             Command::State(_)
             | Command::Metrics
             | Command::Events { .. }
             | Command::Log { .. }
             | Command::Kubo(Kubo::Logs { .. }) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
+            Command::Completion { .. } | Command::Man { .. } => &[Format::Table],
             _ => &[Format::Table, Format::Json, Format::Ndjson],
         }
     }

@@ -258,7 +258,7 @@ fn total(report: &MetricsReport) -> String {
 }
 
 pub(crate) fn wait(ask: &mut Ask, out: &mut Out, condition: Condition) -> Result<u8, Failure> {
-    let waited = ask.patiently().call(Wait { condition })?;
+    let waited = ask.patiently().call_slowly(Wait { condition }, "waiting")?;
     match out.format {
         // It is so: the exit code says it.
         Format::Table => {}
@@ -267,7 +267,7 @@ pub(crate) fn wait(ask: &mut Ask, out: &mut Out, condition: Condition) -> Result
     Ok(exit::OK)
 }
 
-const SETTINGS: Shape =
+pub(crate) const SETTINGS: Shape =
     Shape { all: &["key", "value", "source"], table: &["key", "value", "source"], wide: &["key", "value", "source"] };
 
 pub(crate) fn config_show(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {

@@ -8,7 +8,7 @@ use crate::list::{self, Listing, Row, Shape};
 use crate::output::{Out, tame};
 use proto_msgs::doctor::{Doctor, Finding, Severity};
 
-const FINDINGS: Shape = Shape {
+pub(crate) const FINDINGS: Shape = Shape {
     all: &["severity", "cause", "detail", "hint", "command"],
     table: &["severity", "cause", "detail"],
     wide: &["severity", "cause", "detail", "hint", "command"],

@@ -16,7 +16,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path, show: &Show) -> Res
     let Some(path) = path.to_str() else {
         return Err(Failure::Usage("the path is not UTF-8; give it a name that is".to_owned()));
     };
-    let mut imported = ask.call(IndexImport { path: path.to_owned() })?;
+    let mut imported = ask.call_slowly(IndexImport { path: path.to_owned() }, "importing")?;
     let sources = imported.sources.clone();
     list::whole(out, &SOURCES, show, &mut imported, |imported| &mut imported.sources)?;
     if out.format == Format::Table {
@@ -33,7 +33,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path, show: &Show) -> Res
     Ok(if failed { exit::FAILED } else { exit::OK })
 }
 
-const SOURCES: Shape = Shape {
+pub(crate) const SOURCES: Shape = Shape {
     all: &["outcome", "form", "rows", "taken", "path", "detail"],
     table: &["outcome", "form", "rows", "taken", "path"],
     wide: &["outcome", "form", "rows", "taken", "path", "detail"],

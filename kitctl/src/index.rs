@@ -39,7 +39,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, what: args::Index) -> Result<u8,
 }
 
 fn refresh(ask: &mut Ask, out: &mut Out, verb: IndexRefresh) -> Result<u8, Failure> {
-    let refreshed = ask.call(verb)?;
+    let refreshed = if verb.wait { ask.call_slowly(verb, "refreshing")? } else { ask.call(verb)? };
     match out.format {
         Format::Table if !refreshed.done => out.line("a refresh was asked for")?,
         Format::Table => out.line(format!(
@@ -58,7 +58,7 @@ fn absolute(file: &Path) -> Result<String, Failure> {
 }
 
 fn backup(ask: &mut Ask, out: &mut Out, file: &Path, force: bool) -> Result<u8, Failure> {
-    let made = ask.call(IndexBackup { path: absolute(file)?, force })?;
+    let made = ask.call_slowly(IndexBackup { path: absolute(file)?, force }, "backing up")?;
     match out.format {
         Format::Table => {
             let rows = |table| made.manifest.rows(table).unwrap_or_default();
@@ -77,7 +77,7 @@ fn backup(ask: &mut Ask, out: &mut Out, file: &Path, force: bool) -> Result<u8, 
 }
 
 fn restore(ask: &mut Ask, out: &mut Out, file: &Path, force: bool) -> Result<u8, Failure> {
-    let done = ask.call(IndexRestore { path: absolute(file)?, force })?;
+    let done = ask.call_slowly(IndexRestore { path: absolute(file)?, force }, "restoring")?;
     match out.format {
         Format::Table => {
             out.line(format!(
@@ -94,7 +94,7 @@ fn restore(ask: &mut Ask, out: &mut Out, file: &Path, force: bool) -> Result<u8,
 }
 
 fn verify(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
-    let found = ask.call(IndexVerify {})?;
+    let found = ask.call_slowly(IndexVerify {}, "verifying")?;
     let bad = found.snapshots.iter().any(|snapshot| !snapshot.problems.is_empty()) || !found.problems.is_empty();
     match out.format {
         Format::Table => show_verified(out, &found)?,
@@ -129,7 +129,7 @@ fn show_verified(out: &mut Out, found: &IndexVerified) -> Result<(), Failure> {
 const LEAST: u64 = 16 << 20;
 
 fn compact(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
-    let saved = ask.call(IndexCompact {})?;
+    let saved = ask.call_slowly(IndexCompact {}, "compacting")?;
     match out.format {
         Format::Table => {
             let from_to =

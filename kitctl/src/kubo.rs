@@ -20,9 +20,9 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, 
             show(out, &report)?;
             Ok(if report.state == KuboState::Running { exit::OK } else { exit::KUBO_DOWN })
         }
-        args::Kubo::Start => changed(out, &ask.call(KuboStart {})?),
-        args::Kubo::Stop => changed(out, &ask.call(KuboStop {})?),
-        args::Kubo::Restart => changed(out, &ask.call(KuboRestart {})?),
+        args::Kubo::Start => changed(out, &ask.call_slowly(KuboStart {}, "starting")?),
+        args::Kubo::Stop => changed(out, &ask.call_slowly(KuboStop {}, "stopping")?),
+        args::Kubo::Restart => changed(out, &ask.call_slowly(KuboRestart {}, "restarting")?),
         args::Kubo::Logs { lines, since, follow } => {
             logs(ask, out, KuboLogs { lines, since: since.map(|since| since.to_string()), follow })
         }
@@ -31,7 +31,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, 
     }
 }
 
-const SETTINGS: Shape = Shape { all: &["key", "value"], table: &["key", "value"], wide: &["key", "value"] };
+pub(crate) const SETTINGS: Shape = Shape { all: &["key", "value"], table: &["key", "value"], wide: &["key", "value"] };
 
 fn config(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
     list::known(&SETTINGS, show)?;

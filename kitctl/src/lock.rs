@@ -16,7 +16,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: Lock) -> Result<u8, Failur
     }
 }
 
-const LOCKS: Shape = Shape {
+pub(crate) const LOCKS: Shape = Shape {
     all: &[
         "verdict",
         "path",
@@ -34,7 +34,7 @@ const LOCKS: Shape = Shape {
     wide: &["verdict", "path", "role", "blocks", "holder_pid", "holder", "action", "needs_force", "evidence", "hint"],
 };
 
-const OUTCOMES: Shape = Shape {
+pub(crate) const OUTCOMES: Shape = Shape {
     all: &["verdict", "path", "role", "action", "done", "blocks", "detail"],
     table: &["verdict", "path", "detail"],
     wide: &["verdict", "path", "role", "action", "done", "blocks", "detail"],
@@ -112,7 +112,7 @@ fn clean(ask: &mut Ask, out: &mut Out, verb: LockClean, show: &Show) -> Result<u
 }
 
 fn wait(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
-    let free = ask.patiently().call(LockWait {})?;
+    let free = ask.patiently().call_slowly(LockWait {}, "waiting")?;
     match out.format {
         // It is so: the exit code says it.
         Format::Table => {}

@@ -4,8 +4,10 @@
 mod args;
 mod ask;
 mod bulk;
+mod bundle;
 mod cell;
 mod command;
+mod complete;
 mod daemon;
 mod doctor;
 mod event;
@@ -17,6 +19,7 @@ mod kubo;
 mod list;
 mod lock;
 mod log;
+mod man;
 mod mark;
 mod offline;
 mod output;
@@ -30,13 +33,18 @@ mod watch;
 
 use args::{Args, Command};
 use ask::Ask;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 use exit::Failure;
 use output::Out;
 use proto_msgs::log::Log;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A shell asks at a TAB; then this answers and ends.
+    if std::env::var_os(complete::VARIABLE).is_some() {
+        CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return exit::usage(&error),
@@ -105,11 +113,14 @@ fn answer(command: Command, ask: &mut Ask, out: &mut Out) -> Result<u8, Failure>
             log::log(ask, out, Log { lines, since: since.map(|since| since.to_string()), level, follow })
         }
         Command::Events { since, follow } => event::events(ask, out, since, follow),
-        Command::Doctor(show) => doctor::doctor(ask, out, &show),
+        Command::Doctor { bundle: Some(file), .. } => bundle::run(ask, out, file),
+        Command::Doctor { show, bundle: None } => doctor::doctor(ask, out, &show),
         Command::Metrics => daemon::metrics(ask, out),
         Command::Wait { condition } => daemon::wait(ask, out, condition),
         // `--effective` says what it shows; there is nothing else to show.
         Command::Config(args::Config::Show { effective: _, show }) => daemon::config_show(ask, out, &show),
+        Command::Completion { shell } => complete::script(out, &shell),
+        Command::Man { dir } => man::man(out, dir.as_deref()),
         Command::Shutdown => daemon::shutdown(ask, out),
     }
 }

@@ -8,6 +8,9 @@ use proto_msgs::pin::Source;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
 /// Standard output in one format.
@@ -190,6 +193,37 @@ impl Bar {
     pub(crate) fn clear(&mut self) {
         if self.shown {
             let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Says on stderr for how long something has been under way, on a terminal only, until it is dropped.
+pub(crate) struct Waiting(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+
+impl Waiting {
+    pub(crate) fn new(what: &'static str) -> Waiting {
+        if !io::stderr().is_terminal() {
+            return Waiting(None);
+        }
+        let (stop, stopped) = mpsc::channel();
+        let began = Instant::now();
+        let tell = move || {
+            let mut bar = Bar::new();
+            while stopped.recv_timeout(Duration::from_millis(500)) == Err(RecvTimeoutError::Timeout) {
+                bar.show(&format!("{what} for {}", span(began.elapsed().as_secs_f64())));
+            }
+            bar.clear();
+        };
+        Waiting(Some((stop, thread::spawn(tell))))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            drop(stop);
+            // It clears its line, and nothing is written before.
+            let _ = thread.join();
         }
     }
 }

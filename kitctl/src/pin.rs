@@ -141,7 +141,7 @@ fn begin(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, dire
 
 fn update(ask: &mut Ask, out: &mut Out, verb: PinUpdate) -> Result<u8, Failure> {
     let mut list = Listing::cut_here(out, &SHAPE, &Show::default(), "pins")?;
-    let updated = ask.call(verb)?;
+    let updated = ask.call_slowly(verb, "pinning")?;
     match out.format {
         Format::Json => out.document(&updated)?,
         Format::Table => {
@@ -153,7 +153,7 @@ fn update(ask: &mut Ask, out: &mut Out, verb: PinUpdate) -> Result<u8, Failure> 
     Ok(exit::OK)
 }
 
-const BROKEN: Shape = Shape { all: &["cid", "blocks"], table: &["cid", "blocks"], wide: &["cid", "blocks"] };
+pub(crate) const BROKEN: Shape = Shape { all: &["cid", "blocks"], table: &["cid", "blocks"], wide: &["cid", "blocks"] };
 
 fn verify(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
     list::known(&BROKEN, show)?;

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: Snapshot) -> Result<u8, Failure> {
     match verb {
         Snapshot::Now { arrow } => {
-            let made = ask.call(SnapshotNow { arrow })?;
+            let made = ask.call_slowly(SnapshotNow { arrow }, "publishing")?;
             place(out, &made)
         }
         Snapshot::Ls(show) => ls(ask, out, &show),
@@ -42,13 +42,13 @@ fn place(out: &mut Out, at: &SnapshotAt) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-const SNAPSHOTS: Shape = Shape {
+pub(crate) const SNAPSHOTS: Shape = Shape {
     all: &["name", "generation", "created_at", "as_of", "pins", "bytes", "newest", "problem"],
     table: &["name", "created_at", "as_of", "pins", "bytes", "newest", "problem"],
     wide: &["name", "generation", "created_at", "as_of", "pins", "bytes", "newest", "problem"],
 };
 const CHECKED: &[&str] = &["name", "files", "bytes", "problems"];
-const CHECKS: Shape = Shape { all: CHECKED, table: CHECKED, wide: CHECKED };
+pub(crate) const CHECKS: Shape = Shape { all: CHECKED, table: CHECKED, wide: CHECKED };
 
 fn ls(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
     list::known(&SNAPSHOTS, show)?;
@@ -77,7 +77,7 @@ impl Row for SnapshotRow {
 
 fn verify(ask: &mut Ask, out: &mut Out, verb: SnapshotVerify, show: &Show) -> Result<u8, Failure> {
     list::known(&CHECKS, show)?;
-    let mut verified = ask.call(verb)?;
+    let mut verified = ask.call_slowly(verb, "verifying")?;
     let problems = verified.snapshots.iter().flat_map(|snapshot| &snapshot.problems).chain(&verified.problem);
     let code = if problems.count() == 0 { exit::OK } else { exit::FAILED };
     // What is wrong with the manifest of the newest belongs to no snapshot, and has a field of its own in a document.

@@ -17,12 +17,16 @@ use serde_json::Value;
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum State {
     /// Kubo's version, processors and memory, and the machine's
+    #[command(after_help = "Example:\n  ipfs-kitctl state system")]
     System(Samples),
     /// Peers and traffic
+    #[command(after_help = "Example:\n  ipfs-kitctl state network --history --since 1h -o csv")]
     Network(Samples),
     /// The repo, its disk, pins
+    #[command(after_help = "Example:\n  ipfs-kitctl state storage --watch=1m")]
     Storage(Samples),
     /// MFS
+    #[command(after_help = "Example:\n  ipfs-kitctl state files")]
     Files(Samples),
 }
 
@@ -51,11 +55,24 @@ enum Reads {
     Time,
 }
 
-const SYSTEM: &[&str] =
-    &["at", "kubo_version", "kubo_cpu", "kubo_memory", "kubo_uptime_s", "load", "memory_total", "memory_available"];
-const NETWORK: &[&str] = &["at", "peers", "bytes_in", "bytes_out", "rate_in", "rate_out"];
-const STORAGE: &[&str] = &["at", "repo_size", "storage_max", "disk_total", "disk_free", "pins"];
-const FILES: &[&str] = &["at", "root", "size", "entries"];
+pub(crate) const SYSTEM: Shape = all(&[
+    "at",
+    "kubo_version",
+    "kubo_cpu",
+    "kubo_memory",
+    "kubo_uptime_s",
+    "load",
+    "memory_total",
+    "memory_available",
+]);
+pub(crate) const NETWORK: Shape = all(&["at", "peers", "bytes_in", "bytes_out", "rate_in", "rate_out"]);
+pub(crate) const STORAGE: Shape = all(&["at", "repo_size", "storage_max", "disk_total", "disk_free", "pins"]);
+pub(crate) const FILES: Shape = all(&["at", "root", "size", "entries"]);
+
+/// Every column in every table.
+const fn all(columns: &'static [&'static str]) -> Shape {
+    Shape { all: columns, table: columns, wide: columns }
+}
 
 fn reads(column: &str) -> Reads {
     match column {
@@ -112,19 +129,19 @@ fn cell<'a>(column: &str, value: &'a Value) -> Cell<'a> {
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, what: State) -> Result<u8, Failure> {
     match what {
-        State::System(of) => show(ask, out, &of, SYSTEM, StateSystem, |part| match part {
+        State::System(of) => show(ask, out, &of, &SYSTEM, StateSystem, |part| match part {
             Part::StateSystem(rows) => Some(rows),
             _ => None,
         }),
-        State::Network(of) => show(ask, out, &of, NETWORK, StateNetwork, |part| match part {
+        State::Network(of) => show(ask, out, &of, &NETWORK, StateNetwork, |part| match part {
             Part::StateNetwork(rows) => Some(rows),
             _ => None,
         }),
-        State::Storage(of) => show(ask, out, &of, STORAGE, StateStorage, |part| match part {
+        State::Storage(of) => show(ask, out, &of, &STORAGE, StateStorage, |part| match part {
             Part::StateStorage(rows) => Some(rows),
             _ => None,
         }),
-        State::Files(of) => show(ask, out, &of, FILES, StateFiles, |part| match part {
+        State::Files(of) => show(ask, out, &of, &FILES, StateFiles, |part| match part {
             Part::StateFiles(rows) => Some(rows),
             _ => None,
         }),
@@ -135,16 +152,15 @@ fn show<V: Verb<Reply = StateReport<S>>, S: Serialize>(
     ask: &mut Ask,
     out: &mut Out,
     of: &Samples,
-    columns: &'static [&'static str],
+    shape: &Shape,
     verb: fn(StateAsk) -> V,
     rows: fn(Part) -> Option<StateRows<S>>,
 ) -> Result<u8, Failure> {
-    let shape = Shape { all: columns, table: columns, wide: columns };
     let show = &of.show;
     if !of.history && (show.limit.is_some() || show.offset > 0 || show.sort.is_some()) {
         return Err(Failure::Usage("--limit, --offset and --sort are of use with --history alone".to_owned()));
     }
-    let mut list = Listing::cut_here(out, &shape, show, "samples")?;
+    let mut list = Listing::cut_here(out, shape, show, "samples")?;
     ask.check_age_of_sample(verb(StateAsk::default()))?;
     // In another order the first ones are not those that are wanted.
     let limit = show.limit.filter(|_| show.sort.is_none()).map(|limit| limit.saturating_add(show.offset));
@@ -164,7 +180,7 @@ fn show<V: Verb<Reply = StateReport<S>>, S: Serialize>(
     if let Some(newest) = report.newest.take_if(|_| !of.history) {
         any = true;
         match out.format {
-            Format::Table => one(out, &Sample::new(newest), show.columns.as_deref(), columns)?,
+            Format::Table => one(out, &Sample::new(newest), show.columns.as_deref(), shape.all)?,
             _ => list.row(out, Sample::new(newest))?,
         }
     }
@@ -216,10 +232,10 @@ mod tests {
 
     #[test]
     fn every_number_that_is_measured_has_a_column() {
-        assert_eq!(SYSTEM, measured(&SystemState::default()));
-        assert_eq!(NETWORK, measured(&NetworkState::default()));
-        assert_eq!(STORAGE, measured(&StorageState::default()));
-        assert_eq!(FILES, measured(&FilesState::default()));
+        assert_eq!(SYSTEM.all, measured(&SystemState::default()));
+        assert_eq!(NETWORK.all, measured(&NetworkState::default()));
+        assert_eq!(STORAGE.all, measured(&StorageState::default()));
+        assert_eq!(FILES.all, measured(&FilesState::default()));
     }
 
     #[test]

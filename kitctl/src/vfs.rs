@@ -11,13 +11,13 @@ use proto_msgs::pin::{ContentKind, PinType};
 use proto_msgs::verb::Part;
 use proto_msgs::vfs::{VfsChange, VfsEntry, VfsInfo, VfsJournal, VfsJournalPage, VfsLs};
 
-const ENTRIES: Shape = Shape {
+pub(crate) const ENTRIES: Shape = Shape {
     all: &["path", "name", "kind", "size", "cid", "pin", "whole"],
     table: &["kind", "size", "pin", "cid", "name"],
     wide: &["kind", "size", "pin", "whole", "cid", "path"],
 };
 const CHANGED: &[&str] = &["seq", "at", "op", "path", "cid", "cid_before"];
-const CHANGES: Shape = Shape { all: CHANGED, table: CHANGED, wide: CHANGED };
+pub(crate) const CHANGES: Shape = Shape { all: CHANGED, table: CHANGED, wide: CHANGED };
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Vfs) -> Result<u8, Failure> {
     ask.check_age_of_mfs()?;

@@ -66,6 +66,7 @@ impl Rpc {
         let config: Value = self.short("config/show", "config/show", deadline).await?;
         let mut settings = Vec::new();
         flatten("", &config, &mut settings);
+        settings.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(settings)
     }
 }
@@ -141,7 +142,7 @@ mod tests {
             "Identity": {"PeerID": "12D3", "PrivKey": "CAES"},
             "API": {"Authorizations": {"alice": {"AuthSecret": "bearer:hunter2", "AllowedPaths": ["/api/v0"]}}},
             "Pinning": {"RemoteServices": {"a.b": {"API": {"Endpoint": "https://u:hunter2@host/x?y@z", "Key": "hunter2"}}}},
-            "List": [{"Token": "hunter2", "Name": "n"}, "https://u:hunter2@host"],
+            "List": [{"Name": "n", "Token": "hunter2"}, "https://u:hunter2@host"],
             "Nested": {"Passwords": {"one": "hunter2"}},
             "Empty": {}, "ApiKey": "", "KeyOnly": true,
         });

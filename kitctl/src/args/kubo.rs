@@ -8,14 +8,19 @@ use jiff::Timestamp;
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Kubo {
     /// State, cause of the last exit, next retry; restarts, also those that were asked for (exit code 3 when it isn't running)
+    #[command(after_help = "Example:\n  ipfs-kitctl kubo status --watch")]
     Status,
     /// Start it; returns when it is ready
+    #[command(after_help = "Example:\n  ipfs-kitctl kubo start --timeout 5m")]
     Start,
     /// Stop it until the next start; returns when it has ended
+    #[command(after_help = "Example:\n  ipfs-kitctl kubo stop")]
     Stop,
     /// Stop and start it; returns when it is ready
+    #[command(after_help = "Example:\n  ipfs-kitctl kubo restart")]
     Restart,
     /// Its newest lines of output
+    #[command(after_help = "Examples:\n  ipfs-kitctl kubo logs -f\n  ipfs-kitctl kubo logs --since 10m -o ndjson")]
     Logs {
         /// How many [default: 100, or all that are kept since --since]
         #[arg(short = 'n', long)]
@@ -28,7 +33,9 @@ pub(crate) enum Kubo {
         follow: bool,
     },
     /// The configuration that it runs with, as it says itself; secrets are masked
+    #[command(after_help = "Example:\n  ipfs-kitctl kubo config --columns key,value")]
     Config(Show),
     /// Remove the blocks that nothing keeps; returns when it is through
+    #[command(after_help = "Example:\n  ipfs-kitctl kubo gc")]
     Gc,
 }

@@ -10,19 +10,23 @@ use proto_msgs::pin::PinType;
 pub(crate) enum Pin {
     /// List pins
     #[command(
-        after_help = "A size with ~ before it is estimated: the root block says so, and blocks that occur twice count twice."
+        after_help = "A size with ~ before it is estimated: the root block says so, and blocks that occur twice count twice.\n\nExamples:\n  ipfs-kitctl pin ls --sort size:desc --limit 10\n  ipfs-kitctl pin ls --name holidays -o cid"
     )]
     Ls(PinLs),
     /// Show what is known of CIDs, in any of their forms
+    #[command(after_help = "Example:\n  ipfs-kitctl pin info bafy…")]
     Info {
         /// CIDs; `-` reads them from standard input
-        #[arg(required = true, value_name = "CID")]
+        #[arg(required = true, value_name = "CID", add = crate::complete::cids())]
         cids: Vec<String>,
     },
     /// Have Kubo pin CIDs; returns when the index holds them too
+    #[command(
+        after_help = "Examples:\n  ipfs-kitctl pin add bafy… --name holidays\n  ipfs-kitctl pin add --detach - < cids"
+    )]
     Add {
         /// CIDs; `-` reads them from standard input
-        #[arg(required = true, value_name = "CID")]
+        #[arg(required = true, value_name = "CID", add = crate::complete::cids())]
         cids: Vec<String>,
         /// Name of the pin
         #[arg(long)]
@@ -40,7 +44,7 @@ Example:
   ipfs-kitctl pin update bafyOLD bafyNEW --keep")]
     Update {
         /// A recursive pin
-        #[arg(value_name = "FROM")]
+        #[arg(value_name = "FROM", add = crate::complete::cids())]
         from: String,
         /// What takes its place
         #[arg(value_name = "TO")]
@@ -50,11 +54,15 @@ Example:
         keep: bool,
     },
     /// Have Kubo look whether every block of every recursive pin is in its repo (exit code 1 when one is missing); reads all of them
+    #[command(after_help = "Example:\n  ipfs-kitctl pin verify -o ndjson")]
     Verify(Show),
     /// Have Kubo unpin CIDs
+    #[command(
+        after_help = "Examples:\n  ipfs-kitctl pin rm bafy…\n  ipfs-kitctl pin ls --tag draft -o cid | ipfs-kitctl pin rm -"
+    )]
     Rm {
         /// CIDs; `-` reads them from standard input
-        #[arg(required = true, value_name = "CID")]
+        #[arg(required = true, value_name = "CID", add = crate::complete::cids())]
         cids: Vec<String>,
     },
     /// Tag a CID, pinned or not: +TAG adds, -TAG removes, the CID alone shows
@@ -70,41 +78,48 @@ Examples:
     )]
     Tag {
         /// A CID, then +TAG or -TAG
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CID [+TAG|-TAG]...")]
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CID [+TAG|-TAG]...", add = crate::complete::cids())]
         words: Vec<String>,
     },
     /// Put a note on a CID, pinned or not; the CID alone shows it
+    #[command(after_help = "Example:\n  ipfs-kitctl pin note bafy… \"of the trip\"")]
     Note {
         /// A CID; `-` reads CIDs from standard input
+        #[arg(add = crate::complete::cids())]
         cid: String,
         /// One line of at most 4096 bytes; `-` or '' takes the note away
         text: Option<String>,
     },
     /// Say in which storage tier a CID should be, pinned or not; the CID alone shows it
+    #[command(after_help = "Example:\n  ipfs-kitctl pin tier bafy… hot")]
     Tier {
         /// A CID; `-` reads CIDs from standard input
+        #[arg(add = crate::complete::cids())]
         cid: String,
         /// At most 32 letters a-z, digits, _ and -; `-` takes the tier away
+        #[arg(add = crate::complete::tiers())]
         tier: Option<String>,
         /// Take the tier away
         #[arg(long, conflicts_with = "tier")]
         clear: bool,
     },
     /// What has happened to the pins, newest first: added, renamed, retyped, removed
+    #[command(after_help = "Examples:\n  ipfs-kitctl pin history --limit 20\n  ipfs-kitctl pin history bafy… -o csv")]
     History {
         /// Only of this CID, in any form, pinned or not
-        #[arg(value_name = "CID")]
+        #[arg(value_name = "CID", add = crate::complete::cids())]
         cid: Option<String>,
         #[command(flatten)]
         show: Show,
     },
     /// In which pins two generations differ
+    #[command(after_help = "Example:\n  ipfs-kitctl pin diff 12 34 --sort event")]
     Diff {
         /// What counts as before; `pin history` shows the generations
-        #[arg(value_name = "GEN1")]
+        #[arg(value_name = "GEN1", add = crate::complete::generations())]
         from: u64,
         /// What counts as after; it may be the older one
-        #[arg(value_name = "GEN2")]
+        #[arg(value_name = "GEN2", add = crate::complete::generations())]
         to: u64,
         #[command(flatten)]
         show: Show,
@@ -114,16 +129,16 @@ Examples:
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct PinLs {
     /// Only recursive or direct pins
-    #[arg(long = "type", value_name = "TYPE", value_parser = pin_type)]
+    #[arg(long = "type", value_name = "TYPE", value_parser = pin_type, add = crate::complete::words(&["recursive", "direct"]))]
     pub(crate) pin_type: Option<PinType>,
     /// Only pins whose name contains this
-    #[arg(long)]
+    #[arg(long, add = crate::complete::names())]
     pub(crate) name: Option<String>,
     /// Only pins with this tag
-    #[arg(long)]
+    #[arg(long, add = crate::complete::tags())]
     pub(crate) tag: Option<String>,
     /// Only pins that people put into this tier
-    #[arg(long)]
+    #[arg(long, add = crate::complete::tiers())]
     pub(crate) tier: Option<String>,
     /// Only pins of at least this size, such as 512, 1.5MB or 1GiB; those of unknown size are left out
     #[arg(long, value_name = "SIZE", value_parser = size)]

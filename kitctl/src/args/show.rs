@@ -15,10 +15,10 @@ pub(crate) struct Show {
     #[arg(long, help_heading = LIST, value_name = "N", default_value_t = 0)]
     pub(crate) offset: u64,
     /// Order by a column; with `:desc` the other way round. What is not known stands last
-    #[arg(long, help_heading = LIST, value_name = "COLUMN[:desc]", value_parser = order)]
+    #[arg(long, help_heading = LIST, value_name = "COLUMN[:desc]", value_parser = order, add = crate::complete::columns())]
     pub(crate) sort: Option<(String, bool)>,
     /// Columns of table, csv, arrow and parquet, such as name,size; a wrong one is answered with all that there are
-    #[arg(long, help_heading = LIST, value_name = "A,B", value_delimiter = ',')]
+    #[arg(long, help_heading = LIST, value_name = "A,B", value_delimiter = ',', add = crate::complete::columns())]
     pub(crate) columns: Option<Vec<String>>,
     /// Leave out the header of table and csv
     #[arg(long, help_heading = LIST)]

@@ -2,6 +2,8 @@
 
 mod age;
 mod bulk;
+mod bundle;
+mod complete;
 mod daemon;
 mod failure;
 mod index;

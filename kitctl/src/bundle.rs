@@ -1,0 +1,211 @@
+//! `doctor --bundle`: what somebody else needs to find a fault, in one file without what is nobody's business. Every part that can be
+//! had is in it, and for the others why not.
+
+use crate::args::Global;
+use crate::ask::Ask;
+use crate::command::Offline;
+use crate::exit::{self, Failure};
+use crate::output::{Out, say};
+use jiff::Timestamp;
+use proto_msgs::daemon::{ConfigShow, IndexInfo, Status};
+use proto_msgs::doctor::Doctor;
+use proto_msgs::event::Events;
+use proto_msgs::kubo::{KuboConfig, KuboLogs, KuboStatus};
+use proto_msgs::lock::LockCheck;
+use proto_msgs::log::Log;
+use proto_msgs::snapshot::SnapshotLs;
+use proto_msgs::verb::Verb;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+const ABOUT: &str = "\
+What ipfs-kitctl doctor --bundle has gathered. Left out or masked: secrets (everything that a configuration calls a key, a secret, a
+token or a password), CIDs, names, tags and notes of pins, and home directories. Still in it: the node's PeerID and addresses, paths outside
+home directories, and Kubo's own words. Read it before you pass it on.
+
+";
+
+/// A file of the bundle.
+struct Part {
+    name: &'static str,
+    text: String,
+}
+
+/// Gathers everything and writes it to `file`, or to a new one here.
+pub(crate) fn run(ask: &mut Ask, out: &mut Out, file: Option<PathBuf>) -> Result<u8, Failure> {
+    let at = Timestamp::now();
+    let file = file.unwrap_or_else(|| PathBuf::from(at.strftime("ipfs-kitd-%Y%m%dT%H%M%SZ.tar").to_string()));
+    // Before anything is asked: nobody waits for what can't be kept. For its owner alone.
+    let mut open = OpenOptions::new();
+    let open = open.write(true).create_new(true).mode(0o600).open(&file);
+    let cannot = |error: io::Error| Failure::Usage(format!("cannot write {}: {error}", file.display()));
+    let mut tar = open.map_err(cannot)?;
+    let global = ask.global().clone();
+    let (parts, missing) = gather(ask, &global);
+    let mut contents = format!("{ABOUT}Made {at}\n\n");
+    for part in &parts {
+        // Writing to a string does not fail.
+        let _ = writeln!(contents, "{:20} {} bytes", part.name, part.text.len());
+    }
+    for (name, why) in &missing {
+        let _ = writeln!(contents, "{name:20} is missing: {}", masked(why, home().as_deref()));
+    }
+    if !missing.is_empty() {
+        say(&format!("{} parts are missing; CONTENTS says why", missing.len()));
+    }
+    let written = entry(&mut tar, "CONTENTS", &contents, at)
+        .and_then(|()| parts.iter().try_for_each(|part| entry(&mut tar, part.name, &part.text, at)))
+        // Two empty blocks are the end.
+        .and_then(|()| tar.write_all(&[0; 1024]))
+        .and_then(|()| tar.sync_all());
+    written.map_err(cannot)?;
+    out.line(file.display().to_string())?;
+    Ok(exit::OK)
+}
+
+type Missing = Vec<(&'static str, String)>;
+
+fn gather(ask: &mut Ask, global: &Global) -> (Vec<Part>, Missing) {
+    let mut bundle = Bundle { parts: vec![Part { name: "versions.txt", text: versions() }], missing: Vec::new() };
+    bundle.answer(ask, "status.json", Status {});
+    bundle.answer(ask, "doctor.json", Doctor {});
+    bundle.answer(ask, "config.json", ConfigShow {});
+    bundle.answer(ask, "index.json", IndexInfo {});
+    bundle.answer(ask, "kubo.json", KuboStatus {});
+    bundle.answer(ask, "kubo-config.json", KuboConfig {});
+    bundle.answer(ask, "locks.json", LockCheck {});
+    bundle.answer(ask, "events.json", Events::default());
+    bundle.answer(ask, "kubo-logs.json", KuboLogs { lines: Some(2000), ..KuboLogs::default() });
+    let log = ask.call(Log { lines: Some(2000), ..Log::default() }).map(|mut page| {
+        // Who has asked for what names pins.
+        page.lines.retain(|line| line.target != "audit");
+        page
+    });
+    bundle.add("log.json", log);
+    if bundle.parts.len() > 1 {
+        bundle.answer(ask, "snapshots.json", SnapshotLs {});
+    } else {
+        let mut offline = global.clone();
+        offline.offline = true;
+        bundle.answer(&mut Ask::new(offline, Some(Offline::Files)), "snapshots.json", SnapshotLs {});
+    }
+    (bundle.parts, bundle.missing)
+}
+
+struct Bundle {
+    parts: Vec<Part>,
+    missing: Missing,
+}
+
+impl Bundle {
+    fn answer<V: Verb<Reply: Serialize>>(&mut self, ask: &mut Ask, name: &'static str, verb: V) {
+        let answer = ask.call(verb);
+        if answer.as_ref().is_err_and(|failure| !matches!(failure, Failure::Client(proto_msgs::ClientError::Fault(_))))
+        {
+            ask.hang_up();
+        }
+        self.add(name, answer);
+    }
+
+    fn add<T: Serialize>(&mut self, name: &'static str, answer: Result<T, Failure>) {
+        match answer {
+            Ok(reply) => {
+                let text = serde_json::to_string_pretty(&reply).unwrap_or_default() + "\n";
+                self.parts.push(Part { name, text: masked(&text, home().as_deref()) });
+            }
+            Err(failure) => {
+                let why = failure.to_string().replace('\n', " ");
+                self.missing.push((name, why.trim_start_matches("error: ").to_owned()));
+            }
+        }
+    }
+}
+
+/// Of this program and the machine.
+fn versions() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let os = read("/etc/os-release");
+    let os = os.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("unknown");
+    let (kernel, machine) = (read("/proc/sys/kernel/osrelease"), std::env::consts::ARCH);
+    let (program, schema) = (env!("CARGO_PKG_VERSION"), proto_msgs::SCHEMA_HASH.trim());
+    format!("ipfs-kitctl {program}\nschema {schema}\nsystem {os}\nkernel {} {machine}\n", kernel.trim())
+}
+
+fn home() -> Option<String> {
+    std::env::var("HOME").ok().filter(|home| home.len() > 1)
+}
+
+/// Without CIDs and home directories.
+fn masked(text: &str, home: Option<&str>) -> String {
+    let text = home.map_or_else(|| text.to_owned(), |home| text.replace(home, "~"));
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(begin) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+        let (before, word) = rest.split_at(begin);
+        let (word, after) = word.split_at(word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len()));
+        masked.push_str(before);
+        let user = masked.ends_with("/home/");
+        masked.push_str(if user {
+            "…"
+        } else if is_cid(word) {
+            "<cid>"
+        } else {
+            word
+        });
+        rest = after;
+    }
+    masked + rest
+}
+
+/// Whether a word looks like a CID, in the forms that Kubo prints.
+fn is_cid(word: &str) -> bool {
+    let base58 = || word.bytes().all(|b| b.is_ascii_alphanumeric() && !b"0OIl".contains(&b));
+    let base32 = || word.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b));
+    match word.as_bytes() {
+        [b'Q', b'm', ..] => word.len() == 46 && base58(),
+        [b'b', b'a', b'f', b'k' | b'y', ..] if word.len() >= 8 => base32(),
+        [b'b', ..] => word.len() > 40 && base32(),
+        [b'z', ..] => word.len() >= 46 && base58(),
+        [b'f', b'0', b'1', ..] => word.len() >= 40 && word.bytes().all(|b| b.is_ascii_hexdigit()),
+        _ => false,
+    }
+}
+
+/// A file in the form of POSIX (ustar): a head of 512 bytes, the content, filled up to whole blocks.
+fn entry(tar: &mut impl Write, name: &str, text: &str, at: Timestamp) -> io::Result<()> {
+    let mut head = [0_u8; 512];
+    let mut put = |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, "0000600");
+    put(108, "0000000");
+    put(116, "0000000");
+    put(124, &format!("{:011o}", text.len()));
+    put(136, &format!("{:011o}", at.as_second()));
+    // While the sum is taken, its own place holds blanks.
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\0");
+    put(263, "00");
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    tar.write_all(&head)?;
+    tar.write_all(text.as_bytes())?;
+    tar.write_all(&[0; 512][..text.len().next_multiple_of(512) - text.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cids_and_homes_are_masked_and_nothing_else() {
+        let text = "pin QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPBdG, \"bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi\" \
+                    bafkqaaa /home/alice/repo /srv/me/x 12D3KooWPeer backup baffling z";
+        let expected = "pin <cid>, \"<cid>\" <cid> /home/…/repo ~/x 12D3KooWPeer backup baffling z";
+        assert_eq!(masked(text, Some("/srv/me")), expected);
+    }
+}

@@ -1,0 +1,195 @@
+//! Completion in the shell: `completion SHELL` prints a script that asks this program at each TAB, so that CIDs, names, tags, tiers,
+//! generations and snapshots are those of the daemon. Where it is down, or slow, there are none, and nothing is said.
+
+use crate::exit::{self, Failure};
+use crate::list::Shape;
+use crate::output::Out;
+use crate::{daemon, doctor, history, import, kubo, lock, pin, snapshot, socket, state, vfs};
+use clap::builder::StyledStr;
+use clap_complete::env::Shells;
+use clap_complete::{ArgValueCompleter, CompletionCandidate};
+use proto_msgs::pin::{Pin, PinHistory, PinLs};
+use proto_msgs::snapshot::SnapshotLs;
+use proto_msgs::verb::{Part, Verb};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Set by the scripts, to the shell's name; one of our own, since others may be there for other reasons.
+pub(crate) const VARIABLE: &str = "IPFS_KITCTL_COMPLETE";
+/// How long a TAB may take.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// More than anybody reads.
+const MOST: usize = 200;
+
+/// A value, and what is said of it.
+type Value = (String, Option<String>);
+
+pub(crate) fn cids() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| of_pins(typed, |pin| vec![(pin.cid.clone(), pin.name.clone())]))
+}
+
+pub(crate) fn names() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        of_pins(typed, |pin| pin.name.iter().map(|name| (name.clone(), None)).collect())
+    })
+}
+
+pub(crate) fn tags() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        of_pins(typed, |pin| pin.tags.iter().map(|tag| (tag.clone(), None)).collect())
+    })
+}
+
+pub(crate) fn tiers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        of_pins(typed, |pin| pin.tier.iter().map(|tier| (tier.clone(), None)).collect())
+    })
+}
+
+/// The newest generations.
+pub(crate) fn generations() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let verb = PinHistory { limit: Some(1000), ..PinHistory::default() };
+        let part = |part| match part {
+            Part::PinChanges(some) => some.changes,
+            _ => Vec::new(),
+        };
+        live(
+            typed,
+            verb,
+            move |from| {
+                let changes = part(from).into_iter();
+                changes.filter_map(|change| Some((change.generation?.to_string(), change.at))).collect()
+            },
+            |_| Vec::new(),
+        )
+    })
+}
+
+pub(crate) fn snapshots() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        live(
+            typed,
+            SnapshotLs {},
+            |_| Vec::new(),
+            |list| list.snapshots.into_iter().map(|row| (row.name, row.created_at)).collect(),
+        )
+    })
+}
+
+/// Words that are known without anybody.
+pub(crate) fn words(words: &'static [&'static str]) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| fitting(typed, words.iter().map(|word| ((*word).to_owned(), None))))
+}
+
+/// Columns of the list that is being asked for; behind a comma the next one.
+pub(crate) fn columns() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let typed = typed.to_str().unwrap_or_default();
+        let before = typed.rfind(',').map_or("", |comma| &typed[..=comma]);
+        let names = listed().map_or(&[][..], |shape| shape.all);
+        fitting(OsStr::new(typed), names.iter().map(|name| (format!("{before}{name}"), None)))
+    })
+}
+
+/// The list that the words of the command line name.
+fn listed() -> Option<&'static Shape> {
+    let words: Vec<String> = std::env::args().collect();
+    let said = |noun: &str, verb: &str| words.iter().any(|word| word == noun) && words.iter().any(|word| word == verb);
+    shapes().into_iter().find(|(noun, verb, _)| said(noun, verb)).map(|(.., shape)| shape)
+}
+
+fn shapes() -> [(&'static str, &'static str, &'static Shape); 18] {
+    [
+        ("pin", "ls", &pin::SHAPE),
+        ("pin", "history", &history::HISTORY),
+        ("pin", "diff", &history::DIFF),
+        ("pin", "verify", &pin::BROKEN),
+        ("vfs", "ls", &vfs::ENTRIES),
+        ("vfs", "journal", &vfs::CHANGES),
+        ("snapshot", "ls", &snapshot::SNAPSHOTS),
+        ("snapshot", "verify", &snapshot::CHECKS),
+        ("lock", "check", &lock::LOCKS),
+        ("lock", "clean", &lock::OUTCOMES),
+        ("index", "import", &import::SOURCES),
+        ("kubo", "config", &kubo::SETTINGS),
+        ("config", "show", &daemon::SETTINGS),
+        ("state", "system", &state::SYSTEM),
+        ("state", "network", &state::NETWORK),
+        ("state", "storage", &state::STORAGE),
+        ("state", "files", &state::FILES),
+        ("doctor", "doctor", &doctor::FINDINGS),
+    ]
+}
+
+fn of_pins(typed: &OsStr, values: fn(&Pin) -> Vec<Value>) -> Vec<CompletionCandidate> {
+    let rows = move |part| match part {
+        Part::PinLs(rows) => rows.pins.iter().flat_map(values).collect(),
+        _ => Vec::new(),
+    };
+    live(typed, PinLs::default(), rows, |_| Vec::new())
+}
+
+/// What the daemon names until the time is over. It is asked by a thread that ends with this process.
+fn live<V: Verb + Send + 'static>(
+    typed: &OsStr,
+    verb: V,
+    of_part: impl Fn(Part) -> Vec<Value> + Send + 'static,
+    of_reply: fn(V::Reply) -> Vec<Value>,
+) -> Vec<CompletionCandidate> {
+    let (found, values) = mpsc::channel();
+    let until = Instant::now() + PATIENCE;
+    thread::spawn(move || ask(verb, &found, of_part, of_reply));
+    let more = || values.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+    fitting(typed, std::iter::from_fn(more).flatten())
+}
+
+fn ask<V: Verb>(
+    verb: V,
+    found: &Sender<Vec<Value>>,
+    of_part: impl Fn(Part) -> Vec<Value>,
+    of_reply: fn(V::Reply) -> Vec<Value>,
+) -> Option<()> {
+    let mut client = socket::connect(None, Some(PATIENCE), false).ok()?;
+    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+    let reply = client.call_with(verb, Some(PATIENCE), |part| found.send(of_part(part)).map_err(gone)).ok()?;
+    found.send(of_reply(reply)).ok()
+}
+
+/// Those that begin as was typed, each once.
+fn fitting(typed: &OsStr, values: impl Iterator<Item = Value>) -> Vec<CompletionCandidate> {
+    let Some(typed) = typed.to_str() else { return Vec::new() };
+    let mut fitting = BTreeMap::new();
+    for (value, help) in values {
+        // A shell would take a control character for its own.
+        if value.starts_with(typed) && !value.contains(char::is_control) {
+            fitting.entry(value).or_insert(help);
+            if fitting.len() == MOST {
+                break;
+            }
+        }
+    }
+    let shown = |(value, help): (String, Option<String>)| {
+        let help = help.map(|help| StyledStr::from(crate::output::tame(&help).into_owned()));
+        CompletionCandidate::new(value).help(help)
+    };
+    fitting.into_iter().map(shown).collect()
+}
+
+/// The script for a shell.
+pub(crate) fn script(out: &mut Out, shell: &str) -> Result<u8, Failure> {
+    let shells = Shells::builtins();
+    let Some(shell) = shells.completer(shell) else {
+        let names: Vec<_> = shells.names().collect();
+        return Err(Failure::Usage(format!("there is no completion for {shell:?}; there are {}", names.join(", "))));
+    };
+    let mut text = Vec::new();
+    let name = "ipfs-kitctl";
+    shell.write_registration(VARIABLE, name, name, name, &mut text)?;
+    out.raw(&String::from_utf8_lossy(&text))?;
+    Ok(exit::OK)
+}

@@ -1,0 +1,97 @@
+//! `completion` and `man`.
+
+use crate::stub::{Ran, Speaks, Stub, V0, V1, fault, kitctl, page, pin};
+use proto_msgs::FaultKind;
+use proto_msgs::pin::{Pin, PinLs, PinRows};
+use proto_msgs::verb::{Body, Call, Part, Verb};
+use std::process::Command;
+
+fn tagged() -> Stub {
+    Stub::new(Speaks::Binary, |call| {
+        let Call::PinLs(_) = call else { panic!("{call:?}") };
+        let first = Pin { name: Some("holidays in may".to_owned()), tags: vec!["draft".to_owned()], ..pin(V0) };
+        let rows = Body::Part(Part::PinLs(PinRows { pins: vec![first, pin(V1)] }));
+        Box::new([rows, Body::Done(PinLs::done(page(2)))].into_iter())
+    })
+}
+
+/// What is offered for the last of these words.
+fn offered(stub: &Stub, words: &[&str]) -> Vec<String> {
+    let mut command = stub.command(&[&["--", "ipfs-kitctl"], words].concat());
+    command.env("IPFS_KITCTL_COMPLETE", "fish");
+    let ran = Ran::of(command.output().expect("it runs"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    ran.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_tab_offers_what_the_daemon_knows() {
+    let stub = tagged();
+    assert_eq!(offered(&stub, &["pin", "info", "bafy"]), [V1]);
+    assert_eq!(offered(&stub, &["pin", "info", "Qm"]), [V0]);
+    assert_eq!(offered(&stub, &["pin", "ls", "--name", "h"]), ["holidays in may"]);
+    assert_eq!(offered(&stub, &["pin", "ls", "--tag", ""]), ["draft"]);
+    assert_eq!(offered(&stub, &["pin", "ls", "--sort", "si"]), ["size", "size_kind"]);
+    assert_eq!(offered(&stub, &["pin", "ls", "--columns", "cid,si"]), ["cid,size", "cid,size_kind"]);
+    assert_eq!(offered(&stub, &["lock", "check", "--sort", "ver"]), ["verdict"]);
+    assert_eq!(offered(&stub, &["wait", "--for=kubo=r"]), ["--for=kubo=running"]);
+    assert!(offered(&stub, &["pin", "ver"]).contains(&"verify".to_owned()));
+}
+
+#[test]
+fn a_tab_is_quiet_where_the_daemon_is_down_or_slow_or_refuses() {
+    let refusing = Stub::one(|_| fault(FaultKind::Denied, "no", None));
+    // One that never answers; the time that a TAB may take ends it.
+    let slow = Stub::new(Speaks::Binary, |_| {
+        Box::new(std::iter::from_fn(|| {
+            loop {
+                std::thread::park()
+            }
+        }))
+    });
+    for stub in [refusing, slow] {
+        assert_eq!(offered(&stub, &["pin", "info", "b"]), Vec::<String>::new());
+    }
+    let mut down = kitctl(&["--", "ipfs-kitctl", "pin", "info", "b"]);
+    let ran = Ran::of(
+        down.env("IPFS_KITCTL_COMPLETE", "fish").env("IPFS_KITD_SOCKET", "/nowhere").output().expect("it runs"),
+    );
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn bash_completes_with_the_script_that_is_printed() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = kitctl(&["completion", shell]).output().map(Ran::of).expect("it runs");
+        assert!(ran.code == Some(0) && ran.stdout.contains("ipfs-kitctl"), "{shell}: {ran:?}");
+    }
+    let ran = kitctl(&["completion", "tcsh"]).output().map(Ran::of).expect("it runs");
+    assert!(ran.code == Some(2) && ran.stderr.contains("bash"), "{ran:?}");
+    if !std::path::Path::new("/bin/bash").exists() {
+        return;
+    }
+    let stub = tagged();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ipfs-kitctl"));
+    let script = "source <(ipfs-kitctl completion bash); complete -p ipfs-kitctl >&2; \
+                  f=$(complete -p ipfs-kitctl | sed 's/.*-F \\([^ ]*\\).*/\\1/'); \
+                  COMP_WORDS=(ipfs-kitctl pin info baf); COMP_CWORD=3; COMP_TYPE=9; IFS=$'\\n'; $f ipfs-kitctl baf info; \
+                  echo \"${COMPREPLY[*]}\"";
+    let mut bash = Command::new("/bin/bash");
+    bash.args(["-c", script]).env_clear().env("IPFS_KITD_SOCKET", stub.socket());
+    let dir = program.parent().expect("a directory").display();
+    let ran = Ran::of(bash.env("PATH", format!("{dir}:/usr/bin:/bin")).output().expect("bash runs"));
+    assert_eq!(ran.stdout.trim(), V1, "{ran:?}");
+}
+
+#[test]
+fn a_page_of_the_manual_is_printed_or_each_command_gets_one() {
+    let ran = kitctl(&["man"]).output().map(Ran::of).expect("it runs");
+    assert!(ran.code == Some(0) && ran.stdout.contains(".TH ipfs-kitctl 1"), "{ran:?}");
+    let dir = tempfile::tempdir().expect("a directory");
+    let ran = kitctl(&["man", &dir.path().display().to_string()]).output().map(Ran::of).expect("it runs");
+    assert_eq!(ran.all(), (0, "", ""));
+    for page in ["ipfs-kitctl.1", "ipfs-kitctl-pin-ls.1", "ipfs-kitctl-shutdown.1"] {
+        assert!(dir.path().join(page).is_file(), "{page}");
+    }
+    assert_eq!(kitctl(&["man", "/nowhere/at/all"]).output().map(Ran::of).expect("it runs").code, Some(2));
+}
