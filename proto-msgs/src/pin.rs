@@ -1,7 +1,10 @@
 //! Pins: listing them, asking about one, adding and removing.
 
 use crate::bulk::Bulk;
+mod work;
+
 use serde::{Deserialize, Serialize};
+pub use work::{BrokenBlock, BrokenPin, PinBegin, PinBegun, PinUpdate, PinUpdated, PinVerified, PinVerify};
 
 /// How Kubo holds a CID. Indirect pins are not in the index: every block below a recursive pin is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -331,105 +334,6 @@ pub struct PinAdd {
     /// Pin the block alone.
     #[serde(default)]
     pub direct: bool,
-}
-
-/// `pin add --detach CID`: the same, but answers at once. The daemon goes on whatever becomes of the client; how it ended is told as
-/// an event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PinBegin {
-    /// What to pin, in any form.
-    pub cid: String,
-    /// At most 255 bytes.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Pin the block alone.
-    #[serde(default)]
-    pub direct: bool,
-}
-
-/// Kubo has been asked for the pin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PinBegun {
-    /// The CID as Kubo prints it.
-    pub cid: String,
-}
-
-/// `pin update FROM TO`: has Kubo pin `to` in the place of `from`, under the same name, and answers when the index knows it too. Kubo
-/// looks only at what differs between the two.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PinUpdate {
-    /// A recursive pin, in any form.
-    pub from: String,
-    /// What takes its place, in any form; not pinned recursively yet.
-    pub to: String,
-    /// Keep the pin of `from`, too.
-    #[serde(default)]
-    pub keep: bool,
-}
-
-/// Kubo holds the new pin and the index knows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PinUpdated {
-    /// The generation that has both changes.
-    pub generation: u64,
-    /// The CID that was pinned before, as Kubo prints it.
-    pub from: String,
-    /// Whether it still is.
-    pub kept: bool,
-    /// The row of the new pin.
-    pub pin: Pin,
-}
-
-/// `pin verify`: has Kubo look whether its repo holds every block of every recursive pin, without fetching any. Its parts are
-/// [`Progress`], counted in pins.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PinVerify {}
-
-/// What Kubo has found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PinVerified {
-    /// Recursive pins that it has looked at.
-    pub pins: u64,
-    /// Those that lack blocks.
-    pub broken: u64,
-    /// Of these the first [`PinVerified::MAX`].
-    pub examples: Vec<BrokenPin>,
-}
-
-impl PinVerified {
-    /// Broken pins in an answer at most.
-    pub const MAX: usize = 1000;
-}
-
-/// A pin that lacks blocks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BrokenPin {
-    /// The CID as Kubo prints it.
-    pub cid: String,
-    /// The first blocks that are missing or bad, with Kubo's words on each; at most [`BrokenPin::MAX`].
-    pub blocks: Vec<BrokenBlock>,
-}
-
-impl BrokenPin {
-    /// Blocks of one pin at most.
-    pub const MAX: usize = 10;
-}
-
-/// A block that is missing or bad.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BrokenBlock {
-    /// Its CID.
-    pub cid: String,
-    /// Kubo's words.
-    pub error: String,
 }
 
 /// How far a long call has come.
