@@ -86,6 +86,29 @@ class Client:
 
         return pyarrow.ipc.open_stream(b"".join(self.bulk(verb, "arrow", deadline_ms, **fields))).read_all()
 
+    def snapshot_fd(self):
+        """The newest snapshot, and its pins.arrow as a descriptor for reading, which the caller closes. It can be mapped."""
+        self._id += 1
+        self._socket.sendall(json.dumps({"id": self._id, "call": {"snapshot_fd": {}}}).encode() + b"\n")
+        line, fds = b"", []
+        try:
+            while not line.endswith(b"\n") and len(line) < LONGEST:
+                more, passed, _, _ = socket.recv_fds(self._socket, 1 << 16, 1, socket.MSG_CMSG_CLOEXEC)
+                fds += passed
+                if not more:
+                    raise ConnectionError("ipfs-kitd closed the connection before it had answered")
+                line += more
+            message = json.loads(line)
+            if "fault" in message:
+                fault = message["fault"]
+                raise Fault(fault["kind"], fault["detail"], fault.get("hint"))
+            if len(fds) != 1:
+                raise ConnectionError(f"ipfs-kitd sent {len(fds)} descriptors with its answer")
+            return message["done"]["snapshot_fd"], fds.pop()
+        finally:
+            for fd in fds:
+                os.close(fd)
+
     def close(self):
         """Hangs up, which ends a call that is under way."""
         self._lines.close()

@@ -9,12 +9,13 @@ use crate::output::{Waiting, span};
 use crate::socket;
 use jiff::Timestamp;
 use proto_msgs::daemon::Status;
-use proto_msgs::snapshot::SnapshotPath;
+use proto_msgs::snapshot::{SnapshotAt, SnapshotPath};
 use proto_msgs::state::StateReport;
 use proto_msgs::verb::{Part, Verb};
 use proto_msgs::vfs::VfsInfo;
 use proto_msgs::{Client, ClientError};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// The daemon, as this command line names it.
@@ -106,6 +107,13 @@ impl Ask {
             }
             (None, reply) => Ok(reply?),
         }
+    }
+
+    /// The newest snapshot and its `pins.arrow`.
+    pub(crate) fn descriptor(&mut self) -> Result<(SnapshotAt, OwnedFd), Failure> {
+        let timeout = self.connect()?.or(self.global.timeout);
+        let client = self.client.as_mut().ok_or(Failure::Client(ClientError::Closed))?;
+        Ok(client.snapshot_fd(timeout)?)
     }
 
     /// Refuses an index that is older than `--max-age`, before anything of it is printed.

@@ -85,7 +85,7 @@ impl Command {
                 | Command::Index(Index::Info)
                 | Command::Vfs(_)
                 | Command::State(_)
-                | Command::Snapshot(Snapshot::Ls(_) | Snapshot::Path)
+                | Command::Snapshot(Snapshot::Ls(_) | Snapshot::Path | Snapshot::Fd { .. })
         )
     }
 }

@@ -25,6 +25,7 @@ mod offline;
 mod output;
 mod parse;
 mod pin;
+mod process;
 mod snapshot;
 mod socket;
 mod state;

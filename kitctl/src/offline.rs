@@ -5,16 +5,15 @@ use crate::args::Format;
 use crate::command::Offline;
 use crate::exit::{self, Failure};
 use crate::output::{ago, tame};
+use crate::process::{self, cannot};
 use proto_msgs::Client;
 use proto_msgs::snapshot::SnapshotAt;
-use std::env;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 
-const PROGRAM: &str = "ipfs-kitd";
 /// The first argument of that mode.
 const MODE: &str = "__offline";
 
@@ -27,29 +26,13 @@ pub(crate) fn connect(named: Option<&Path>, what: Offline) -> Result<(Client, Re
         Offline::Index => "index",
         Offline::Files => "files",
     };
-    let mut tried = String::new();
-    for program in programs() {
-        let (ours, theirs) = UnixStream::pair().map_err(|error| cannot("make a socket pair", &error))?;
-        let mut command = Command::new(&program);
+    let (ours, theirs) = UnixStream::pair().map_err(|error| cannot("make a socket pair", &error))?;
+    let child = process::daemon(|command| {
         command.arg(MODE).arg(what).args(named);
-        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
-        match command.spawn() {
-            Ok(child) => return Ok((Client::over(ours), Reader(child))),
-            Err(error) => tried += &format!("\n  tried {} ({error})", program.display()),
-        }
-    }
-    let detail = format!("no {PROGRAM} can be started, which reads snapshots{tried}");
-    Err(Failure::Offline(exit::UNREACHABLE, detail))
-}
-
-fn cannot(action: &str, error: &io::Error) -> Failure {
-    Failure::Offline(exit::FAILED, format!("cannot {action}: {error}"))
-}
-
-/// The one beside this program, then the one on PATH.
-fn programs() -> impl Iterator<Item = PathBuf> {
-    let beside = env::current_exe().ok().map(|this| this.with_file_name(PROGRAM));
-    beside.into_iter().chain([PathBuf::from(PROGRAM)])
+        command.stdin(OwnedFd::from(theirs.try_clone()?)).stdout(Stdio::null()).stderr(Stdio::piped());
+        Ok(())
+    })?;
+    Ok((Client::over(ours), Reader(child)))
 }
 
 /// Says on stderr which snapshot answers, except beside a JSON document, which says so itself; and what is wrong with newer ones.

@@ -6,6 +6,7 @@ use crate::cell::Cell;
 use crate::exit::{self, Failure};
 use crate::list::{self, Row, Shape};
 use crate::output::{Out, tame};
+use crate::process;
 use proto_msgs::snapshot::{
     SnapshotAt, SnapshotCheck, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotRow, SnapshotVerify,
 };
@@ -22,6 +23,17 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: Snapshot) -> Result<u8, Fa
             let newest = ask.call(SnapshotPath {})?;
             ask.check_snapshot(newest.manifest.as_of.as_deref())?;
             place(out, &newest)
+        }
+        Snapshot::Fd { command } => {
+            let (at, pins) = ask.descriptor()?;
+            ask.check_snapshot(at.manifest.as_of.as_deref())?;
+            let manifest = at.manifest;
+            let env = [
+                ("IPFS_KITD_SNAPSHOT", manifest.name),
+                ("IPFS_KITD_GENERATION", manifest.generation.to_string()),
+                ("IPFS_KITD_AS_OF", manifest.as_of.unwrap_or_default()),
+            ];
+            Err(process::become_command(&command, pins, &env))
         }
         Snapshot::Verify { snapshot, show } => verify(ask, out, SnapshotVerify { snapshot }, &show),
     }

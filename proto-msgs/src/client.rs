@@ -6,8 +6,11 @@
 use crate::binary::{self, Hello};
 use crate::fault::Fault;
 use crate::json;
+use crate::snapshot::{SnapshotAt, SnapshotFd};
 use crate::verb::{Body, Part, Request, Response, Verb};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,6 +51,36 @@ pub enum ClientError {
     Fault(#[from] Fault),
 }
 
+/// What messages are read from.
+struct Socket {
+    stream: UnixStream,
+    /// The descriptors that came, while one is expected; otherwise the kernel drops them.
+    passed: Option<Vec<OwnedFd>>,
+}
+
+impl Socket {
+    fn new(stream: UnixStream) -> Socket {
+        Socket { stream, passed: None }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+        let Some(passed) = &mut self.passed else { return self.stream.read(into) };
+        // There is room for one; the kernel closes what is too much.
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let read = recvmsg(&self.stream, &mut [IoSliceMut::new(into)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                passed.extend(fds.take(2_usize.saturating_sub(passed.len())));
+            }
+        }
+        Ok(read.bytes)
+    }
+}
+
 enum Form {
     Binary,
     Json,
@@ -55,7 +88,7 @@ enum Form {
 
 /// A connection to the daemon.
 pub struct Client {
-    stream: BufReader<UnixStream>,
+    stream: BufReader<Socket>,
     form: Form,
     next_id: u64,
 }
@@ -73,7 +106,7 @@ impl Client {
         let mut stream = open(path)?;
         let mut hello = binary::PREAMBLE.to_vec();
         hello.extend_from_slice(&binary::frame(&Hello::of(program)));
-        stream.get_ref().set_read_timeout(Some(time)).map_err(ClientError::Broken)?;
+        stream.get_ref().stream.set_read_timeout(Some(time)).map_err(ClientError::Broken)?;
         write(&mut stream, &hello)?;
         match same_schema(&mut stream) {
             Ok(true) => Ok(Client { stream, form: Form::Binary, next_id: 0 }),
@@ -90,7 +123,7 @@ impl Client {
 
     /// Speaks the JSON form over a connection that there is already.
     pub fn over(stream: UnixStream) -> Client {
-        Client { stream: BufReader::new(stream), form: Form::Json, next_id: 0 }
+        Client { stream: BufReader::new(Socket::new(stream)), form: Form::Json, next_id: 0 }
     }
 
     /// Asks and waits for the reply; parts are dropped.
@@ -111,7 +144,7 @@ impl Client {
         // 2^53 - 1 is what every language's JSON keeps; it is 285,000 years.
         let deadline_ms = deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).min((1 << 53) - 1));
         let patience = deadline.map(|d| d.saturating_add(GRACE));
-        self.stream.get_ref().set_read_timeout(patience).map_err(ClientError::Broken)?;
+        self.stream.get_ref().stream.set_read_timeout(patience).map_err(ClientError::Broken)?;
         self.send(&Request { id, deadline_ms, call: verb.into() })?;
         loop {
             let response = self.receive().map_err(|error| match error {
@@ -130,11 +163,24 @@ impl Client {
         }
     }
 
+    /// `snapshot fd`: the newest snapshot, and its `pins.arrow` as a descriptor for reading. It stays readable when the
+    /// snapshot is long gone.
+    pub fn snapshot_fd(&mut self, deadline: Option<Duration>) -> Result<(SnapshotAt, OwnedFd), ClientError> {
+        self.stream.get_mut().passed = Some(Vec::new());
+        let reply = self.call_with(SnapshotFd {}, deadline, |_| Ok(()));
+        let passed = self.stream.get_mut().passed.take().unwrap_or_default();
+        let at = reply?;
+        match <[OwnedFd; 1]>::try_from(passed) {
+            Ok([fd]) => Ok((at, fd)),
+            Err(passed) => Err(ClientError::Foreign(format!("it sent {} descriptors with its answer", passed.len()))),
+        }
+    }
+
     /// Waits until the daemon closes the connection, which it does when it ends. `false` when it is still there after
     /// `within`.
     pub fn wait_for_end(mut self, within: Option<Duration>) -> bool {
         // A limit that can't be set (zero) is one that has passed.
-        if self.stream.get_ref().set_read_timeout(within).is_err() {
+        if self.stream.get_ref().stream.set_read_timeout(within).is_err() {
             return false;
         }
         let mut rest = [0; 4096];
@@ -179,15 +225,15 @@ impl Client {
     }
 }
 
-fn open(path: &Path) -> Result<BufReader<UnixStream>, ClientError> {
+fn open(path: &Path) -> Result<BufReader<Socket>, ClientError> {
     UnixStream::connect(path)
-        .map(BufReader::new)
+        .map(|stream| BufReader::new(Socket::new(stream)))
         .map_err(|source| ClientError::Unreachable { path: path.to_owned(), source })
 }
 
 /// Sends. A daemon that refuses the caller answers and closes without reading: its answer is worth more than our EPIPE.
-fn write(stream: &mut BufReader<UnixStream>, bytes: &[u8]) -> Result<(), ClientError> {
-    match stream.get_mut().write_all(bytes) {
+fn write(stream: &mut BufReader<Socket>, bytes: &[u8]) -> Result<(), ClientError> {
+    match stream.get_mut().stream.write_all(bytes) {
         Err(e) if !matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
             Err(ClientError::Broken(e))
         }
@@ -210,7 +256,7 @@ fn timed_out(error: &io::Error) -> bool {
 }
 
 // `InvalidData`: the peer answers in another form (an older daemon, or one that refuses the caller in JSON).
-fn same_schema(stream: &mut BufReader<UnixStream>) -> io::Result<bool> {
+fn same_schema(stream: &mut BufReader<Socket>) -> io::Result<bool> {
     let mut preamble = [0; binary::PREAMBLE.len()];
     stream.read_exact(&mut preamble)?;
     if preamble != binary::PREAMBLE {

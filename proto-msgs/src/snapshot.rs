@@ -146,6 +146,13 @@ pub struct SnapshotList {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SnapshotPath {}
 
+/// `snapshot fd`: the newest one, and with the answer its `pins.arrow` as a descriptor for reading (`SCM_RIGHTS`), in the message that has
+/// the first byte of `done`. For a connection of its own, on which nothing else is under way: whoever reads the answer by other
+/// means than `recvmsg` loses the descriptor.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SnapshotFd {}
+
 /// `snapshot verify`: reads every byte.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -23,7 +23,7 @@ use crate::pin::{
     Progress,
 };
 use crate::snapshot::{
-    SnapshotAt, SnapshotList, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
+    SnapshotAt, SnapshotFd, SnapshotList, SnapshotLs, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
 };
 use crate::state::{
     FilesReport, FilesState, NetworkReport, NetworkState, StateFiles, StateNetwork, StateRows, StateStorage,
@@ -125,6 +125,7 @@ verbs! {
     SnapshotNow => SnapshotAt, "snapshot_now";
     SnapshotLs => SnapshotList, "snapshot_ls";
     SnapshotPath => SnapshotAt, "snapshot_path";
+    SnapshotFd => SnapshotAt, "snapshot_fd";
     SnapshotVerify => SnapshotVerified, "snapshot_verify";
     VfsLs => VfsPage, "vfs_ls";
     VfsInfo => VfsInfoReply, "vfs_info";

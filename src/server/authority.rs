@@ -83,7 +83,7 @@ pub(crate) fn level(call: &Call) -> Level {
         | Call::ConfigShow(_) => Level::Observe,
         Call::PinLs(_) | Call::PinInfo(_) | Call::PinHistory(_) | Call::PinDiff(_) => Level::Observe,
         Call::KuboStatus(_) | Call::LockCheck(_) | Call::LockWait(_) | Call::IndexInfo(_) => Level::Observe,
-        Call::SnapshotLs(_) | Call::SnapshotPath(_) => Level::Observe,
+        Call::SnapshotLs(_) | Call::SnapshotPath(_) | Call::SnapshotFd(_) => Level::Observe,
         Call::VfsLs(_) | Call::VfsInfo(_) | Call::VfsJournal(_) => Level::Observe,
         Call::StateSystem(_) | Call::StateNetwork(_) | Call::StateStorage(_) | Call::StateFiles(_) => Level::Observe,
         // Of the caller's own connection.
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     const OBSERVE: &str = "status doctor events metrics wait config_show pin_ls pin_info pin_history pin_diff kubo_status \
-                           lock_check lock_wait index_info snapshot_ls snapshot_path vfs_ls vfs_info vfs_journal \
+                           lock_check lock_wait index_info snapshot_ls snapshot_path snapshot_fd vfs_ls vfs_info vfs_journal \
                            state_system state_network state_storage state_files cancel";
     const RECORD: &str = "pin_tag pin_note pin_tier index_refresh index_verify snapshot_now snapshot_verify";
     const ADMIN: &str = "kubo_logs log kubo_config pin_begin pin_update pin_verify pin_add pin_rm kubo_gc kubo_start kubo_stop kubo_restart lock_clean index_pause \

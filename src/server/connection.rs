@@ -16,11 +16,12 @@ use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Body, Call, Request, Response, Verb};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, daemon, json};
 use std::collections::HashMap;
-use std::io;
-use std::os::fd::AsFd;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
@@ -103,14 +104,34 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
 async fn write(stream: &Stream, mut messages: mpsc::Receiver<Message>, place: &Place) -> io::Result<()> {
     let mut stream = stream;
     while let Some(message) = messages.recv().await {
+        let written = async {
+            let sent = match &message.fd {
+                Some(fd) => pass(stream, &message.bytes, fd.as_fd()).await?,
+                None => 0,
+            };
+            stream.write_all(&message.bytes[sent..]).await
+        };
         tokio::select! {
             // Nearly always there is room, and no timer is needed.
             biased;
-            written = stream.write_all(&message.bytes) => written?,
+            written = written => written?,
             () = too_long(place, WRITE_STALL_IN_A_CROWD, WRITE_STALL) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
     Ok(())
+}
+
+/// Sends a descriptor with the first of these bytes; how many of them went.
+async fn pass(stream: &Stream, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let Stream::UdSocket(socket) = stream;
+    let send = || {
+        let (fds, mut space) = ([fd], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))]);
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        Ok(sendmsg(socket.as_fd(), &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
+    };
+    socket.inner().async_io(Interest::WRITABLE, send).await
 }
 
 /// The next request, which has its time from its first byte on.
@@ -259,7 +280,9 @@ impl<'a> Calls<'a> {
                 Ok(done) => Body::Done(done),
                 Err(fault) => Body::Fault(fault),
             };
-            drop(out.send(id, body).await);
+            // Only an answer has any use for one.
+            let fd = parts.attached().filter(|_| matches!(body, Body::Done(_)));
+            drop(out.send_with(id, body, fd).await);
             drop(turn);
         });
         self.ids.insert(handle.id(), id);

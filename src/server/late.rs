@@ -43,6 +43,7 @@ impl Late {
                 Late::Change(name)
             }
             Call::IndexVerify(_) => Late::Read(name),
+            Call::SnapshotFd(_) => Late::Read(name),
             Call::SnapshotLs(_) | Call::SnapshotPath(_) | Call::SnapshotVerify(_) => Late::Read(name),
             Call::PinHistory(_) | Call::PinDiff(_) | Call::IndexInfo(_) => Late::Read(name),
             Call::VfsLs(_) | Call::VfsInfo(_) | Call::VfsJournal(_) => Late::Read(name),

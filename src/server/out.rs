@@ -2,7 +2,8 @@
 
 use proto_msgs::verb::{Body, Part, Response};
 use proto_msgs::{binary, json};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Messages that wait for the writer, or are being written.
@@ -30,6 +31,8 @@ pub(super) struct Out {
 /// Bytes that take up room until they are dropped.
 pub(super) struct Message {
     pub(super) bytes: Vec<u8>,
+    /// Goes with the first of them.
+    pub(super) fd: Option<OwnedFd>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -51,18 +54,27 @@ impl Out {
 
     /// Sends a response; waits while the client is slow.
     pub(super) async fn send(&self, id: u64, body: Body) -> Result<(), Gone> {
-        self.send_bytes(self.bytes(id, body)).await
+        self.send_with(id, body, None).await
+    }
+
+    /// The same with a descriptor.
+    pub(super) async fn send_with(&self, id: u64, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
+        self.queue(self.bytes(id, body), fd).await
     }
 
     /// Sends what is in no form.
     pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
+        self.queue(bytes, None).await
+    }
+
+    async fn queue(&self, bytes: Vec<u8>, fd: Option<OwnedFd>) -> Result<(), Gone> {
         // A writer that has ended takes nothing, and would leave nobody any room.
         let room = tokio::select! {
             biased;
             room = self.room.clone().acquire_many_owned(room_for(&bytes)) => room.map_err(|_| Gone)?,
             () = self.outbox.closed() => return Err(Gone),
         };
-        self.outbox.send(Message { bytes, _room: room }).await.map_err(|_| Gone)
+        self.outbox.send(Message { bytes, fd, _room: room }).await.map_err(|_| Gone)
     }
 
     /// Sends a response when there is room, and otherwise drops it.
@@ -70,7 +82,7 @@ impl Out {
         let bytes = self.bytes(id, body);
         if let Ok(room) = self.room.clone().try_acquire_many_owned(room_for(&bytes)) {
             // A full or closed outbox is the client's own doing; the call's end finds it out.
-            let _ = self.outbox.try_send(Message { bytes, _room: room });
+            let _ = self.outbox.try_send(Message { bytes, fd: None, _room: room });
         }
     }
 
@@ -88,11 +100,22 @@ impl Out {
 pub(super) struct Parts {
     id: u64,
     out: Out,
+    fd: Arc<Mutex<Option<OwnedFd>>>,
 }
 
 impl Parts {
     pub(super) fn new(id: u64, out: Out) -> Parts {
-        Parts { id, out }
+        Parts { id, out, fd: Arc::default() }
+    }
+
+    /// Has the end of the call carry this descriptor.
+    pub(super) fn attach(&self, fd: OwnedFd) {
+        *self.fd.lock().unwrap_or_else(PoisonError::into_inner) = Some(fd);
+    }
+
+    /// What the end of the call is to carry.
+    pub(super) fn attached(&self) -> Option<OwnedFd> {
+        self.fd.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Sends a part; waits while the client is slow.

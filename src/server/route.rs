@@ -32,6 +32,7 @@ use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
 use proto_msgs::log::Log;
 use proto_msgs::pin::{PinDiff, PinHistory, PinLs};
+use proto_msgs::snapshot::SnapshotFd;
 use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Call, Done, Part, Verb};
 use proto_msgs::vfs::VfsLs;
@@ -189,6 +190,11 @@ impl Routes {
             Call::SnapshotNow(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotPath(verb) => ask(&self.snapshots, verb).await,
+            Call::SnapshotFd(verb) => {
+                let (at, pins) = fault::ask(&self.snapshots, verb).await?;
+                parts.attach(pins);
+                Ok(SnapshotFd::done(at))
+            }
             Call::SnapshotVerify(verb) => ask(&self.snapshots, verb).await,
             Call::Wait(verb) => wait::until(self, verb).await,
             Call::Shutdown(_) => {

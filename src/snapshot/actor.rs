@@ -30,11 +30,13 @@ use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::event::{SnapshotPublished, What};
 use proto_msgs::snapshot::{
-    SnapshotAt, SnapshotList, SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerified, SnapshotVerify,
+    SnapshotAt, SnapshotFd, SnapshotList, SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerified,
+    SnapshotVerify,
 };
 use proto_msgs::{Fault, FaultKind};
 use std::io;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -417,6 +419,16 @@ impl Message<SnapshotPath> for Snapshots {
         self.args.life.fault_point("message");
         let args = self.args.clone();
         ctx.spawn(async move { look(&args, answer::newest).await })
+    }
+}
+
+impl Message<SnapshotFd> for Snapshots {
+    type Reply = DelegatedReply<Result<(SnapshotAt, OwnedFd), Fault>>;
+
+    async fn handle(&mut self, _: SnapshotFd, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        self.args.life.fault_point("message");
+        let args = self.args.clone();
+        ctx.spawn(async move { look(&args, answer::pins).await })
     }
 }
 

@@ -1,9 +1,11 @@
 //! What is said of the snapshots that there are: by the daemon, and without it.
 
-use super::place::{Name, Place};
+use super::arrow::PINS_ARROW;
+use super::place::{Name, Place, regular};
 use proto_msgs::snapshot::{SnapshotAt, SnapshotList, SnapshotVerified, SnapshotVerify};
 use proto_msgs::{Fault, FaultKind};
 use std::io;
+use std::os::fd::OwnedFd;
 
 /// Lists them.
 pub fn list(place: &Place) -> Result<SnapshotList, Fault> {
@@ -25,6 +27,33 @@ pub fn newest(place: &Place) -> Result<SnapshotAt, Fault> {
 pub fn chosen(place: &Place) -> Result<SnapshotAt, Vec<String>> {
     let (name, manifest, passed_over) = place.choose()?;
     Ok(SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over })
+}
+
+/// The newest one, and its `pins.arrow`, open. None of its bytes are read, so the time does not depend on how many pins there are.
+pub fn pins(place: &Place) -> Result<(SnapshotAt, OwnedFd), Fault> {
+    let missing = |detail: &str| {
+        Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl snapshot now --arrow` makes one that has it")
+    };
+    let damaged =
+        |detail: String| Fault::new(FaultKind::Internal, detail).hint("`ipfs-kitctl snapshot verify` says more");
+    loop {
+        let manifest = place.newest().map_err(damaged)?.ok_or_else(|| missing("there is no snapshot yet"))?;
+        let facts = manifest.files.iter().find(|file| file.name == PINS_ARROW);
+        let facts = facts.ok_or_else(|| missing("the newest snapshot has no pins.arrow"))?;
+        let path = place.dir().join(&manifest.name);
+        let file = match regular(&path.join(PINS_ARROW)) {
+            Ok(file) => file,
+            // It went between the two looks, so there is a newer one.
+            Err(_) if place.newest().is_ok_and(|newest| newest.as_ref() != Some(&manifest)) => continue,
+            Err(error) => return Err(damaged(format!("{PINS_ARROW} cannot be opened: {error}"))),
+        };
+        let length = file.metadata().map_err(|error| damaged(format!("{PINS_ARROW}: {error}")))?.len();
+        if length != facts.bytes {
+            return Err(damaged(format!("{PINS_ARROW} has {length} bytes where {} were written", facts.bytes)));
+        }
+        let at = SnapshotAt { path: path.display().to_string(), manifest, passed_over: Vec::new() };
+        return Ok((at, file.into()));
+    }
 }
 
 /// Reads every byte of those that are meant.

@@ -6,8 +6,13 @@ use arrow_array::cast::AsArray;
 use arrow_ipc::reader::StreamReader;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use proto_msgs::FaultKind;
 use proto_msgs::pin::{PinAdd, PinTag};
-use proto_msgs::snapshot::SnapshotNow;
+use proto_msgs::snapshot::{SnapshotFd, SnapshotNow};
+use proto_msgs::{Client, ClientError};
+use rustix::io::{FdFlags, fcntl_getfd};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -94,4 +99,70 @@ print("all is well")
     command.env("PYTHONPATH", client).env("PYTHONDONTWRITEBYTECODE", "1").env("IPFS_KITD_SOCKET", kit.socket());
     let ran = said(command.args(["-c", script, &identity_cid("two")]));
     assert_eq!((ran.code, ran.out.trim_end()), (Some(0), "all is well"), "{}", ran.err);
+}
+
+#[test]
+fn a_descriptor_of_the_newest_pins_comes_with_the_answer_and_outlives_the_snapshot() {
+    let mut kit = Kit::fake();
+    kit.env("IPFS_KITD_SNAPSHOT_ENABLED", "false").start_whole();
+    let told = kit.fault(SnapshotFd {});
+    assert_eq!((told.kind, told.detail.as_str()), (FaultKind::NotFound, "there is no snapshot yet"));
+    assert_eq!(kit.ctl(&["snapshot", "fd", "--", "cat"]).code, Some(4));
+    kit.call(PinAdd { cid: identity_cid("one"), name: None, direct: false });
+    let made = kit.call(SnapshotNow { arrow: true });
+    let expected = std::fs::read(Path::new(&made.path).join("pins.arrow")).expect("there");
+    let mut held = Vec::new();
+    let json = Client::connect_json(&kit.socket()).expect("connected");
+    for mut client in [kit.client(), json] {
+        // Twice over one connection: the answer leaves nothing behind.
+        for _ in 0..2 {
+            let (at, fd) = client.snapshot_fd(None).expect("a descriptor");
+            assert_eq!((&at.path, at.manifest.serial), (&made.path, made.manifest.serial));
+            assert!(fcntl_getfd(&fd).expect("flags").contains(FdFlags::CLOEXEC));
+            held.push(File::from(fd));
+        }
+        client.call(proto_msgs::daemon::Status {}).expect("and goes on");
+    }
+    let run = kit.ctl(&["snapshot", "fd", "--", "sh", "-c", "wc -c; echo $IPFS_KITD_SNAPSHOT; exit 7"]);
+    let (bytes, name) = (expected.len().to_string(), &made.manifest.name);
+    assert_eq!((run.code, run.out.split_whitespace().collect::<Vec<_>>()), (Some(7), vec![bytes.as_str(), name]));
+    let missing = kit.ctl(&["snapshot", "fd", "--", "/no/such/program"]);
+    assert_eq!(missing.code, Some(2), "{}", missing.err);
+    std::fs::remove_dir_all(&made.path).expect("removed");
+    for mut file in held {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("read");
+        assert!(bytes == expected && file.write_all(b"x").is_err(), "what was published, for reading alone");
+    }
+    let told = kit.try_call(SnapshotFd {}).expect_err("gone");
+    assert!(matches!(told, ClientError::Fault(fault) if fault.detail.contains("cannot be opened")));
+}
+
+#[test]
+fn the_python_client_is_handed_the_descriptor() {
+    let kit = with_pins();
+    if Command::new("python3").arg("--version").output().is_err() {
+        return skipped("descriptors of the Python client", "there is no python3");
+    }
+    kit.call(SnapshotNow { arrow: true });
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/DATA.md")).expect("readable");
+    let example =
+        page.split_once("### `pins.arrow` by descriptor").and_then(|(_, rest)| rest.split_once("```python\n"));
+    let example = example.and_then(|(_, rest)| rest.split_once("```")).expect("an example").0;
+    let script = r#"
+with Client(timeout=30) as kitd:
+    at, fd = kitd.snapshot_fd()
+    (file,) = [file for file in at["manifest"]["files"] if file["name"] == "pins.arrow"]
+    with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as pins:
+        assert len(pins) == file["bytes"] and pins[:6] == b"ARROW1", file
+    assert not os.get_inheritable(fd)
+    os.close(fd)
+    assert kitd.call("status")["index"]["pins"] >= 2
+print("all is well")
+"#;
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", root.join("clients/python")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let ran = said(command.env("IPFS_KITD_SOCKET", kit.socket()).args(["-c", &format!("{example}{script}")]));
+    assert_eq!((ran.code, ran.out.lines().last()), (Some(0), Some("all is well")), "{}", ran.err);
 }

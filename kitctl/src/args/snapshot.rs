@@ -2,6 +2,15 @@
 
 use super::Show;
 use clap::Subcommand;
+use std::ffi::OsString;
+
+const FD: &str = "\
+The command takes the place of this program, so its exit code is the answer. IPFS_KITD_SNAPSHOT, IPFS_KITD_GENERATION and IPFS_KITD_AS_OF say what it
+reads. The file can be mapped, and stays readable when the snapshot is long gone.
+
+Examples:
+  ipfs-kitctl snapshot fd -- cp /dev/stdin pins.arrow
+  ipfs-kitctl snapshot fd -- python3 -c 'import pyarrow as pa; print(pa.ipc.open_file(pa.memory_map(\"/dev/stdin\")).num_record_batches)'";
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Snapshot {
@@ -18,6 +27,13 @@ pub(crate) enum Snapshot {
     /// Print the directory of the newest one of which every digest is right
     #[command(after_help = "Example:\n  ls $(ipfs-kitctl snapshot path)")]
     Path,
+    /// Run a command with the newest pins.arrow as its standard input, opened by the daemon: the same time for any number of pins
+    #[command(after_help = FD)]
+    Fd {
+        /// The command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
     /// Read every byte and compare with the digests (exit code 1 when something is wrong)
     #[command(after_help = "Example:\n  ipfs-kitctl snapshot verify")]
     Verify {

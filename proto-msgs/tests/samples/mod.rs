@@ -141,6 +141,7 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         SnapshotNow { arrow: s.flag }.into(),
         SnapshotLs {}.into(),
         SnapshotPath {}.into(),
+        SnapshotFd {}.into(),
         SnapshotVerify { snapshot: s.m() }.into(),
         VfsLs { path: s.t(), limit: s.n(), after: s.m() }.into(),
         VfsInfo { path: s.t() }.into(),
@@ -253,6 +254,7 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         SnapshotNow::done(snapshot(s)),
         SnapshotLs::done(SnapshotList { dir: s.t(), snapshots: s.list(snapshot_row(s)) }),
         SnapshotPath::done(snapshot(s)),
+        SnapshotFd::done(snapshot(s)),
         SnapshotVerify::done(SnapshotVerified { snapshots: s.list(check(s)), problem: s.m() }),
         VfsLs::done(VfsPage {
             as_of: s.m(),
