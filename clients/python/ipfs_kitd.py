@@ -93,8 +93,10 @@ class Client:
         line, fds = b"", []
         try:
             while not line.endswith(b"\n") and len(line) < LONGEST:
-                more, passed, _, _ = socket.recv_fds(self._socket, 1 << 16, 1, socket.MSG_CMSG_CLOEXEC)
+                more, passed, _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
                 fds += passed
+                for fd in passed:
+                    os.set_inheritable(fd, False)  # recv_fds takes no notice of MSG_CMSG_CLOEXEC.
                 if not more:
                     raise ConnectionError("ipfs-kitd closed the connection before it had answered")
                 line += more
