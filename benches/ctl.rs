@@ -1,8 +1,8 @@
 //! `ipfs-kitctl` as whole processes, by turns with `/bin/true`: what a command costs beyond a process that does nothing. Beside it
 //! what a user would run instead: `ipfs pin ls`, and a Python DuckDB that reads the newest snapshot.
 //!
-//! DuckDB is looked for in the Python that `IPFS_KITD_PYTHON` names, else `python3`; `IPFS_KITD_BENCH_PINS` changes the larger number of
-//! pins. Nothing fails here, the figures are for reading.
+//! DuckDB is looked for in the Python that `IPFS_KITD_PYTHON` names, else `python3`. benches/bulk.rs lists a million pins. Nothing fails
+//! here, the figures are for reading.
 
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/integration/kit.rs"]
@@ -16,8 +16,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const FEW: u64 = 4154;
-const MANY: u64 = 1_000_000;
+const PINS: u64 = 4154;
 const PAIRS: usize = 200;
 const ROUNDS: usize = 5;
 
@@ -25,13 +24,7 @@ const PYTHON: &str =
     "import duckdb, sys; duckdb.sql(\"SELECT * FROM read_parquet('\" + sys.argv[1] + \"')\").fetchall()";
 
 fn main() {
-    small();
-    large();
-}
-
-/// As many pins as a node has whose owner reads the list.
-fn small() {
-    let kit = kit_of(FEW);
+    let kit = kit_of(PINS);
     let cid = kit.pins().swap_remove(0);
     let mut nothing = Command::new("/bin/true");
     for (args, limit) in [
@@ -50,21 +43,8 @@ fn small() {
         let (took, bare) = (median(&mut times), median(&mut bare));
         let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}"));
         let what =
-            format!("{:6.2} ms more than /bin/true  ({limit}, {FEW} pins, median of {PAIRS} pairs)", took - bare);
+            format!("{:6.2} ms more than /bin/true  ({limit}, {PINS} pins, median of {PAIRS} pairs)", took - bare);
         say(&args.join(" ").replace(&cid, "CID"), took, &what);
-    }
-    others(&kit);
-}
-
-/// As many as only programs read.
-fn large() {
-    let many = std::env::var("IPFS_KITD_BENCH_PINS").ok().map_or(MANY, |n| n.parse().expect("a number"));
-    let kit = kit_of(many);
-    for (format, limit) in [("arrow", 1000), ("parquet", 0), ("ndjson", 2500), ("csv", 0)] {
-        let mut command = kit.ctl_command(&["pin", "ls", "-o", format]);
-        let mut times: Vec<_> = (0..ROUNDS).map(|_| time(&mut command)).collect();
-        let limit = if limit > 0 { format!("limit {limit}") } else { "no limit".to_owned() };
-        say(&format!("pin ls -o {format}"), median(&mut times), &format!("({limit}, {many} pins, median of {ROUNDS})"));
     }
     others(&kit);
 }
