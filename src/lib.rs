@@ -25,6 +25,7 @@ mod ring;
 pub mod server;
 mod shell;
 pub mod snapshot;
+pub mod sql;
 pub mod supervisor;
 pub mod systemd;
 pub mod time;

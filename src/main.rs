@@ -1,10 +1,10 @@
 //! The program: arguments in, exit code out. Also the hidden modes in which it becomes Kubo (`kubo/launch.rs`), reads a file of
-//! the old system (`index/legacy/worker.rs`), and answers from a snapshot (`offline.rs`).
+//! the old system (`index/legacy/worker.rs`), and answers from a snapshot (`offline.rs`, `sql/`).
 
 use clap::Parser;
 use ipfs_kitd::config::{Config, Flags};
 use ipfs_kitd::index::legacy::worker;
-use ipfs_kitd::{app, check, exit, fault, kubo, log, offline};
+use ipfs_kitd::{app, check, exit, fault, kubo, log, offline, sql};
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Some(first) if first == kubo::launch::MODE => return kubo::launch::run(args),
         Some(first) if first == worker::MODE => return worker::run(args),
         Some(first) if first == offline::MODE => return offline::run(args),
+        Some(first) if first == sql::MODE => return sql::run(args),
         _ => {}
     }
     let flags = Flags::parse();

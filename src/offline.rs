@@ -30,15 +30,24 @@ pub const MODE: &str = "__offline";
 const SERVICE: &str = "/var/lib/ipfs-kitd";
 
 /// Exit codes as the client has them.
-const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 const UNAVAILABLE: u8 = 69;
 const DENIED: u8 = 77;
 
 const LIMITS: [(Resource, u64); 4] =
     [(Resource::As, 8 << 30), (Resource::Cpu, 3600), (Resource::Fsize, 0), (Resource::Core, 0)];
 
-/// Why it ends: what stands on stderr, and the exit code.
-struct Refusal(u8, String);
+/// Why it ends: the exit code, and what stands on stderr.
+pub(crate) struct Refusal(pub(crate) u8, pub(crate) String);
+
+impl Refusal {
+    /// Says it.
+    pub(crate) fn tell(self) -> ExitCode {
+        // Without a stderr there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{}", self.1);
+        ExitCode::from(self.0)
+    }
+}
 
 /// Answers until the client hangs up.
 pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -49,11 +58,7 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::from(exit::OK),
-        Err(Refusal(code, why)) => {
-            // Without a stderr there is nobody to tell.
-            let _ = writeln!(io::stderr(), "{why}");
-            ExitCode::from(code)
-        }
+        Err(refusal) => refusal.tell(),
     }
 }
 
@@ -75,7 +80,7 @@ fn confined(index: bool, dir: Option<PathBuf>) -> Result<(), Refusal> {
                 let source = match &mut source {
                     Some(source) => source,
                     // Not before it is wanted.
-                    none => none.insert(Source::find(index, dir.clone())?),
+                    none => none.insert(Source::of(index, find(dir.clone())?)?),
                 };
                 let answer =
                     source.answer(call, &mut |part| send(&mut out, id, Body::Part(part)).map_err(|_| gone()))?;
@@ -97,26 +102,6 @@ enum Source {
 }
 
 impl Source {
-    /// The snapshots of the first directory that has any: those of another one may be another node's.
-    fn find(index: bool, dir: Option<PathBuf>) -> Result<Source, Refusal> {
-        let (mut tried, mut code) = (String::new(), UNAVAILABLE);
-        for dir in dir.map_or_else(usual, |dir| Ok(vec![dir]))? {
-            let place = Place::at(&dir.join("snapshots"));
-            let reason = match place.names() {
-                Ok(names) if !names.is_empty() => return Source::of(index, place),
-                Ok(_) => nothing(&dir, place.dir()),
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::PermissionDenied {
-                        code = DENIED;
-                    }
-                    error.to_string()
-                }
-            };
-            tried += &format!("\n  tried {} ({reason})", place.dir().display());
-        }
-        Err(Refusal(code, format!("there is no snapshot to read{tried}")))
-    }
-
     fn of(index: bool, place: Place) -> Result<Source, Refusal> {
         if !index {
             return Ok(Source::Files(place));
@@ -140,7 +125,28 @@ impl Source {
     }
 }
 
-fn unusable(place: &Place, reasons: &[String]) -> Refusal {
+/// The snapshots of the first directory that has any: those of another one may be another node's.
+pub(crate) fn find(dir: Option<PathBuf>) -> Result<Place, Refusal> {
+    let (mut tried, mut code) = (String::new(), UNAVAILABLE);
+    for dir in dir.map_or_else(usual, |dir| Ok(vec![dir]))? {
+        let place = Place::at(&dir.join("snapshots"));
+        let reason = match place.names() {
+            Ok(names) if !names.is_empty() => return Ok(place),
+            Ok(_) => nothing(&dir, place.dir()),
+            Err(error) => {
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    code = DENIED;
+                }
+                error.to_string()
+            }
+        };
+        tried += &format!("\n  tried {} ({reason})", place.dir().display());
+    }
+    Err(Refusal(code, format!("there is no snapshot to read{tried}")))
+}
+
+/// None of them is good.
+pub(crate) fn unusable(place: &Place, reasons: &[String]) -> Refusal {
     let reasons: String = reasons.iter().map(|reason| format!("\n  {reason}")).collect();
     let code = if is_denied(place) { DENIED } else { UNAVAILABLE };
     Refusal(code, format!("no snapshot in {} can be used{reasons}", place.dir().display()))

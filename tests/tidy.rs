@@ -56,7 +56,11 @@ fn no_file_is_longer_than_500_lines_without_its_tests() {
 
 #[test]
 fn each_foreign_thing_has_one_home() {
-    assert_eq!(strays("duckdb::", &["src/index/"]), Vec::<String>::new(), "DuckDB belongs to src/index/");
+    assert_eq!(
+        strays("duckdb::", &["src/index/", "src/sql/engine.rs"]),
+        Vec::<String>::new(),
+        "DuckDB belongs to src/index/"
+    );
     assert_eq!(
         strays("Command::new", &["src/kubo/", "kitctl/src/process.rs"]),
         Vec::<String>::new(),

@@ -7,6 +7,7 @@ mod lock;
 mod pin;
 mod show;
 mod snapshot;
+mod sql;
 mod vfs;
 
 use crate::parse::{After, after, condition, duration, level, since};
@@ -21,6 +22,7 @@ use proto_msgs::daemon::Condition;
 use proto_msgs::log::LogLevel;
 pub(crate) use show::Show;
 pub(crate) use snapshot::Snapshot;
+pub(crate) use sql::Sql;
 use std::path::PathBuf;
 use std::time::Duration;
 pub(crate) use vfs::Vfs;
@@ -59,11 +61,11 @@ pub(crate) struct Global {
     /// Answer from the newest good snapshot, without the daemon: pin ls, info, history, diff, metrics, snapshot ls, path, verify
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) offline: bool,
-    /// With --offline: the daemon's data directory [default: $IPFS_KITD_DATA_DIR, the user's, the system's]
+    /// With --offline, and of sql: the daemon's data directory [default: $IPFS_KITD_DATA_DIR, the user's, the system's]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Format of the output: table, json or ndjson; of lists also wide (more columns) and csv, where they have CIDs also cid; of
-    /// `metrics` and `state` also csv; of `pin ls` also arrow and parquet
+    /// `metrics` and `state` also csv; of `pin ls` and `sql` also arrow and parquet
     // Not clap's list, which is the same for every command.
     #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
@@ -74,7 +76,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// Refuse an answer older than this, such as 30s, 5m or 7d (exit code 75): status, pin ls, info, history, diff, index info,
-    /// metrics, vfs, state, snapshot ls, path
+    /// metrics, vfs, state, snapshot ls, path, sql
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) max_age: Option<Duration>,
     /// Show it again every 2s, or every INTERVAL, until Ctrl-C: status, pin ls, kubo status, index info, metrics, lock check,
@@ -144,6 +146,8 @@ pub(crate) enum Command {
     /// The node as it was measured: Kubo and the machine, traffic, disk, MFS
     #[command(subcommand)]
     State(State),
+    /// Ask the newest good snapshot in SQL, DuckDB's, without the daemon
+    Sql(Sql),
     /// Totals by type, codec, size and age
     #[command(after_help = METRICS)]
     Metrics,
@@ -241,6 +245,22 @@ mod tests {
         Args::command().debug_assert();
     }
 
+    /// As a shell takes them: what stands between quotes is of one word.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for c in line.chars() {
+            let word = words.last_mut().expect("never empty");
+            match (c, quote) {
+                ('"' | '\'', None) => quote = Some(c),
+                (c, Some(open)) if c == open => quote = None,
+                (c, None) if c.is_whitespace() => words.push(String::new()),
+                (c, _) => word.push(c),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
     #[test]
     fn every_command_has_an_example_that_is_understood() {
         use clap::CommandFactory;
@@ -273,9 +293,9 @@ mod tests {
             for line in
                 text.lines().filter_map(|line| line.strip_prefix("$ ").unwrap_or(line).strip_prefix("ipfs-kitctl "))
             {
-                let words = line.split('#').next().unwrap_or_default().split_whitespace();
-                let words = words.take_while(|word| !["|", ">", "&&", "||"].contains(word));
-                let parsed = Args::try_parse_from(std::iter::once("ipfs-kitctl").chain(words));
+                let words = words(line.split('#').next().unwrap_or_default());
+                let words = words.into_iter().take_while(|word| !["|", "<", ">", "&&", "||"].contains(&&**word));
+                let parsed = Args::try_parse_from(std::iter::once("ipfs-kitctl".to_owned()).chain(words));
                 assert!(parsed.is_ok(), "{page}: {line}");
                 commands += 1;
             }

@@ -29,6 +29,9 @@ impl Command {
                 Format::Arrow,
                 Format::Parquet,
             ],
+            Command::Sql(_) => {
+                &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Arrow, Format::Parquet]
+            }
             Command::Pin(Pin::History { .. } | Pin::Diff { .. } | Pin::Verify(_)) => CIDS,
             Command::Vfs(Vfs::Ls { .. } | Vfs::Journal { .. }) => CIDS,
             Command::Pin(_) | Command::Vfs(_) | Command::State(State::Files(_)) => {
@@ -60,6 +63,11 @@ impl Command {
         }
     }
 
+    /// Whether it never asks the daemon.
+    pub(crate) fn is_apart(&self) -> bool {
+        matches!(self, Command::Sql(_))
+    }
+
     /// Whether it can be shown again and again.
     pub(crate) fn can_be_watched(&self) -> bool {
         matches!(
@@ -85,6 +93,7 @@ impl Command {
                 | Command::Index(Index::Info)
                 | Command::Vfs(_)
                 | Command::State(_)
+                | Command::Sql(_)
                 | Command::Snapshot(Snapshot::Ls(_) | Snapshot::Path | Snapshot::Fd { .. })
         )
     }

@@ -28,6 +28,7 @@ mod pin;
 mod process;
 mod snapshot;
 mod socket;
+mod sql;
 mod state;
 mod vfs;
 mod watch;
@@ -81,10 +82,11 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         return Err(Failure::Usage("what this command answers has no age; leave out --max-age".to_owned()));
     }
     let reader = args.command.offline();
-    if args.global.offline && reader.is_none() {
+    let apart = args.command.is_apart();
+    if args.global.offline && reader.is_none() && !apart {
         return Err(Failure::Usage("a snapshot does not answer this command; leave out --offline".to_owned()));
     }
-    if !args.global.offline && args.global.data_dir.is_some() {
+    if !args.global.offline && !apart && args.global.data_dir.is_some() {
         return Err(Failure::Usage("--data-dir says where --offline looks".to_owned()));
     }
     if args.global.watch.is_some() && (args.global.offline || !args.command.can_be_watched()) {
@@ -116,6 +118,7 @@ fn answer(command: Command, ask: &mut Ask, out: &mut Out) -> Result<u8, Failure>
         Command::Events { since, follow } => event::events(ask, out, since, follow),
         Command::Doctor { bundle: Some(file), .. } => bundle::run(ask, out, file),
         Command::Doctor { show, bundle: None } => doctor::doctor(ask, out, &show),
+        Command::Sql(query) => sql::run(ask, out, &query),
         Command::Metrics => daemon::metrics(ask, out),
         Command::Wait { condition } => daemon::wait(ask, out, condition),
         // `--effective` says what it shows; there is nothing else to show.

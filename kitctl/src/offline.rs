@@ -62,7 +62,7 @@ impl Reader {
         };
         let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
         let code = output.status.code().and_then(|code| u8::try_from(code).ok());
-        match code.filter(|code| [exit::UNREACHABLE, exit::DENIED].contains(code)) {
+        match code.filter(nothing_to_read) {
             Some(code) => Failure::Offline(code, said),
             None => {
                 let why = if said.is_empty() { output.status.to_string() } else { said };
@@ -70,4 +70,9 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether such an end says that there is no snapshot, or none that may be read.
+pub(crate) fn nothing_to_read(code: &u8) -> bool {
+    [exit::UNREACHABLE, exit::DENIED].contains(code)
 }

@@ -156,7 +156,11 @@ impl Document {
 
     /// One row.
     pub(crate) fn row<T: Serialize>(&mut self, out: &mut Out, row: &T) -> Result<(), Failure> {
-        let row = serde_json::to_string(row).unwrap_or_default();
+        self.raw(out, &serde_json::to_string(row).unwrap_or_default())
+    }
+
+    /// One row that is JSON already.
+    pub(crate) fn raw(&mut self, out: &mut Out, row: &str) -> Result<(), Failure> {
         let before = if std::mem::replace(&mut self.rows, true) { "," } else { &self.before };
         out.raw(&format!("{before}\n{row}"))
     }

@@ -42,7 +42,15 @@ impl Encoder {
         if columns.is_empty() {
             columns.extend(0..of.fields().len());
         }
-        let stamp = stamp(page);
+        Encoder::stamped(form, of, columns, stamp(page))
+    }
+
+    /// Begins it with all columns and this metadata.
+    pub fn whole(form: Bulk, of: &Schema, stamp: Vec<(String, String)>) -> Result<Encoder, Fault> {
+        Encoder::stamped(form, of, (0..of.fields().len()).collect(), stamp)
+    }
+
+    fn stamped(form: Bulk, of: &Schema, columns: Vec<usize>, stamp: Vec<(String, String)>) -> Result<Encoder, Fault> {
         let spool = Spool::default();
         let failed = |error: io::Error| Fault::new(FaultKind::Internal, format!("cannot begin {form:?}: {error}"));
         let schema = of.project(&columns).map_err(|error| failed(plain(error)))?;

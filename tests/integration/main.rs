@@ -27,6 +27,7 @@ mod raw;
 mod real_kubo;
 mod sizes;
 mod snapshot;
+mod sql;
 mod state;
 mod systemd;
 mod unit;
