@@ -1,6 +1,6 @@
 //! CIDs: any form in, Kubo's own form out, and the key under which the index holds one.
 
-use ::cid::{CidGeneric, Version, multibase::Base};
+use ::cid::{CidGeneric, Version, multibase, multibase::Base};
 use proto_msgs::{Fault, FaultKind};
 use sha2::{Digest, Sha256};
 
@@ -65,10 +65,14 @@ impl Key {
 pub fn parse(text: &str) -> Result<Cid, Fault> {
     let bare = text.trim().trim_start_matches("/ipfs/").trim_end_matches('/');
     let shown: String = text.chars().take(100).collect();
-    Cid::try_from(bare).map_err(|error| {
-        Fault::new(FaultKind::Invalid, format!("{shown:?} is not a CID: {error}"))
+    let invalid = |why: String| {
+        Fault::new(FaultKind::Invalid, format!("{shown:?} is not a CID: {why}"))
             .hint("a CID looks like bafybei… or Qm…; `ipfs cid format` shows one in its forms")
-    })
+    };
+    let cid = Cid::try_from(bare).map_err(|error| invalid(error.to_string()))?;
+    // The crate reads the beginning alone, and a mistyped CID must not stand for another pin.
+    let whole = || multibase::decode(bare).is_ok_and(|(_, bytes)| bytes == cid.to_bytes());
+    if cid.version() == Version::V0 || whole() { Ok(cid) } else { Err(invalid("something follows it".to_owned())) }
 }
 
 /// As Kubo prints it: v0 in base58, v1 in base32.
@@ -108,6 +112,15 @@ mod tests {
         assert_eq!(Key::of(&parse(&base58).expect("a CID")), Key::of(&v1));
         assert_eq!(text(&parse(&base58).expect("a CID")), text(&v1));
         assert_eq!(parse(&format!("/ipfs/{}", text(&v1))).expect("a path"), v1);
+    }
+
+    #[test]
+    fn a_cid_with_something_behind_it_is_none() {
+        for cid in ["bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e", "bafkqaaa", "f01550000"] {
+            assert!(parse(cid).is_ok(), "{cid}");
+            assert!(parse(&format!("{cid}aa")).is_err(), "{cid}aa");
+        }
+        assert!(parse("QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdGaa").is_err());
     }
 
     #[test]
