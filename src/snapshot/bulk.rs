@@ -39,6 +39,10 @@ impl Encoder {
         };
         let columns = columns.iter().map(|name| names().position(|known| known == name).ok_or_else(|| unknown(name)));
         let mut columns = columns.collect::<Result<Vec<_>, Fault>>()?;
+        if let Some((_, twice)) = columns.iter().enumerate().find(|(at, column)| columns[..*at].contains(column)) {
+            let name = of.field(*twice).name();
+            return Err(Fault::new(FaultKind::Invalid, format!("the column {name:?} is asked for twice")));
+        }
         if columns.is_empty() {
             columns.extend(0..of.fields().len());
         }

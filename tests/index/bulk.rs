@@ -108,6 +108,9 @@ async fn a_column_is_named_or_refused_and_an_empty_listing_has_columns_too() {
     let fault = bytes(&place, asked(&["cid", "colour"])).await.expect_err("refused");
     assert_eq!(fault.kind, FaultKind::Invalid);
     assert!(fault.detail.contains("\"colour\"; there are id, cid,"), "{}", fault.detail);
+    // Each time it would be written anew, from one short request.
+    let fault = bytes(&place, asked(&["cid", "size", "cid"])).await.expect_err("refused");
+    assert_eq!(fault.detail, "the column \"cid\" is asked for twice");
 }
 
 #[tokio::test]
