@@ -22,15 +22,17 @@ pub(super) async fn events(routes: &Routes, verb: Events, parts: &Parts) -> Resu
 
 async fn told(log: &EventLog, state: EventState, verb: Events, parts: &Parts) -> Result<EventPage, Fault> {
     let mut since = verb.since.unwrap_or(0);
+    // First: what comes after this look is in the page, or waited for.
+    let mut newest = log.newest();
+    let seen = *newest.borrow_and_update();
     let mut page = log.after(since, verb.epoch.as_deref());
     page.state = Some(state);
     if !verb.follow {
         return Ok(page);
     }
-    let mut newest = log.newest();
     loop {
         // A number of another epoch is no number of ours.
-        since = page.events.last().map_or_else(|| since.min(*newest.borrow()), |last| last.seq);
+        since = page.events.last().map_or_else(|| since.min(seen), |last| last.seq);
         send(parts, Part::Events(page)).await?;
         // The board is as old as the process, so the sender can't be gone.
         drop(newest.wait_for(|newest| *newest > since).await);
