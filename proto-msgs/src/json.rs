@@ -70,17 +70,20 @@ pub fn parse_request(line: &[u8]) -> Result<Request, (u64, Fault)> {
     if let Some(what) = limits::exceeded(line) {
         return Err(invalid(what, "docs/PROTOCOL.md has a table of limits".to_owned()));
     }
+    if !line.trim_ascii_start().starts_with(b"{") {
+        // Serde takes fields by their places, too, and these are not promised.
+        return Err(invalid("not a request: it is no object".to_owned(), EXAMPLE.to_owned()));
+    }
     serde_json::from_slice(line).map_err(|error| match verb_of(line) {
         Some(verb) if !Call::NAMES.contains(&verb.as_str()) => invalid(
             format!("unknown verb {:?}", excerpt(&verb)),
             format!("this daemon knows: {}", Call::NAMES.join(", ")),
         ),
-        _ => invalid(
-            format!("not a request: {}", excerpt(&error.to_string())),
-            r#"one request a line, such as {"id":1,"call":{"status":{}}}"#.to_owned(),
-        ),
+        _ => invalid(format!("not a request: {}", excerpt(&error.to_string())), EXAMPLE.to_owned()),
     })
 }
+
+const EXAMPLE: &str = r#"one request a line, such as {"id":1,"call":{"status":{}}}"#;
 
 fn id_of(line: &[u8]) -> u64 {
     #[derive(Deserialize)]

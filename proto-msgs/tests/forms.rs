@@ -217,6 +217,7 @@ fn what_is_no_request_is_refused_under_its_own_id_with_advice() {
     for (line, id, says) in [
         ("", 0, "not a request"),
         ("{", 0, "not a request"),
+        (r#"[1,null,{"status":{}}]"#, 0, "not a request"),
         (r#"{"id":5}"#, 5, "call"),
         (r#"{"id":6,"call":{"pin_list":{}}}"#, 6, "unknown verb \"pin_list\""),
         (r#"{"id":7,"call":{"pin_info":{"cid":3}}}"#, 7, "expected a string"),
