@@ -160,13 +160,22 @@ fn ask<V: Verb>(
     found.send(of_reply(reply)).ok()
 }
 
+/// Whether it means itself in the line: all shells but these put what they complete there unquoted, where the name of a pin could be a
+/// command.
+fn harmless(value: &str) -> bool {
+    let quotes = std::env::var(VARIABLE).is_ok_and(|shell| ["fish", "zsh"].contains(&shell.as_str()));
+    if quotes {
+        return !value.contains(char::is_control);
+    }
+    !value.starts_with('-') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@%+=,-".contains(&b))
+}
+
 /// Those that begin as was typed, each once.
 fn fitting(typed: &OsStr, values: impl Iterator<Item = Value>) -> Vec<CompletionCandidate> {
     let Some(typed) = typed.to_str() else { return Vec::new() };
     let mut fitting = BTreeMap::new();
     for (value, help) in values {
-        // A shell would take a control character for its own.
-        if value.starts_with(typed) && !value.contains(char::is_control) {
+        if value.starts_with(typed) && harmless(&value) {
             fitting.entry(value).or_insert(help);
             if fitting.len() == MOST {
                 break;

@@ -17,8 +17,12 @@ fn tagged() -> Stub {
 
 /// What is offered for the last of these words.
 fn offered(stub: &Stub, words: &[&str]) -> Vec<String> {
+    offered_to("fish", stub, words)
+}
+
+fn offered_to(shell: &str, stub: &Stub, words: &[&str]) -> Vec<String> {
     let mut command = stub.command(&[&["--", "ipfs-kitctl"], words].concat());
-    command.env("IPFS_KITCTL_COMPLETE", "fish");
+    command.env("IPFS_KITCTL_COMPLETE", shell);
     let ran = Ran::of(command.output().expect("it runs"));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     ran.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
@@ -36,6 +40,22 @@ fn a_tab_offers_what_the_daemon_knows() {
     assert_eq!(offered(&stub, &["lock", "check", "--sort", "ver"]), ["verdict"]);
     assert_eq!(offered(&stub, &["wait", "--for=kubo=r"]), ["--for=kubo=running"]);
     assert!(offered(&stub, &["pin", "ver"]).contains(&"verify".to_owned()));
+}
+
+#[test]
+fn what_a_shell_would_not_quote_is_offered_only_where_it_means_itself() {
+    for evil in
+        ["x; touch pwned #", "$(touch pwned)", "`id`", "two words", "a'b", "a*", "-rf", "a&b", "a|b", "~root", "a\\b"]
+    {
+        let stub = Stub::new(Speaks::Binary, move |_| {
+            let pin = Pin { name: Some(evil.to_owned()), ..pin(V0) };
+            let rows = Body::Part(Part::PinLs(PinRows { pins: vec![pin] }));
+            Box::new([rows, Body::Done(PinLs::done(page(1)))].into_iter())
+        });
+        for shell in ["bash", "elvish", "powershell"] {
+            assert_eq!(offered_to(shell, &stub, &["pin", "ls", "--name", ""]), Vec::<String>::new(), "{shell}: {evil}");
+        }
+    }
 }
 
 #[test]
