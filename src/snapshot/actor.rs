@@ -68,6 +68,8 @@ pub struct SnapshotArgs {
 #[derive(Clone, Default)]
 pub struct Book {
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Of who reads whole files: one at a time, so that many who ask leave the processors to others.
+    reading: Arc<tokio::sync::Mutex<()>>,
     notes: Arc<Mutex<Notes>>,
 }
 
@@ -418,7 +420,10 @@ impl Message<SnapshotPath> for Snapshots {
     async fn handle(&mut self, _: SnapshotPath, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move { look(&args, answer::newest).await })
+        ctx.spawn(async move {
+            let _turn = args.book.reading.lock().await;
+            look(&args, answer::newest).await
+        })
     }
 }
 
@@ -438,7 +443,10 @@ impl Message<SnapshotVerify> for Snapshots {
     async fn handle(&mut self, ask: SnapshotVerify, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
         let args = self.args.clone();
-        ctx.spawn(async move { look(&args, move |place| answer::verify(place, &ask)).await })
+        ctx.spawn(async move {
+            let _turn = args.book.reading.lock().await;
+            look(&args, move |place| answer::verify(place, &ask)).await
+        })
     }
 }
 
