@@ -7,6 +7,7 @@
 #[expect(unreachable_pub, reason = "it is a library for cargo fuzz")]
 mod targets;
 
+use proto_msgs::{binary, json};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -44,7 +45,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The corpus of a target.
+/// The corpus of a target; of messages each golden one in both forms.
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut seeds: Vec<Vec<u8>> =
@@ -53,7 +54,11 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         for file in files(&top.join("proto-msgs/tests/golden")) {
             let text = fs::read(file).expect("read");
             let messages: Vec<serde_json::Value> = serde_json::from_slice(&text).expect("golden messages");
-            seeds.extend(messages.iter().map(|message| message.to_string().into_bytes()));
+            for message in messages.iter().map(|message| message.to_string().into_bytes()) {
+                seeds.extend(json::parse_request(&message).ok().map(|request| binary::encode(&request)));
+                seeds.extend(json::parse_response(&message).ok().flatten().map(|response| binary::encode(&response)));
+                seeds.push(message);
+            }
         }
     }
     assert!(seeds.len() > 2, "{name} has no corpus");

@@ -1,6 +1,7 @@
 //! What is fuzzed: everything that takes bytes from others. Each target takes any bytes, never panics, and holds what it says.
 //! `cargo fuzz run NAME` drives them with coverage; `tests/fuzz.rs` of the workspace drives the same functions on stable.
 
+use bytes::BytesMut;
 use ipfs_kitd::index::journal::{FLOOR, Journal};
 use ipfs_kitd::index::mark::Mark;
 use ipfs_kitd::index::record::{self, HEAD, Next, Reader};
@@ -12,6 +13,7 @@ use ipfs_kitd::kubo::address::Address;
 use proto_msgs::binary::{self, Hello};
 use proto_msgs::pin::PinType;
 use proto_msgs::{MAX_REQUEST, Request, Response, json};
+use tokio_util::codec::{AnyDelimiterCodec, Decoder, LengthDelimitedCodec};
 
 /// One target.
 pub type Target = fn(&[u8]);
@@ -49,11 +51,22 @@ pub fn response(bytes: &[u8]) {
     }
 }
 
-/// A run of frames: none is longer than the limit or than what there is.
+/// A run of frames, as a client reads it and as the daemon does, and of lines: none is longer than the limit or than what there is, and
+/// both readers of frames find the same.
 pub fn frame(bytes: &[u8]) {
     let mut rest = bytes;
-    while let Ok(frame) = binary::read_frame(&mut rest, MAX_REQUEST) {
-        assert!(frame.len() <= bytes.len().min(MAX_REQUEST));
+    let read: Vec<_> = std::iter::from_fn(|| binary::read_frame(&mut rest, MAX_REQUEST).ok()).collect();
+    assert!(read.iter().all(|frame| frame.len() <= bytes.len().min(MAX_REQUEST)));
+
+    let mut frames = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_REQUEST).new_codec();
+    let mut rest = BytesMut::from(bytes);
+    let decoded: Vec<_> = std::iter::from_fn(|| frames.decode(&mut rest).ok()?).collect();
+    assert_eq!(decoded, read);
+
+    let mut lines = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), MAX_REQUEST);
+    let mut rest = BytesMut::from(bytes);
+    while let Ok(Some(line)) = lines.decode(&mut rest) {
+        assert!(line.len() <= bytes.len().min(MAX_REQUEST));
     }
 }
 
