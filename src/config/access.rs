@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// How far a caller is trusted. Each level may do what those below it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// May look at everything but Kubo's output.
+    /// May look at everything but what Kubo and the daemon write, and Kubo's configuration.
     Observe,
     /// May also say what people know of pins, and ask for fresh looks.
     Record,
