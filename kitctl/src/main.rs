@@ -94,6 +94,9 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
             "status, pin ls, kubo status, index info, metrics, lock check, snapshot ls and state can be watched";
         return Err(Failure::Usage(format!("{which}, without --offline and --check")));
     }
+    if args.global.watch.is_some() && args.global.format().bulk().is_some() {
+        return Err(Failure::Usage("this format is for one answer; leave out --watch, or take -o ndjson".to_owned()));
+    }
     let mut ask = Ask::new(args.global.clone(), reader);
     match args.global.watch {
         Some(every) => watch::run(&args, &mut ask, out, every, |ask, out| answer(args.command.clone(), ask, out)),

@@ -29,7 +29,7 @@ fn the_daemons_bytes_are_the_whole_output_in_both_forms_of_the_protocol() {
 }
 
 #[test]
-fn bytes_are_refused_on_a_terminal_and_where_there_are_no_rows() {
+fn bytes_are_refused_on_a_terminal_again_and_again_and_where_there_are_no_rows() {
     let stub = answering(Speaks::Binary);
     for format in ["arrow", "parquet"] {
         let terminal = File::options().read(true).write(true).open("/dev/ptmx").expect("a terminal");
@@ -37,6 +37,9 @@ fn bytes_are_refused_on_a_terminal_and_where_there_are_no_rows() {
         let ran = Ran::of(output);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
         assert!(ran.stderr.contains("standard output is a terminal"), "{}", ran.stderr);
+        let ran = stub.run(&["pin", "ls", "-o", format, "--watch"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+        assert!(ran.stderr.contains("leave out --watch"), "{}", ran.stderr);
         let ran = stub.run(&["pin", "info", V0, "-o", format]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
         assert!(ran.stderr.contains("no such format"), "{}", ran.stderr);
