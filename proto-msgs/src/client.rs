@@ -1,6 +1,6 @@
 //! A blocking client. One connection, one call at a time.
 //!
-//! It never waits for ever on a daemon that has stopped answering: the hello has [`HELLO`] to come, and a call with a
+//! It never waits for ever on a daemon that has stopped answering: the connection and the hello have [`HELLO`] to come, and a call with a
 //! deadline is given up [`GRACE`] after the daemon should have said so itself.
 
 use crate::binary::{self, Hello};
@@ -8,15 +8,19 @@ use crate::fault::Fault;
 use crate::json;
 use crate::snapshot::{SnapshotAt, SnapshotFd};
 use crate::verb::{Body, Part, Request, Response, Verb};
+use rustix::io::Errno;
 use std::io::{self, BufRead, BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How long a daemon may take to say hello.
 const HELLO: Duration = Duration::from_secs(10);
+/// Between two tries at a daemon with whom too many wait for a connection.
+const AGAIN: Duration = Duration::from_millis(10);
 /// How long after a call's deadline the daemon's own word about it is waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -103,22 +107,28 @@ impl Client {
     /// The same for a caller who has less time.
     pub fn connect_within(path: &Path, program: &str, time: Duration) -> Result<Client, ClientError> {
         let time = time.clamp(Duration::from_millis(1), HELLO);
-        let mut stream = open(path)?;
+        let until = Instant::now() + time;
+        let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let mut stream = open(path, time)?;
         let mut hello = binary::PREAMBLE.to_vec();
         hello.extend_from_slice(&binary::frame(&Hello::of(program)));
-        stream.get_ref().stream.set_read_timeout(Some(time)).map_err(ClientError::Broken)?;
+        stream.get_ref().stream.set_read_timeout(Some(left())).map_err(ClientError::Broken)?;
         write(&mut stream, &hello)?;
         match same_schema(&mut stream) {
             Ok(true) => Ok(Client { stream, form: Form::Binary, next_id: 0 }),
-            Ok(false) => Client::connect_json(path),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => Client::connect_json(path),
+            Ok(false) => Client::json_within(path, left()),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Client::json_within(path, left()),
             Err(e) => Err(ended(e, time)),
         }
     }
 
     /// Connects in the JSON form.
     pub fn connect_json(path: &Path) -> Result<Client, ClientError> {
-        Ok(Client { stream: open(path)?, form: Form::Json, next_id: 0 })
+        Client::json_within(path, HELLO)
+    }
+
+    fn json_within(path: &Path, time: Duration) -> Result<Client, ClientError> {
+        Ok(Client { stream: open(path, time)?, form: Form::Json, next_id: 0 })
     }
 
     /// Speaks the JSON form over a connection that there is already.
@@ -225,10 +235,27 @@ impl Client {
     }
 }
 
-fn open(path: &Path) -> Result<BufReader<Socket>, ClientError> {
-    UnixStream::connect(path)
-        .map(|stream| BufReader::new(Socket::new(stream)))
-        .map_err(|source| ClientError::Unreachable { path: path.to_owned(), source })
+/// Connects. A daemon that takes no connections leaves them to the kernel, which has room for some and lets the rest wait for
+/// ever; so it is asked not to wait, and asked again.
+fn open(path: &Path, time: Duration) -> Result<BufReader<Socket>, ClientError> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let until = Instant::now() + time;
+    let unreachable = |source| ClientError::Unreachable { path: path.to_owned(), source };
+    let failed = |error: Errno| unreachable(error.into());
+    let address = SocketAddrUnix::new(path).map_err(failed)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+    loop {
+        match connect(&socket, &address) {
+            Ok(()) => break,
+            Err(Errno::AGAIN | Errno::INTR) if Instant::now() < until => thread::sleep(AGAIN),
+            Err(Errno::AGAIN) => return Err(ClientError::Silent(time)),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false).map_err(unreachable)?;
+    Ok(BufReader::new(Socket::new(stream)))
 }
 
 /// Sends. A daemon that refuses the caller answers and closes without reading: its answer is worth more than our EPIPE.

@@ -7,8 +7,9 @@ use proto_msgs::kubo::KuboState;
 use proto_msgs::verb::{Body, Part, Request, Response, Verb};
 use proto_msgs::{Client, ClientError, Fault, FaultKind, MAX_REQUEST, json};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -259,4 +260,41 @@ fn where_nobody_listens_is_unreachable_and_named() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// A listener that has room for one connection, and the one that takes it.
+fn full(path: &Path) -> (OwnedFd, UnixStream) {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+    bind(&listener, &SocketAddrUnix::new(path).expect("an address")).expect("bound");
+    listen(&listener, 0).expect("listening");
+    (listener, UnixStream::connect(path).expect("the first is let in"))
+}
+
+#[test]
+fn a_daemon_that_takes_no_connections_is_given_up_as_one_that_says_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("s");
+    let _full = full(&path);
+    let silent = Client::connect_within(&path, "test", Duration::from_millis(30)).err();
+    assert!(matches!(silent, Some(ClientError::Silent(_))), "{silent:?}");
+}
+
+#[test]
+fn whoever_finds_no_room_waits_for_some() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("s");
+    let (listener, first) = full(&path);
+    let second = thread::spawn({
+        let path = path.clone();
+        move || Client::connect(&path, "test").and_then(|mut client| client.call(Shutdown {}))
+    });
+    let listener = UnixListener::from(listener);
+    drop((listener.accept().expect("the first"), first));
+    let (mut stream, _) = listener.accept().expect("the second");
+    shake_hands(&mut stream, &Hello::of("peer"));
+    let frame = binary::read_frame(&mut stream, MAX_REQUEST).expect("a frame");
+    let request: Request = binary::decode(&frame).expect("a request");
+    stream.write_all(&binary::frame(&done(request.id))).expect("written");
+    assert_eq!(second.join().expect("no panic").expect("an answer").pid, 4);
 }
