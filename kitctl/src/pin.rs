@@ -11,13 +11,15 @@ use crate::history;
 use crate::list::{self, Listing, Row, Shape};
 use crate::mark;
 use crate::output::{Bar, Out, Table, size};
-use proto_msgs::ClientError;
 use proto_msgs::pin::{
     BrokenPin, ContentKind, Pin, PinAdd, PinBegin, PinDiff, PinHistory, PinInfo, PinLs, PinRm, PinSort, PinUpdate,
     PinVerify, SizeKind,
 };
-use proto_msgs::verb::Part;
+use proto_msgs::verb::{Part, Verb};
+use proto_msgs::{ClientError, FaultKind};
 use std::io::{self, BufRead, Read};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) const SHAPE: Shape = Shape {
     all: &[
@@ -124,7 +126,8 @@ fn add(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct
 fn begin(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct: bool) -> Result<u8, Failure> {
     let mut header = true;
     each(ask, out, cids, |ask, out, cid| {
-        let begun = ask.call(PinBegin { cid, name: name.map(str::to_owned), direct })?;
+        let verb = PinBegin { cid, name: name.map(str::to_owned), direct };
+        let begun = when_there_is_room(ask, verb)?;
         match out.format {
             Format::Json | Format::Ndjson => out.answer(&begun),
             Format::Csv => {
@@ -137,6 +140,27 @@ fn begin(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, dire
             _ => out.line(format!("pinning {}; `ipfs-kitctl events` tells when it is done", begun.cid)),
         }
     })
+}
+
+/// Asks again while the daemon has as much under way as it takes, for `--timeout` at most.
+fn when_there_is_room<V: Verb + Clone>(ask: &mut Ask, verb: V) -> Result<V::Reply, Failure> {
+    const AGAIN: Duration = Duration::from_millis(100);
+    let began = Instant::now();
+    let timeout = ask.global().timeout;
+    let mut bar = Bar::new();
+    let done = loop {
+        match ask.call(verb.clone()) {
+            Err(Failure::Client(ClientError::Fault(fault)))
+                if fault.kind == FaultKind::Busy && timeout.is_none_or(|timeout| began.elapsed() + AGAIN < timeout) =>
+            {
+                bar.show(&format!("waiting: {}", fault.detail));
+                thread::sleep(AGAIN);
+            }
+            done => break done,
+        }
+    };
+    bar.clear();
+    done
 }
 
 fn update(ask: &mut Ask, out: &mut Out, verb: PinUpdate) -> Result<u8, Failure> {

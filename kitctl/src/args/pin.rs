@@ -34,7 +34,8 @@ pub(crate) enum Pin {
         /// Pin the block alone, not what is below it
         #[arg(long)]
         direct: bool,
-        /// Return at once: the daemon goes on by itself, and `events` tells how it ended
+        /// Return at once: the daemon goes on by itself, and `events` tells how it ended, as long as it is among the newest
+        /// thousand events. Where the daemon has too much under way this waits until it has room
         #[arg(long)]
         detach: bool,
     },

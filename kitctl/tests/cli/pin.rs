@@ -3,11 +3,12 @@
 use crate::stub::{Speaks, Stub, V0, V1, ago, fault, page, pin};
 use proto_msgs::FaultKind;
 use proto_msgs::pin::{
-    Pin, PinAdd, PinAdded, PinChange, PinChanges, PinEvent, PinHistory, PinInfo, PinInfoReply, PinPage, PinRemoved,
-    PinRm, PinType, Progress,
+    Pin, PinAdd, PinAdded, PinBegin, PinBegun, PinChange, PinChanges, PinEvent, PinHistory, PinInfo, PinInfoReply,
+    PinPage, PinRemoved, PinRm, PinType, Progress,
 };
 use proto_msgs::verb::{Body, Call, Part, Verb};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[test]
 fn several_cids_are_all_tried_and_the_highest_code_is_returned() {
@@ -61,6 +62,23 @@ fn add_says_what_was_pinned() {
     let ran = stub.run(&["pin", "add", V0, V1, "--json"]);
     let documents: Vec<Value> = ran.stdout.lines().map(|l| serde_json::from_str(l).expect("a document")).collect();
     assert_eq!((documents.len(), &documents[1]["pin"]["cid"]), (2, &json!(V1)));
+}
+
+#[test]
+fn what_is_not_waited_for_is_asked_again_until_the_daemon_has_room() {
+    let asked = AtomicU64::new(0);
+    let stub = Stub::one(move |call| {
+        let Call::PinBegin(PinBegin { cid, .. }) = call else { panic!("{call:?}") };
+        // Each is refused once.
+        match (cid == "never", asked.fetch_add(1, Ordering::Relaxed) % 2) {
+            (false, 1) => Body::Done(PinBegin::done(PinBegun { cid })),
+            _ => fault(FaultKind::Busy, "1024 changes of pins are under way", None),
+        }
+    });
+    let ran = stub.run_with_stdin(&["pin", "add", "--detach", "-", "-o", "cid"], &format!("{V0}\n{V1}\n"));
+    assert_eq!(ran.all(), (0, format!("{V0}\n{V1}\n").as_str(), ""));
+    let ran = stub.run(&["pin", "add", "--detach", "never", "--timeout", "1s"]);
+    assert_eq!(ran.all(), (1, "", "error: never: 1024 changes of pins are under way\n"));
 }
 
 #[test]
