@@ -12,8 +12,10 @@ use proto_msgs::pin::{Pin, PinHistory, PinLs};
 use proto_msgs::snapshot::SnapshotLs;
 use proto_msgs::verb::{Part, Verb};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -98,9 +100,27 @@ pub(crate) fn columns() -> ArgValueCompleter {
 
 /// The list that the words of the command line name.
 fn listed() -> Option<&'static Shape> {
-    let words: Vec<String> = std::env::args().collect();
+    let words: Vec<OsString> = typed().collect();
     let said = |noun: &str, verb: &str| words.iter().any(|word| word == noun) && words.iter().any(|word| word == verb);
     shapes().into_iter().find(|(noun, verb, _)| said(noun, verb)).map(|(.., shape)| shape)
+}
+
+/// The words of the command line that is being completed, behind those that the script puts before them.
+fn typed() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip_while(|word| word != "--").skip(1)
+}
+
+/// The socket that they name. Bash has a `=` as a word of its own.
+fn named(mut words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    while let Some(word) = words.next() {
+        if word == "--socket" {
+            return words.find(|word| word != "=").map(PathBuf::from);
+        }
+        if let Some(path) = word.as_bytes().strip_prefix(b"--socket=") {
+            return Some(OsStr::from_bytes(path).into());
+        }
+    }
+    None
 }
 
 fn shapes() -> [(&'static str, &'static str, &'static Shape); 18] {
@@ -154,7 +174,7 @@ fn ask<V: Verb>(
     of_part: impl Fn(Part) -> Vec<Value>,
     of_reply: fn(V::Reply) -> Vec<Value>,
 ) -> Option<()> {
-    let mut client = socket::connect(None, Some(PATIENCE), false).ok()?;
+    let mut client = socket::connect(named(typed()).as_deref(), Some(PATIENCE), false).ok()?;
     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
     let reply = client.call_with(verb, Some(PATIENCE), |part| found.send(of_part(part)).map_err(gone)).ok()?;
     found.send(of_reply(reply)).ok()

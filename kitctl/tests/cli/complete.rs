@@ -59,6 +59,15 @@ fn what_a_shell_would_not_quote_is_offered_only_where_it_means_itself() {
 }
 
 #[test]
+fn a_tab_asks_the_daemon_that_the_words_name() {
+    let (other, stub) = (Stub::one(|call| panic!("asked {call:?}")), tagged());
+    let socket = stub.socket().display().to_string();
+    assert_eq!(offered(&other, &["--socket", &socket, "pin", "info", "bafy"]), [V1]);
+    assert_eq!(offered(&other, &["pin", &format!("--socket={socket}"), "info", "bafy"]), [V1]);
+    assert_eq!(offered(&other, &["pin", "info", "--socket", "=", &socket, "bafy"]), [V1]);
+}
+
+#[test]
 fn a_tab_is_quiet_where_the_daemon_is_down_or_slow_or_refuses() {
     let refusing = Stub::one(|_| fault(FaultKind::Denied, "no", None));
     // One that never answers; the time that a TAB may take ends it.
