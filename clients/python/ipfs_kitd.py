@@ -12,7 +12,7 @@
 
 A verb and its fields are those of the protocol, in snake_case; fields that are left out have their default. A field that is a word
 of Python's own takes a `_` behind it: kitd.call("wait", for_="index_complete").
-A connection has one call at a time; a client is not to be shared between threads.
+A connection has one call at a time; rows that are not read to their end are given up. A client is not to be shared between threads.
 """
 
 import base64
@@ -49,7 +49,8 @@ class Client:
 
     def __init__(self, path=None, timeout=None):
         self._id = 0
-        self._socket = _connect([path] if path else sockets())
+        self._paths = [path] if path else sockets()
+        self._socket = _connect(self._paths)
         self._socket.settimeout(timeout)
         self._lines = self._socket.makefile("rb")
 
@@ -88,28 +89,32 @@ class Client:
 
     def snapshot_fd(self):
         """The newest snapshot, and its pins.arrow as a descriptor for reading, which the caller closes. It can be mapped."""
-        self._id += 1
-        self._socket.sendall(json.dumps({"id": self._id, "call": {"snapshot_fd": {}}}).encode() + b"\n")
-        line, fds = b"", []
-        try:
-            while not line.endswith(b"\n") and len(line) < LONGEST:
-                more, passed, _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
-                fds += passed
-                for fd in passed:
-                    os.set_inheritable(fd, False)  # recv_fds takes no notice of MSG_CMSG_CLOEXEC.
-                if not more:
-                    raise ConnectionError("ipfs-kitd closed the connection before it had answered")
-                line += more
-            message = json.loads(line)
-            if "fault" in message:
-                fault = message["fault"]
-                raise Fault(fault["kind"], fault["detail"], fault.get("hint"))
-            if len(fds) != 1:
-                raise ConnectionError(f"ipfs-kitd sent {len(fds)} descriptors with its answer")
-            return message["done"]["snapshot_fd"], fds.pop()
-        finally:
-            for fd in fds:
-                os.close(fd)
+        # A connection of its own: whoever reads what is left of another answer would lose the descriptor.
+        with _connect(self._paths) as connection:
+            connection.settimeout(self._socket.gettimeout())
+            connection.sendall(b'{"id":1,"call":{"snapshot_fd":{}}}\n')
+            line, fds = b"", []
+            try:
+                while not line.endswith(b"\n") and len(line) < LONGEST:
+                    more, passed, _, _ = socket.recv_fds(connection, 1 << 16, 1)
+                    fds += passed
+                    for fd in passed:
+                        os.set_inheritable(fd, False)  # recv_fds takes no notice of MSG_CMSG_CLOEXEC.
+                    if not more:
+                        raise ConnectionError("ipfs-kitd closed the connection before it had answered")
+                    line += more
+                message = json.loads(line)
+                if message["id"] not in (0, 1):
+                    raise ConnectionError("ipfs-kitd answered another call")
+                if "fault" in message:
+                    fault = message["fault"]
+                    raise Fault(fault["kind"], fault["detail"], fault.get("hint"))
+                if len(fds) != 1:
+                    raise ConnectionError(f"ipfs-kitd sent {len(fds)} descriptors with its answer")
+                return message["done"]["snapshot_fd"], fds.pop()
+            finally:
+                for fd in fds:
+                    os.close(fd)
 
     def close(self):
         """Hangs up, which ends a call that is under way."""
@@ -123,25 +128,38 @@ class Client:
         self.close()
 
     def _answer(self, verb, deadline_ms, fields):
-        self._id += 1
+        number = self._id = self._id + 1
         fields = {name.rstrip("_"): value for name, value in fields.items()}
-        request = {"id": self._id, "deadline_ms": deadline_ms, "call": {verb: fields}}
+        request = {"id": number, "deadline_ms": deadline_ms, "call": {verb: fields}}
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         while True:
             line = self._lines.readline(LONGEST)
             if not line.endswith(b"\n"):
                 raise ConnectionError("ipfs-kitd closed the connection before it had answered")
             message = json.loads(line)
-            if message["id"] not in (0, self._id):
+            if message["id"] not in (0, number):
                 continue  # The rest of a call that was given up.
             if "fault" in message:
                 fault = message["fault"]
                 raise Fault(fault["kind"], fault["detail"], fault.get("hint"))
             kind = "part" if "part" in message else "done"
             (body,) = message[kind].values()
-            yield {kind: body}
             if kind == "done":
+                yield {kind: body}
                 return
+            try:
+                yield {kind: body}
+            except GeneratorExit:  # Nobody wants the rest.
+                self._cancel(number)
+                raise
+
+    def _cancel(self, number):
+        self._id += 1
+        request = {"id": self._id, "call": {"cancel": {"id": number}}}
+        try:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            pass  # It is closed, which has ended the call.
 
 
 def _connect(paths):

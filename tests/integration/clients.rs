@@ -2,6 +2,7 @@
 
 use crate::kit::{Kit, identity_cid, said, skipped};
 use proto_msgs::pin::PinAdd;
+use proto_msgs::snapshot::SnapshotNow;
 use std::path::Path;
 use std::process::Command;
 
@@ -62,6 +63,39 @@ print("all is well")
     python.env("PYTHONDONTWRITEBYTECODE", "1").env("PATH", std::env::var_os("PATH").unwrap_or_default());
     let ran = said(python.args(["-c", script, &identity_cid("one")]));
     assert_eq!((ran.code, ran.out.trim_end()), (Some(0), "all is well"), "{}", ran.err);
+}
+
+#[test]
+fn what_the_python_client_does_not_read_to_its_end_is_in_nobodys_way() {
+    let kit = kit();
+    kit.call(SnapshotNow { arrow: true });
+    let script = r#"
+import os
+from ipfs_kitd import Client
+
+with Client(timeout=30) as kitd:
+    for _ in range(40):
+        for event in kitd.rows("events", follow=True):
+            break
+    for pin in kitd.rows("pin_ls"):
+        break
+    at, fd = kitd.snapshot_fd()
+    assert at["manifest"]["name"] and os.fstat(fd).st_size > 0, at
+    os.close(fd)
+    assert kitd.call("status")["kubo"]["state"] == "running"
+    left = kitd.rows("pin_ls")
+    next(left)
+left.close()
+print("all is well")
+"#;
+    let Some(out) = run_python(&kit, script) else { return };
+    assert_eq!(out.trim_end(), "all is well");
+}
+
+/// Runs a program that has the client; `None`: there is no Python.
+fn run_python(kit: &Kit, script: &str) -> Option<String> {
+    let place = root().join("clients/python").display().to_string();
+    run(kit, &["python3"], &["python3", "-Bc", &format!("import sys; sys.path.append({place:?})\n{script}")])
 }
 
 /// The program on docs/PROTOCOL.md whose block begins with these words.
