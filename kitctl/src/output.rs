@@ -7,6 +7,7 @@ use proto_msgs::SCHEMA_VERSION;
 use proto_msgs::pin::Source;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::env;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
@@ -174,6 +175,11 @@ impl Document {
     }
 }
 
+/// Whether stderr is a terminal that can write over a line.
+fn can_go_back() -> bool {
+    io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// One line on stderr that says how far a long call has come, on a terminal only.
 pub(crate) struct Bar {
     shown: bool,
@@ -186,7 +192,7 @@ impl Bar {
 
     /// In place of what it said before.
     pub(crate) fn show(&mut self, text: &str) {
-        if io::stderr().is_terminal() {
+        if can_go_back() {
             // A line of progress that can't be written is not worth a failure.
             let _ = write!(io::stderr(), "\r\x1b[K{text}");
             self.shown = true;
@@ -206,7 +212,7 @@ pub(crate) struct Waiting(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
 
 impl Waiting {
     pub(crate) fn new(what: &'static str) -> Waiting {
-        if !io::stderr().is_terminal() {
+        if !can_go_back() {
             return Waiting(None);
         }
         let (stop, stopped) = mpsc::channel();

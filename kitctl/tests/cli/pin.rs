@@ -8,7 +8,12 @@ use proto_msgs::pin::{
 };
 use proto_msgs::verb::{Body, Call, Part, Verb};
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 #[test]
 fn several_cids_are_all_tried_and_the_highest_code_is_returned() {
@@ -62,6 +67,41 @@ fn add_says_what_was_pinned() {
     let ran = stub.run(&["pin", "add", V0, V1, "--json"]);
     let documents: Vec<Value> = ran.stdout.lines().map(|l| serde_json::from_str(l).expect("a document")).collect();
     assert_eq!((documents.len(), &documents[1]["pin"]["cid"]), (2, &json!(V1)));
+}
+
+/// What a terminal of this kind gets to see of standard error, up to the end of the line that says this.
+fn on_a_terminal(stub: &Stub, term: &str, args: &[&str], last: &str) -> String {
+    // What is written to this end comes back as an echo, with `^[` for an escape.
+    let mut options = File::options();
+    let mut terminal = options.read(true).write(true).open("/dev/ptmx").expect("a terminal");
+    let stderr = terminal.try_clone().expect("a second descriptor");
+    stub.command(args).env("TERM", term).stderr(stderr).status().expect("it runs");
+    let (echo, echoed) = mpsc::channel();
+    // It ends with this process.
+    thread::spawn(move || {
+        let mut bytes = [0; 1024];
+        while let Ok(read) = terminal.read(&mut bytes)
+            && echo.send(bytes[..read].to_vec()).is_ok()
+        {}
+    });
+    let mut seen = String::new();
+    while !seen.split_once(last).is_some_and(|(_, rest)| rest.contains('\n')) {
+        let more = echoed.recv_timeout(Duration::from_secs(10)).expect("the echo");
+        seen += std::str::from_utf8(&more).expect("UTF-8");
+    }
+    seen
+}
+
+#[test]
+fn progress_is_shown_where_a_line_can_be_written_over() {
+    let stub = Stub::new(Speaks::Binary, |_| {
+        let progress = Body::Part(Part::Progress(Progress { blocks: 3, bytes: None }));
+        Box::new([progress, fault(FaultKind::Kubo, "it broke", None)].into_iter())
+    });
+    let seen = |term| on_a_terminal(&stub, term, &["pin", "add", "x"], "it broke");
+    let shown = seen("xterm");
+    assert!(shown.contains("^[[Kpinning x: 3 blocks"), "{shown}");
+    assert_eq!(seen("dumb").trim_end(), "error: x: it broke");
 }
 
 #[test]
