@@ -22,6 +22,8 @@ pub(crate) const NOT_FOUND: u8 = 4;
 pub(crate) const UNREACHABLE: u8 = 69;
 pub(crate) const STALE: u8 = 75;
 pub(crate) const DENIED: u8 = 77;
+pub(crate) const NOT_STARTED: u8 = 126;
+pub(crate) const NO_COMMAND: u8 = 127;
 
 /// Why there is no result.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) enum Failure {
     Client(ClientError),
     /// The command line asks for something that does not go.
     Usage(String),
+    /// The caller's own command cannot be started: which code, and why.
+    Command(u8, String),
     /// The answer is older than `--max-age`, and what makes it newer.
     Stale(String, &'static str),
     /// Something of what `status --check` looks at is not as it should be: which code, and what.
@@ -92,7 +96,7 @@ impl Failure {
             Failure::Client(_) | Failure::Late(_) | Failure::StillThere | Failure::Input(_) | Failure::Output(_) => {
                 FAILED
             }
-            Failure::Degraded(code, _) | Failure::Offline(code, _) => *code,
+            Failure::Degraded(code, _) | Failure::Offline(code, _) | Failure::Command(code, _) => *code,
             Failure::Usage(_) => USAGE,
             Failure::Stale(..) => STALE,
         }
@@ -153,6 +157,7 @@ snapshot with --offline",
                 shown(kind, format!("{error}{why}"), Some("the daemon may have ended; its log says why"))
             }
             Failure::Usage(detail) => shown("usage", detail.clone(), Some("--help shows what goes")),
+            Failure::Command(_, detail) => shown("command", detail.clone(), None),
             Failure::Stale(detail, hint) => shown("stale", detail.clone(), Some(hint)),
             Failure::Late(time) => shown(
                 "timeout",

@@ -36,7 +36,9 @@ pub(crate) fn become_command(command: &[OsString], stdin: OwnedFd, env: &[(&str,
     let mut command = Command::new(program);
     command.args(args).stdin(stdin).envs(env.iter().map(|(name, value)| (name, value)));
     let error = command.exec();
-    Failure::Usage(format!("{} cannot be started: {error}", program.display()))
+    // As shells and env(1) have it.
+    let code = if error.kind() == io::ErrorKind::NotFound { exit::NO_COMMAND } else { exit::NOT_STARTED };
+    Failure::Command(code, format!("{} cannot be started: {error}", program.display()))
 }
 
 pub(crate) fn cannot(action: &str, error: &io::Error) -> Failure {

@@ -126,8 +126,11 @@ fn a_descriptor_of_the_newest_pins_comes_with_the_answer_and_outlives_the_snapsh
     let run = kit.ctl(&["snapshot", "fd", "--", "sh", "-c", "wc -c; echo $IPFS_KITD_SNAPSHOT; exit 7"]);
     let (bytes, name) = (expected.len().to_string(), &made.manifest.name);
     assert_eq!((run.code, run.out.split_whitespace().collect::<Vec<_>>()), (Some(7), vec![bytes.as_str(), name]));
-    let missing = kit.ctl(&["snapshot", "fd", "--", "/no/such/program"]);
-    assert_eq!(missing.code, Some(2), "{}", missing.err);
+    for (program, code) in [("/no/such/program", 127), ("/", 126)] {
+        let ran = kit.ctl(&["snapshot", "fd", "--", program]);
+        assert_eq!(ran.code, Some(code), "{}", ran.err);
+        assert!(ran.err.contains(&format!("{program} cannot be started")), "{}", ran.err);
+    }
     std::fs::remove_dir_all(&made.path).expect("removed");
     for mut file in held {
         let mut bytes = Vec::new();

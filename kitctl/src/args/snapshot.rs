@@ -5,7 +5,7 @@ use clap::Subcommand;
 use std::ffi::OsString;
 
 const FD: &str = "\
-The command takes the place of this program, so its exit code is the answer. IPFS_KITD_SNAPSHOT, IPFS_KITD_GENERATION and IPFS_KITD_AS_OF say what it
+The command takes the place of this program, so its exit code is the answer: 127 when it is not found, 126 when it can't be started. IPFS_KITD_SNAPSHOT, IPFS_KITD_GENERATION and IPFS_KITD_AS_OF say what it
 reads. The file can be mapped, and stays readable when the snapshot is long gone.
 
 Examples:
