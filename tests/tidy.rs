@@ -88,3 +88,16 @@ fn no_test_is_ignored_and_nothing_is_left_to_do() {
         assert!(found.is_empty(), "{mark} in {found:?}");
     }
 }
+
+#[test]
+fn the_client_needs_no_runtime_and_no_database() {
+    for manifest in ["proto-msgs/Cargo.toml", "kitctl/Cargo.toml"] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest)).expect("readable");
+        let (_, rest) = text.split_once("\n[dependencies]\n").expect("a table of dependencies");
+        let table = rest.split("\n[").next().unwrap_or_default();
+        assert!(table.contains("serde_json") && !text.contains("[dependencies."), "{manifest} has another form");
+        let heavy = ["tokio", "duckdb", "arrow", "parquet", "kameo"];
+        let found: Vec<_> = table.lines().filter(|line| heavy.iter().any(|name| line.contains(name))).collect();
+        assert!(found.is_empty(), "{manifest}: {found:?}");
+    }
+}

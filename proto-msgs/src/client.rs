@@ -2,6 +2,25 @@
 //!
 //! It never waits for ever on a daemon that has stopped answering: the connection and the hello have [`HELLO`] to come, and a call with a
 //! deadline is given up [`GRACE`] after the daemon should have said so itself.
+//!
+//! ```no_run
+//! use proto_msgs::pin::PinLs;
+//! use proto_msgs::{Client, ClientError, Part};
+//! use std::{path::Path, time::Duration};
+//!
+//! fn main() -> Result<(), ClientError> {
+//!     let mut kitd = Client::connect(Path::new("/run/ipfs-kitd/ipfs-kitd.sock"), "my-program 1.0")?;
+//!     let verb = PinLs { name: Some("holidays".to_owned()), ..PinLs::default() };
+//!     let page = kitd.call_with(verb, Some(Duration::from_secs(10)), |part| {
+//!         if let Part::PinLs(rows) = part {
+//!             rows.pins.iter().for_each(|pin| println!("{} {:?}", pin.cid, pin.size));
+//!         }
+//!         Ok(())
+//!     })?;
+//!     println!("{} pins, as of {:?}", page.total, page.as_of);
+//!     Ok(())
+//! }
+//! ```
 
 use crate::binary::{self, Hello};
 use crate::fault::Fault;
