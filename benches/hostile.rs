@@ -1,5 +1,5 @@
 //! 256 hostile clients for a minute, or for as many seconds as `IPFS_KITD_HOSTILE_S` says: slow, silent, with huge lines and frames,
-//! garbage, deep nesting, descriptors, half-open, reading nothing; of our own uid, and as root of four others too. A figure over its limit is
+//! garbage, deep nesting, descriptors, half-open, reading nothing, held just below the limit, asking for much; of our own uid, and as root of four others too. A figure over its limit is
 //! for reading.
 
 #[path = "../tests/integration/hostile.rs"]

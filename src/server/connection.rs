@@ -5,6 +5,7 @@
 //! client that does not read blocks its own calls and is dropped after [`WRITE_STALL`].
 
 use super::authority::Peer;
+use super::long::Long;
 use super::out::{Form, Message, Out, Parts};
 use super::places::{Many, Place};
 use super::route::Routes;
@@ -149,7 +150,7 @@ where
 async fn read_json(reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls<'_>) {
     let out = calls.out.clone();
     let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), MAX_REQUEST);
-    let mut lines = FramedRead::new(reader, codec);
+    let mut lines = FramedRead::new(reader, Long::new(codec, calls.place));
     while let Some(line) = calls.while_running(next(&mut lines)).await {
         match line {
             Ok(line) if line.trim_ascii().is_empty() => {}
@@ -162,10 +163,12 @@ async fn read_json(reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls
                 return;
             }
             Err(AnyDelimiterCodecError::Io(error)) => {
-                if error.kind() == io::ErrorKind::TimedOut {
-                    drop(out.send(0, Body::Fault(too_slow())).await);
-                }
-                return;
+                let fault = match error.kind() {
+                    io::ErrorKind::TimedOut => too_slow(),
+                    io::ErrorKind::ResourceBusy => many_long(),
+                    _ => return,
+                };
+                return drop(out.send(0, Body::Fault(fault)).await);
             }
         }
     }
@@ -185,7 +188,7 @@ async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls:
         return;
     }
     let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_REQUEST).new_codec();
-    let mut frames = FramedRead::new(reader, codec);
+    let mut frames = FramedRead::new(reader, Long::new(codec, calls.place));
     while let Some(frame) = calls.while_running(next(&mut frames)).await {
         let fault = match frame.map(|frame| (frame.len(), binary::decode::<Request>(&frame))) {
             Ok((length, Ok(request))) => {
@@ -198,6 +201,7 @@ async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls:
             Ok((_, Err(error))) => Fault::new(FaultKind::Invalid, error.to_string()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => longer_than(MAX_REQUEST),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => too_slow(),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => many_long(),
             Err(_) => return,
         };
         // What follows a broken frame can't be trusted to be a frame.
@@ -274,15 +278,13 @@ impl<'a> Calls<'a> {
         };
         let (routes, peer, out) = (self.routes.clone(), self.peer, self.out.clone());
         let handle = self.tasks.spawn(async move {
-            let parts = Parts::new(id, out.clone());
+            let parts = Parts::new(id, out);
             let deadline = request.deadline_ms.map(Duration::from_millis);
             let body = match routes.answer(request.call, peer, deadline, &parts).await {
                 Ok(done) => Body::Done(done),
                 Err(fault) => Body::Fault(fault),
             };
-            // Only an answer has any use for one.
-            let fd = parts.attached().filter(|_| matches!(body, Body::Done(_)));
-            drop(out.send_with(id, body, fd).await);
+            drop(parts.end(body).await);
             drop(turn);
         });
         self.ids.insert(handle.id(), id);
@@ -381,6 +383,10 @@ fn many_calls(many: &Many, uid: u32) -> Fault {
 fn too_slow() -> Fault {
     let detail = format!("a request has to be whole {} s after its first byte", REQUEST.as_secs());
     Fault::new(FaultKind::Invalid, detail)
+}
+
+fn many_long() -> Fault {
+    Fault::new(FaultKind::Busy, "too many long requests are arriving").hint("send it again in a moment")
 }
 
 fn longer_than(limit: usize) -> Fault {

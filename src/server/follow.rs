@@ -1,7 +1,7 @@
 //! `events`, `kubo logs` and `log`: what is kept, and with `follow` what comes. A client that reads slowly is told what it has missed; it
 //! holds up nobody.
 
-use super::out::Parts;
+use super::out::{Gone, Parts};
 use super::route::Routes;
 use super::status;
 use crate::events::EventLog;
@@ -22,6 +22,7 @@ pub(super) async fn events(routes: &Routes, verb: Events, parts: &Parts) -> Resu
 
 async fn told(log: &EventLog, state: EventState, verb: Events, parts: &Parts) -> Result<EventPage, Fault> {
     let mut since = verb.since.unwrap_or(0);
+    room(parts).await?;
     // First: what comes after this look is in the page, or waited for.
     let mut newest = log.newest();
     let seen = *newest.borrow_and_update();
@@ -36,6 +37,7 @@ async fn told(log: &EventLog, state: EventState, verb: Events, parts: &Parts) ->
         send(parts, Part::Events(page)).await?;
         // The board is as old as the process, so the sender can't be gone.
         drop(newest.wait_for(|newest| *newest > since).await);
+        room(parts).await?;
         page = log.after(since, None);
     }
 }
@@ -50,6 +52,7 @@ pub(super) async fn kubo_logs(routes: &Routes, verb: KuboLogs, parts: &Parts) ->
     let since = verb.since.as_deref().map(crate::time::parse).transpose()?;
     let lines = verb.lines.unwrap_or(if since.is_some() { MOST_LINES } else { LINES }).min(MOST_LINES);
     let output = routes.spawner.output();
+    room(parts).await?;
     let (mut page, mut number) = output.newest(lines as usize, since);
     if !verb.follow {
         return Ok(page);
@@ -60,6 +63,7 @@ pub(super) async fn kubo_logs(routes: &Routes, verb: KuboLogs, parts: &Parts) ->
     loop {
         send(parts, Part::KuboLogs(page)).await?;
         drop(growth.wait_for(|newest| *newest > number).await);
+        room(parts).await?;
         (page, number) = output.after(number);
     }
 }
@@ -68,6 +72,7 @@ pub(super) async fn log(verb: Log, parts: &Parts) -> Result<LogPage, Fault> {
     let since = verb.since.as_deref().map(crate::time::parse).transpose()?;
     let lines = verb.lines.unwrap_or(if since.is_some() { MOST_LINES } else { LINES }).min(MOST_LINES);
     let (kept, least) = (crate::log::kept(), verb.level.unwrap_or(LogLevel::Trace));
+    room(parts).await?;
     let (mut page, mut number) = kept.newest(lines as usize, since, least);
     if !verb.follow {
         return Ok(page);
@@ -78,12 +83,21 @@ pub(super) async fn log(verb: Log, parts: &Parts) -> Result<LogPage, Fault> {
     loop {
         send(parts, Part::Log(page)).await?;
         drop(growth.wait_for(|newest| *newest > number).await);
+        room(parts).await?;
         (page, number) = kept.after(number, least);
     }
 }
 
+async fn room(parts: &Parts) -> Result<(), Fault> {
+    parts.make_room().await.map_err(hung_up)
+}
+
 async fn send(parts: &Parts, part: Part) -> Result<(), Fault> {
-    parts.send(part).await.map_err(|_| Fault::new(FaultKind::Cancelled, "the client hung up"))
+    parts.send(part).await.map_err(hung_up)
+}
+
+fn hung_up(_: Gone) -> Fault {
+    Fault::new(FaultKind::Cancelled, "the client hung up")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! actor       accepts, one connection task each
 //! places      how many connections there may be
 //! connection  one client: its form, its calls under way
+//! long        long requests while they arrive
 //! out         what the client is owed, in its form
 //! authority   who may ask for what
 //! audit       who has asked for what changes something
@@ -21,6 +22,7 @@ mod doctor;
 mod follow;
 mod kubo;
 mod late;
+mod long;
 mod mark;
 mod out;
 mod pin;

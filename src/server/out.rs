@@ -58,22 +58,42 @@ impl Out {
     }
 
     /// The same with a descriptor.
-    pub(super) async fn send_with(&self, id: u64, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
-        self.queue(self.bytes(id, body), fd).await
+    async fn send_with(&self, id: u64, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
+        let bytes = self.bytes(id, body);
+        let room = self.room(room_for(&bytes)).await?;
+        self.queue(bytes, fd, room).await
     }
 
     /// Sends what is in no form.
     pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
-        self.queue(bytes, None).await
+        let room = self.room(room_for(&bytes)).await?;
+        self.queue(bytes, None, room).await
     }
 
-    async fn queue(&self, bytes: Vec<u8>, fd: Option<OwnedFd>) -> Result<(), Gone> {
+    /// Sends a response into room that was taken for it before it was made.
+    async fn send_into(
+        &self,
+        mut room: OwnedSemaphorePermit,
+        id: u64,
+        body: Body,
+        fd: Option<OwnedFd>,
+    ) -> Result<(), Gone> {
+        let bytes = self.bytes(id, body);
+        let needed = room.split(room_for(&bytes) as usize);
+        let needed = needed.unwrap_or(room);
+        self.queue(bytes, fd, needed).await
+    }
+
+    async fn room(&self, bytes: u32) -> Result<OwnedSemaphorePermit, Gone> {
         // A writer that has ended takes nothing, and would leave nobody any room.
-        let room = tokio::select! {
+        tokio::select! {
             biased;
-            room = self.room.clone().acquire_many_owned(room_for(&bytes)) => room.map_err(|_| Gone)?,
-            () = self.outbox.closed() => return Err(Gone),
-        };
+            room = self.room.clone().acquire_many_owned(bytes) => room.map_err(|_| Gone),
+            () = self.outbox.closed() => Err(Gone),
+        }
+    }
+
+    async fn queue(&self, bytes: Vec<u8>, fd: Option<OwnedFd>, room: OwnedSemaphorePermit) -> Result<(), Gone> {
         self.outbox.send(Message { bytes, fd, _room: room }).await.map_err(|_| Gone)
     }
 
@@ -101,11 +121,24 @@ pub(super) struct Parts {
     id: u64,
     out: Out,
     fd: Arc<Mutex<Option<OwnedFd>>>,
+    room: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
 impl Parts {
     pub(super) fn new(id: u64, out: Out) -> Parts {
-        Parts { id, out, fd: Arc::default() }
+        Parts { id, out, fd: Arc::default(), room: Arc::default() }
+    }
+
+    /// Before a long page is made: waits until it can go at once, so that a client that does not read has us hold one of them and not
+    /// one a call. The next message of this call is to follow without delay, as nothing else can go before it.
+    pub(super) async fn make_room(&self) -> Result<(), Gone> {
+        let room = self.out.room(BYTES).await?;
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
+        Ok(())
+    }
+
+    fn made_room(&self) -> Option<OwnedSemaphorePermit> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Has the end of the call carry this descriptor.
@@ -113,14 +146,24 @@ impl Parts {
         *self.fd.lock().unwrap_or_else(PoisonError::into_inner) = Some(fd);
     }
 
-    /// What the end of the call is to carry.
-    pub(super) fn attached(&self) -> Option<OwnedFd> {
-        self.fd.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
     /// Sends a part; waits while the client is slow.
     pub(super) async fn send(&self, part: Part) -> Result<(), Gone> {
-        self.out.send(self.id, Body::Part(part)).await
+        self.say(Body::Part(part), None).await
+    }
+
+    /// Sends the end of the call.
+    pub(super) async fn end(&self, body: Body) -> Result<(), Gone> {
+        // Only an answer has any use for a descriptor.
+        let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fd = fd.filter(|_| matches!(body, Body::Done(_)));
+        self.say(body, fd).await
+    }
+
+    async fn say(&self, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
+        match self.made_room() {
+            Some(room) => self.out.send_into(room, self.id, body, fd).await,
+            None => self.out.send_with(self.id, body, fd).await,
+        }
     }
 
     /// Sends a part when there is room, and otherwise drops it: for progress, of which only the newest matters.
@@ -162,5 +205,20 @@ mod tests {
         assert!(waits.as_mut().now_or_never().is_none());
         drop(messages);
         assert!(waits.now_or_never().is_some_and(|sent| sent.is_err()), "the writer has ended");
+    }
+
+    #[test]
+    fn a_page_is_made_when_all_before_it_is_written_and_what_it_does_not_need_is_given_back() {
+        let (out, mut messages) = Out::new(Form::Json);
+        assert!(out.send_bytes(vec![0; 10]).now_or_never().is_some());
+        let parts = Parts::new(1, out.clone());
+        let mut waits = Box::pin(parts.make_room());
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(messages.try_recv().expect("what was before it"));
+        assert!(matches!(waits.now_or_never(), Some(Ok(()))));
+        assert!(Parts::new(2, out.clone()).make_room().now_or_never().is_none(), "one at a time");
+        let page = Part::Progress(Progress { blocks: 1, bytes: None });
+        assert!(matches!(parts.send(page).now_or_never(), Some(Ok(()))));
+        assert!(matches!(out.send_bytes(vec![0; BYTES as usize / 2]).now_or_never(), Some(Ok(()))));
     }
 }

@@ -20,6 +20,9 @@ const LISTINGS_OF_ONE: usize = 8;
 /// Listings of all other uids: the rest is left to the daemon's own and to root.
 const LISTINGS_OF_OTHERS: usize = LISTINGS - LISTINGS_OF_ONE;
 
+/// Long requests that may be arriving at a time: with the longest that there may be, 16 MiB.
+pub(super) const LONG_REQUESTS: usize = 16;
+
 /// A quarter of the descriptors that the process may have: one is for connections, one for calls to Kubo, half for all else.
 pub(super) fn quarter_of_descriptors() -> usize {
     getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX) / 4
@@ -32,6 +35,7 @@ pub(super) struct Places(Arc<Shared>);
 struct Shared {
     all: usize,
     free: Arc<Semaphore>,
+    long: Arc<Semaphore>,
     crowded: watch::Sender<bool>,
     /// Other uids than the daemon's own and root's.
     others: Mutex<HashMap<u32, Held>>,
@@ -88,7 +92,8 @@ impl Places {
 
     fn of(all: usize) -> Places {
         let free = Arc::new(Semaphore::new(all));
-        Places(Arc::new(Shared { all, free, crowded: watch::Sender::new(false), others: Mutex::default() }))
+        let long = Arc::new(Semaphore::new(LONG_REQUESTS));
+        Places(Arc::new(Shared { all, free, long, crowded: watch::Sender::new(false), others: Mutex::default() }))
     }
 
     /// A place, while there is one. `other` is the uid of a caller that is neither the daemon's own nor root.
@@ -136,6 +141,11 @@ impl Places {
 }
 
 impl Place {
+    /// Leave to hold a long request, unless so many are arriving.
+    pub(super) fn long_request(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.0.long.clone().try_acquire_owned().ok()
+    }
+
     /// Returns when there is little room left, so that connections without a call under way are to go.
     pub(super) async fn crowded(&self) {
         // The sender is as old as the place.

@@ -144,6 +144,7 @@ impl Routes {
             Call::Events(verb) => follow::events(self, verb, parts).await.map(Events::done),
             Call::Doctor(_) => doctor::look(self).await.map(Doctor::done),
             Call::ConfigShow(_) => {
+                drop(parts.make_room().await);
                 Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
             }
             Call::PinLs(verb) => self.listing(verb, |part| part, parts).await.map(PinLs::done),

@@ -22,7 +22,7 @@ const STEP: Duration = Duration::from_millis(50);
 const OWN_WORK: usize = 8;
 
 type Kind = fn(&mut UnixStream, Instant) -> io::Result<()>;
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 11] = [
     ("slow", slow),
     ("silent", linger),
     ("huge lines", huge_line),
@@ -32,6 +32,8 @@ const KINDS: [(&str, Kind); 9] = [
     ("descriptors", descriptor_bomb),
     ("half-open", half_open),
     ("reading nothing", deaf),
+    ("just below the limit", hold),
+    ("asking for much and reading nothing", greedy),
 ];
 
 /// What was seen meanwhile.
@@ -207,6 +209,26 @@ fn half_open(stream: &mut UnixStream, until: Instant) -> io::Result<()> {
     stream.write_all(b"{\"id\":1,\"call\":{\"events\":{\"follow\":true}}}\n{\"id\":2,\"ca")?;
     stream.shutdown(Shutdown::Write)?;
     linger(stream, until)
+}
+
+fn hold(stream: &mut UnixStream, until: Instant) -> io::Result<()> {
+    stream.write_all(b"{")?;
+    let mut left = (1 << 20) - 200;
+    while left > 0 && Instant::now() < until {
+        match stream.write(&[b'x'; 8192][..left.min(8192)]) {
+            Ok(wrote) => left -= wrote,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    linger(stream, until)
+}
+
+fn greedy(stream: &mut UnixStream, until: Instant) -> io::Result<()> {
+    let calls: String = (0..16).map(|id| format!("{{\"id\":{id},\"call\":{{\"events\":{{}}}}}}\n")).collect();
+    stream.write_all(calls.as_bytes())?;
+    thread::sleep(until.saturating_duration_since(Instant::now()));
+    Ok(())
 }
 
 fn deaf(stream: &mut UnixStream, until: Instant) -> io::Result<()> {
