@@ -292,11 +292,24 @@ impl<'a> Calls<'a> {
     }
 
     async fn cancel(&mut self, id: u64, other: u64) {
-        let running = self.running.remove(&other).filter(|task| !task.is_finished());
-        let was_running = running.is_some();
-        if let Some(task) = running {
-            self.ids.remove(&task.id());
-            task.abort();
+        let mut was_running = false;
+        if let Some(call) = self.running.get(&other) {
+            let task = call.id();
+            call.abort();
+            // It may have been answering just now: only its end says whether it has. What others end with meanwhile is said, too.
+            while let Some(ended) = self.tasks.join_next_with_id().await {
+                let this = match &ended {
+                    Ok((id, ())) => *id == task,
+                    Err(error) => error.id() == task,
+                };
+                was_running = this && ended.as_ref().is_err_and(tokio::task::JoinError::is_cancelled);
+                self.ended(ended).await;
+                if this {
+                    break;
+                }
+            }
+        }
+        if was_running {
             let fault = Fault::new(FaultKind::Cancelled, "the client cancelled the call");
             drop(self.out.send(other, Body::Fault(fault)).await);
         }
