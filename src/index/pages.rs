@@ -11,7 +11,7 @@ use crate::snapshot::bulk::Encoder;
 use arrow_array::RecordBatch;
 use duckdb::Connection;
 use proto_msgs::Fault;
-use proto_msgs::pin::PinRows;
+use proto_msgs::pin::{Pin, PinChange, PinRows};
 use proto_msgs::verb::Part;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -54,11 +54,33 @@ impl<T: Send + 'static> Pages<T> {
     }
 }
 
+/// Bytes of texts in one part: escaped they have to fit into a message.
+const PART: usize = 512 << 10;
+
+/// A row, by how long it is.
+pub(super) trait Row {
+    /// Bytes of its texts that people can make long.
+    fn texts(&self) -> usize;
+}
+
+impl Row for Pin {
+    fn texts(&self) -> usize {
+        let texts = [&self.name, &self.note, &self.tier].into_iter().flatten().chain(&self.tags);
+        self.cid.len() + texts.map(String::len).sum::<usize>()
+    }
+}
+
+impl Row for PinChange {
+    fn texts(&self) -> usize {
+        self.cid.len() + [&self.name, &self.name_before].into_iter().flatten().map(String::len).sum::<usize>()
+    }
+}
+
 /// Rows in parts of at most [`PinRows::MAX`].
 pub(super) fn rows<K, T, P, R>(args: IndexArgs, keys: Vec<K>, size: usize, read: R, part: fn(Vec<T>) -> P) -> Rows<P>
 where
     K: Clone + Send + Sync + 'static,
-    T: Send + 'static,
+    T: Row + Send + 'static,
     P: Send + 'static,
     R: Fn(&Connection, &[K]) -> Result<Vec<T>, IndexError> + Clone + Send + Sync + 'static,
 {
@@ -66,11 +88,19 @@ where
     send(args, pages, move |rows| Ok(in_parts(rows.unwrap_or_default(), part)))
 }
 
-/// These rows in parts.
-pub(super) fn in_parts<T, P>(rows: Vec<T>, part: fn(Vec<T>) -> P) -> Vec<P> {
-    let (mut rows, mut parts) = (rows.into_iter(), Vec::new());
-    while rows.len() > 0 {
-        parts.push(part(rows.by_ref().take(PinRows::MAX).collect()));
+/// These rows in parts that are neither long lists nor long messages.
+pub(super) fn in_parts<T: Row, P>(rows: Vec<T>, part: fn(Vec<T>) -> P) -> Vec<P> {
+    let (mut some, mut bytes, mut parts) = (Vec::new(), 0, Vec::new());
+    for row in rows {
+        bytes += row.texts();
+        some.push(row);
+        if some.len() == PinRows::MAX || bytes > PART {
+            parts.push(part(std::mem::take(&mut some)));
+            bytes = 0;
+        }
+    }
+    if !some.is_empty() {
+        parts.push(part(some));
     }
     parts
 }
@@ -135,4 +165,32 @@ where
 
 fn fault(args: &IndexArgs, error: &IndexError) -> Fault {
     super::fault::fault(&args.board, "index", "read the rows of a listing", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto_msgs::pin::{PinEvent, PinType};
+
+    fn change(name: usize) -> PinChange {
+        PinChange {
+            event: PinEvent::Added,
+            generation: None,
+            at: None,
+            cid: String::new(),
+            pin_type: PinType::Recursive,
+            name: Some("\"".repeat(name)),
+            type_before: None,
+            name_before: None,
+        }
+    }
+
+    #[test]
+    fn a_part_ends_with_its_rows_or_with_its_bytes_and_no_row_is_lost() {
+        let lengths = |rows: Vec<PinChange>| in_parts(rows, |rows| rows.len());
+        assert!(lengths(Vec::new()).is_empty());
+        assert_eq!(lengths(vec![change(1); PinRows::MAX + 1]), [PinRows::MAX, 1]);
+        assert_eq!(lengths(vec![change(PART / 10); 24]), [11, 11, 2]);
+        assert_eq!(lengths(vec![change(2 * PART); 2]), [1, 1]);
+    }
 }

@@ -231,8 +231,16 @@ impl Message<VfsJournal> for Index {
             // One more than wanted says whether there are more.
             let read = args.store.read(move |connection| read::journal(connection, ask.since, limit + 1)).await;
             let (mut told, whole) = read.map_err(|error| fault(&args, "read the journal of MFS", &error))?;
-            let more = told.len() as u64 > limit;
-            told.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let (mut bytes, all) = (0, told.len());
+            // A page has at least one, so that whoever asks on comes to the end.
+            let short = told.iter().take_while(|told| {
+                let fits = bytes <= PART;
+                bytes += told.path.len();
+                fits
+            });
+            let short = short.count();
+            told.truncate(usize::try_from(limit).unwrap_or(usize::MAX).min(short));
+            let more = told.len() < all;
             let changes = told.into_iter().map(|told| VfsChange {
                 seq: told.seq,
                 at: crate::time::text(told.at),
