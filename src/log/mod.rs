@@ -41,8 +41,8 @@ impl Drop for Log {
 
 /// Begins logging. The environment variable `IPFS_KITD_LOG` takes a filter such as `debug` or `info,kubo=warn`; the default is `info`.
 pub fn begin() -> io::Result<Log> {
-    let filter = EnvFilter::try_from_env("IPFS_KITD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter).with(kept());
+    let said = std::env::var("IPFS_KITD_LOG").ok();
+    let registry = tracing_subscriber::registry().with(filter(said.as_deref())).with(kept());
     let journal = stderr_is_journal().then(|| journal::sender().ok()).flatten();
     let is_journal = journal.is_some();
     let queue = match journal {
@@ -66,6 +66,16 @@ pub fn begin() -> io::Result<Log> {
         }
     }));
     Ok(Log(()))
+}
+
+/// What is audited is logged however little else is, unless the filter speaks of it.
+fn filter(said: Option<&str>) -> EnvFilter {
+    let filter = said.and_then(|said| EnvFilter::try_new(said).ok()).unwrap_or_else(|| EnvFilter::new("info"));
+    let of_audit = |one: &str| one.trim().split('=').next() == Some("audit");
+    match "audit=info".parse() {
+        Ok(audit) if !said.is_some_and(|said| said.split(',').any(of_audit)) => filter.add_directive(audit),
+        _ => filter,
+    }
 }
 
 fn dropped(lines: u64) {
@@ -100,4 +110,18 @@ fn stderr_is_journal() -> bool {
     let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
     let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
     stream == format!("{}:{}", stderr.dev(), stderr.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn audited_calls_are_logged_unless_the_filter_speaks_of_them() {
+        for said in [None, Some("warn"), Some("off"), Some("info,kubo=warn"), Some("no filter = at all")] {
+            assert!(filter(said).to_string().contains("audit=info"), "{said:?}");
+        }
+        let quiet = filter(Some("info, audit=off")).to_string();
+        assert!(quiet.contains("audit=off") && !quiet.contains("audit=info"), "{quiet}");
+    }
 }
