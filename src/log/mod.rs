@@ -121,7 +121,7 @@ mod tests {
         for said in [None, Some("warn"), Some("off"), Some("info,kubo=warn"), Some("no filter = at all")] {
             assert!(filter(said).to_string().contains("audit=info"), "{said:?}");
         }
-        let quiet = filter(Some("info, audit=off")).to_string();
+        let quiet = filter(Some("info,audit=off")).to_string();
         assert!(quiet.contains("audit=off") && !quiet.contains("audit=info"), "{quiet}");
     }
 }
