@@ -13,7 +13,7 @@ use proto_msgs::snapshot::{SnapshotAt, SnapshotPath};
 use proto_msgs::state::StateReport;
 use proto_msgs::verb::{Part, Verb};
 use proto_msgs::vfs::VfsInfo;
-use proto_msgs::{Client, ClientError};
+use proto_msgs::{Client, ClientError, FaultKind};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -99,6 +99,13 @@ impl Ask {
                 io::ErrorKind::Other.into()
             })
         });
+        if let Err(ClientError::Fault(fault)) = &reply
+            && self.reader.is_none()
+            && matches!(fault.kind, FaultKind::Denied | FaultKind::Busy)
+        {
+            // It may be the connection that was refused, and then it is about to be closed.
+            self.client = None;
+        }
         match (failed, reply) {
             (Some(failure), _) => Err(failure),
             (None, Err(ClientError::Silent(_))) if self.reader.is_some() => Err(late()),
@@ -181,6 +188,10 @@ impl Ask {
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
         if let Some(what) = self.offline.filter(|_| self.global.offline) {
             return self.read_offline(what);
+        }
+        // A pause in a batch was longer than the daemon keeps an idle connection.
+        if self.reader.is_none() && self.client.as_ref().is_some_and(Client::is_over) {
+            self.client = None;
         }
         let mut waited = false;
         while self.client.is_none() {

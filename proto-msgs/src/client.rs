@@ -223,6 +223,16 @@ impl Client {
         }
     }
 
+    /// Whether the daemon has closed the connection, as it does with idle ones: nothing that is sent now has an effect.
+    pub fn is_over(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        if !self.stream.buffer().is_empty() {
+            return false;
+        }
+        let look = recv(&self.stream.get_ref().stream, &mut [0; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(look, Ok((0, _)) | Err(rustix::io::Errno::CONNRESET))
+    }
+
     fn send(&mut self, request: &Request) -> Result<(), ClientError> {
         let bytes = match self.form {
             Form::Binary => binary::frame(request),

@@ -3,6 +3,7 @@
 mod age;
 mod bulk;
 mod bundle;
+mod closed;
 mod complete;
 mod daemon;
 mod failure;
