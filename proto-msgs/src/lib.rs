@@ -37,6 +37,7 @@ pub mod legacy;
 pub mod limits;
 pub mod lock;
 pub mod log;
+pub mod mask;
 pub mod pin;
 pub mod snapshot;
 pub mod state;

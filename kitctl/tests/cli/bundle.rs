@@ -2,7 +2,8 @@
 
 use crate::stub::{Ran, Stub, V1, ago, fault, kitctl, status};
 use proto_msgs::FaultKind;
-use proto_msgs::daemon::{LastError, Status};
+use proto_msgs::daemon::{ConfigReport, ConfigShow, LastError, Setting, Status};
+use proto_msgs::doctor::{Doctor, DoctorReport, Finding, Severity};
 use proto_msgs::kubo::KuboState;
 use proto_msgs::log::{Log, LogLevel, LogLine, LogPage};
 use proto_msgs::verb::{Body, Call, Verb};
@@ -42,6 +43,25 @@ fn a_bundle_has_what_there_is_and_says_what_is_missing_and_names_no_pin() {
             let lines = vec![line("audit", "name=holidays"), line("ipfs_kitd", "it began")];
             Body::Done(Log::done(LogPage { lines, dropped: 0 }))
         }
+        Call::ConfigShow(_) => {
+            let setting = |key: &str, value: &str| Setting {
+                key: key.to_owned(),
+                value: value.to_owned(),
+                source: "default".to_owned(),
+            };
+            let settings = vec![setting("hook", r#"["/bin/h", "hunter2"]"#)];
+            Body::Done(ConfigShow::done(ConfigReport { settings }))
+        }
+        Call::Doctor(_) => {
+            let finding = Finding {
+                cause: "hook_failed".to_owned(),
+                severity: Severity::Warning,
+                detail: "the hook failed".to_owned(),
+                hint: "see why".to_owned(),
+                command: Some("/bin/h hunter2".to_owned()),
+            };
+            Body::Done(Doctor::done(DoctorReport { as_of: ago(1), findings: vec![finding] }))
+        }
         _ => fault(FaultKind::KuboDown, "Kubo is not running", None),
     });
     let dir = tempfile::tempdir().expect("a directory");
@@ -54,7 +74,11 @@ fn a_bundle_has_what_there_is_and_says_what_is_missing_and_names_no_pin() {
     assert_eq!((ran.code, ran.stdout.trim_end()), (Some(0), tar.to_str().expect("UTF-8")), "{ran:?}");
     assert_eq!(tar.metadata().expect("a file").permissions().mode() & 0o777, 0o600);
     let files = files(&tar);
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["CONTENTS", "log.json", "status.json", "versions.txt"]);
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        ["CONTENTS", "config.json", "doctor.json", "log.json", "status.json", "versions.txt"]
+    );
+    assert!(!files.values().any(|text| text.contains("hunter2")), "{files:#?}");
     assert!(files["CONTENTS"].contains("kubo-config.json     is missing: Kubo is not running"), "{files:#?}");
     assert!(files["status.json"].contains("<cid> was lost in ~/x"), "{files:#?}");
     assert!(files["log.json"].contains("it began") && !files["log.json"].contains("holidays"), "{files:#?}");
@@ -63,12 +87,12 @@ fn a_bundle_has_what_there_is_and_says_what_is_missing_and_names_no_pin() {
 }
 
 #[test]
-fn a_bundle_is_made_without_a_daemon_too() {
+fn a_bundle_is_made_without_a_daemon_too_and_the_exit_code_tells() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = kitctl(&["doctor", "--bundle", "--socket", "/nowhere/s", "--timeout", "5s"]);
     let ran = Ran::of(command.current_dir(dir.path()).output().expect("it runs"));
     let name = ran.stdout.trim_end();
-    assert!(ran.code == Some(0) && name.starts_with("ipfs-kitd-") && name.ends_with("Z.tar"), "{ran:?}");
+    assert!(ran.code == Some(69) && name.starts_with("ipfs-kitd-") && name.ends_with("Z.tar"), "{ran:?}");
     let files = files(&dir.path().join(name));
     assert!(files["versions.txt"].starts_with("ipfs-kitctl "), "{files:#?}");
     assert!(files["CONTENTS"].contains("status.json          is missing: no ipfs-kitd answers"), "{files:#?}");
