@@ -5,12 +5,12 @@ use clap::Subcommand;
 use std::ffi::OsString;
 
 const FD: &str = "\
-The command takes the place of this program, so its exit code is the answer: 127 when it is not found, 126 when it can't be started. IPFS_KITD_SNAPSHOT, IPFS_KITD_GENERATION and IPFS_KITD_AS_OF say what it
-reads. The file can be mapped, and stays readable when the snapshot is long gone.
+The command takes the place of this program, so its exit code is the answer: 127 when it is not found, 126 when it can't be started. \
+IPFS_KITD_SNAPSHOT, IPFS_KITD_GENERATION and IPFS_KITD_AS_OF say what it reads. The file can be mapped, and stays readable when the snapshot is \
+long gone.
 
-Examples:
-  ipfs-kitctl snapshot fd -- cp /dev/stdin pins.arrow
-  ipfs-kitctl snapshot fd -- python3 -c 'import pyarrow as pa; print(pa.ipc.open_file(pa.memory_map(\"/dev/stdin\")).num_record_batches)'";
+Example:
+  ipfs-kitctl snapshot fd -- cp /dev/stdin pins.arrow";
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Snapshot {
