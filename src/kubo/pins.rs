@@ -2,6 +2,7 @@
 
 use super::rpc::{MESSAGE, Rpc, RpcError, encoded, parse};
 use proto_msgs::kubo::KuboSetting;
+use proto_msgs::mask::masked_urls;
 use proto_msgs::pin::{BrokenBlock, BrokenPin, PinVerified};
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +11,10 @@ use std::time::Duration;
 /// In the place of a secret.
 const MASK: &str = "\"***\"";
 /// What the name of a secret has in it.
-const SECRETS: [&str; 6] = ["key", "secret", "token", "password", "passwd", "credential"];
+const SECRETS: [&str; 9] =
+    ["key", "secret", "token", "password", "passwd", "passphrase", "credential", "bearer", "cookie"];
+/// The same as whole words: as parts they are in names of what is none, such as `Authorizations`.
+const WHOLE: [&str; 5] = ["auth", "authorization", "pass", "psk", "pwd"];
 
 #[derive(Deserialize)]
 struct Line {
@@ -103,21 +107,33 @@ fn flatten(place: &str, value: &Value, settings: &mut Vec<KuboSetting>) {
 }
 
 fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRETS.iter().any(|word| name.contains(word))
+    let lower = name.to_ascii_lowercase();
+    SECRETS.iter().any(|word| lower.contains(word)) || parts(name).iter().any(|part| WHOLE.contains(&part.as_str()))
 }
 
-/// `https://user:password@host` without the user, also within lists.
+/// The words of `SwarmPSKFile` and `X-Auth`, in small letters.
+fn parts(name: &str) -> Vec<String> {
+    let chars: Vec<char> = name.chars().collect();
+    let mut parts = vec![String::new()];
+    for (at, c) in chars.iter().enumerate() {
+        let (before, after) = (at.checked_sub(1).and_then(|at| chars.get(at)), chars.get(at + 1));
+        let small = |c: Option<&char>| c.is_some_and(char::is_ascii_lowercase);
+        let begins = c.is_ascii_uppercase() && (small(before) || small(after));
+        if begins || !c.is_ascii_alphanumeric() {
+            parts.push(String::new());
+        }
+        if let Some(part) = parts.last_mut().filter(|_| c.is_ascii_alphanumeric()) {
+            part.push(c.to_ascii_lowercase());
+        }
+    }
+    parts
+}
+
+/// Without what URLs have of secrets and without private keys, also within lists.
 fn without_passwords(value: &Value) -> Value {
     match value {
-        Value::String(text) => {
-            let url = || {
-                let (scheme, rest) = text.split_once("://")?;
-                let (user, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
-                Some(format!("{scheme}://***{}", &rest[user.len()..]))
-            };
-            Value::String(url().unwrap_or_else(|| text.clone()))
-        }
+        Value::String(text) if text.contains("PRIVATE KEY") => Value::String("***".to_owned()),
+        Value::String(text) => Value::String(masked_urls(text)),
         Value::Array(values) => Value::Array(values.iter().map(without_passwords).collect()),
         // Objects in a list are shown whole, so their secrets go here.
         Value::Object(fields) => {
@@ -144,6 +160,11 @@ mod tests {
             "Pinning": {"RemoteServices": {"a.b": {"API": {"Endpoint": "https://u:hunter2@host/x?y@z", "Key": "hunter2"}}}},
             "List": [{"Name": "n", "Token": "hunter2"}, "https://u:hunter2@host"],
             "Nested": {"Passwords": {"one": "hunter2"}},
+            "Headers": {"Authorization": ["hunter2"], "Cookie": "hunter2", "X-Auth": "hunter2", "PSKFile": "hunter2"},
+            "Words": {"Passphrase": "hunter2", "DbPass": "hunter2", "pwd": "hunter2", "BearerIs": "hunter2"},
+            "Query": "https://h/?token=hunter2", "Slash": "https://u:pa/hunter2@h/x",
+            "Two": "https://h/a https://u:hunter2@h/b", "Pem": "-----BEGIN PRIVATE KEY-----\nhunter2",
+            "PassedThrough": "yes", "Origin": ["http://localhost:3000"],
             "Empty": {}, "ApiKey": "", "KeyOnly": true,
         });
         let mut settings = Vec::new();
@@ -155,9 +176,14 @@ mod tests {
             r#"Identity.PrivKey = "***""#,
             r#"API.Authorizations.alice.AuthSecret = "***""#,
             r#"API.Authorizations.alice.AllowedPaths = ["/api/v0"]"#,
-            r#"Pinning.RemoteServices."a.b".API.Endpoint = "https://***@host/x?y@z""#,
+            r#"Pinning.RemoteServices."a.b".API.Endpoint = "https://***@z""#,
             r#"List = [{"Name":"n","Token":"***"},"https://***@host"]"#,
             r#"Nested.Passwords = "***""#,
+            r#"Query = "https://h/?***""#,
+            r#"Slash = "https://***@h/x""#,
+            r#"Two = "https://h/a https://***@h/b""#,
+            r#"PassedThrough = "yes""#,
+            r#"Origin = ["http://localhost:3000"]"#,
             r#"Empty = {}"#,
             r#"ApiKey = """#,
             r#"KeyOnly = true"#,
