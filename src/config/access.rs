@@ -104,14 +104,18 @@ fn resolved(layers: &Layers<'_>, file: File, look_up: &dyn Fn(&str) -> Option<Wh
         let named = layers.pick(key, None, &[variable], words, file).unwrap_or_else(|| Sourced::from_default(vec![]));
         for name in &named.value {
             match look_up(name) {
+                // The kernel names everybody so whom it has no number for: the server lets none of them in.
+                Some(Who::User(NOBODY)) | None => access.unknown.push(name.clone()),
                 Some(who) => access.grant(who, level),
-                None => access.unknown.push(name.clone()),
             }
         }
         settings.push(setting(key, &named, |named| toml::Value::from(named.clone()).to_string()));
     }
     (access, settings)
 }
+
+/// What the kernel shows in the place of an identity that it does not know.
+pub(crate) const NOBODY: u32 = 65534;
 
 /// Whom a name stands for.
 #[derive(Clone, Debug)]
@@ -143,6 +147,7 @@ mod tests {
         let look_up = |name: &str| match name {
             "alice" => Some(Who::User(1)),
             "7" => Some(Who::User(7)),
+            "nobody" => Some(Who::User(NOBODY)),
             "@staff" => Some(Who::Group(50, vec![1, 2])),
             _ => None,
         };
@@ -168,6 +173,8 @@ mod tests {
     fn a_name_that_nobody_has_lets_nobody_in_and_is_told() {
         let access = of(r#"record = ["nobody-here"]"#, &[]);
         assert!(!access.is_open() && access.unknown() == ["nobody-here"]);
+        let access = of(r#"observe = ["nobody"]"#, &[]);
+        assert!(!access.is_open() && access.unknown() == ["nobody"], "that uid stands for many");
         assert!(look_up("root").is_some_and(|who| matches!(who, Who::User(0))));
         assert!(look_up("@0").is_some_and(|who| matches!(who, Who::Group(0, _))));
         assert!(look_up("no-such-user-anywhere").is_none() && look_up("@no-such-group-anywhere").is_none());

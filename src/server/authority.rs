@@ -2,14 +2,11 @@
 //! daemon's own uid and root may do everything, others what `[access]` grants them, as of each call.
 
 use crate::config::Access;
-use crate::config::access::Level;
+use crate::config::access::{Level, NOBODY};
 use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::StreamCommon;
 use proto_msgs::verb::Call;
 use proto_msgs::{Fault, FaultKind};
-
-/// What the kernel shows in the place of an identity that it does not know.
-const NOBODY: u32 = 65534;
 
 /// The caller, as of its `connect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
