@@ -1,4 +1,4 @@
-//! What in a repo's config breaks Kubo, or can harm. Pure; nothing is ever changed.
+//! What in a repo's config breaks Kubo, or can harm. Pure but for the name of the repo's owner; nothing is ever changed.
 //!
 //! What Kubo 0.43.1 does with each setting was tried; a setting that an older one takes and this one refuses is an error, since
 //! the next start fails.
@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use proto_msgs::doctor::{Finding, Severity};
 use serde_json::Value;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,11 +36,12 @@ pub(super) fn warnings(
     stop_grace: Duration,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
+    let owner = repo.metadata().map_or_else(|_| "<owner of the repo>".to_owned(), |repo| shell::user(repo.uid()));
     let mut add = |severity, cause: &str, detail: String, hint: &str, command: Option<&str>| {
         // Without it the command would change the repo of whoever gives it; and root would leave the config to itself.
         let repo = shell::quoted(&repo.display().to_string());
         let command = command.map(|command| match command.strip_prefix("ipfs ") {
-            Some(rest) => format!("sudo -u <owner of the repo> IPFS_PATH={repo} ipfs {rest}"),
+            Some(rest) => format!("sudo -u {owner} IPFS_PATH={repo} ipfs {rest}"),
             None => command.to_owned(),
         });
         found.push(Finding { cause: cause.to_owned(), severity, detail, hint: hint.to_owned(), command });

@@ -8,7 +8,7 @@ use crate::board::HookFailure;
 use crate::fault;
 use crate::index::legacy::original::{self, Found};
 use crate::kubo::check::{self, Seen};
-use crate::shell::quoted;
+use crate::shell::{quoted, user};
 use proto_msgs::Fault;
 use proto_msgs::daemon::{DaemonReport, IndexReport, StatusReport};
 use proto_msgs::doctor::{DoctorReport, Finding, Severity};
@@ -161,7 +161,8 @@ fn mends(cause: &str, kubo: &KuboReport, data_dir: &str) -> Option<String> {
         "repo_too_new" => "ipfs version --all".to_owned(),
         "not_owner" | "permission_denied" => format!("chown -R <user of the daemon> {repo}"),
         "binary_missing" | "binary_unusable" => "command -v ipfs".to_owned(),
-        "config_refused" => format!("sudo -u <owner of the repo> IPFS_PATH={repo} ipfs config edit"),
+        // A repo of somebody else is held as `not_owner` before its config is read.
+        "config_refused" => format!("sudo -u {} IPFS_PATH={repo} ipfs config edit", own_user()),
         "address_in_use" => "ss --listening --numeric --processes".to_owned(),
         "disk_full" => format!("df -h {repo}"),
         "data_dir_unwritable" => format!("df -h {data_dir}"),
@@ -173,6 +174,10 @@ fn mends(cause: &str, kubo: &KuboReport, data_dir: &str) -> Option<String> {
         "internal" => "journalctl --unit ipfs-kitd".to_owned(),
         _ => return None,
     })
+}
+
+fn own_user() -> String {
+    user(nix::unistd::geteuid().as_raw())
 }
 
 fn lock(lock: &LockFile) -> Option<Finding> {
@@ -194,7 +199,7 @@ fn hook(failed: Option<&HookFailure>, argv: &[String]) -> Option<Finding> {
     let hint =
         "see why, as the daemon's user and with the variables that it needs; it is run again when Kubo's state changes";
     let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
-    let command = format!("sudo -u <user of the daemon> env IPFS_KITD_TO=running {}", argv.join(" "));
+    let command = format!("sudo -u {} env IPFS_KITD_TO=running {}", own_user(), argv.join(" "));
     Some(finding(Severity::Warning, "hook_failed", detail, hint, Some(command)))
 }
 
@@ -238,7 +243,8 @@ fn index(index: &IndexReport) -> Vec<Finding> {
 }
 
 fn unknown(names: &[String]) -> Option<Finding> {
-    let detail = format!("`[access]` names users or groups that there are not: {}", names.join(", "));
+    let detail =
+        format!("`[access]` names users or groups that there are not, or the uid of nobody: {}", names.join(", "));
     let hint = "they let nobody in; correct the configuration, or make them, then reload";
     let command = "sudo systemctl reload ipfs-kitd".to_owned();
     (!names.is_empty()).then(|| finding(Severity::Warning, "access_unknown", detail, hint, Some(command)))
