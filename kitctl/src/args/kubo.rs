@@ -32,7 +32,7 @@ pub(crate) enum Kubo {
         #[arg(short, long)]
         follow: bool,
     },
-    /// The configuration that it runs with, as it says itself; secrets are masked
+    /// Its configuration as in its file now, secrets masked; what was changed since its start applies after a restart
     #[command(after_help = "Example:\n  ipfs-kitctl kubo config --columns key,value")]
     Config(Show),
     /// Remove the blocks that nothing keeps; returns when it is through
