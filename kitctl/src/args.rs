@@ -278,7 +278,7 @@ mod tests {
                 let words = line.split_whitespace().map(|word| word.trim_end_matches(')'));
                 let words = words.take_while(|word| !["|", ">", "<", "&&"].contains(word));
                 let parsed = Args::try_parse_from(std::iter::once("ipfs-kitctl").chain(words));
-                assert!(parsed.is_ok() || line.contains('"'), "{line}: {parsed:?}");
+                assert!(parsed.is_ok() || line.contains(['"', '\'']), "{line}: {parsed:?}");
             }
         }
         look(&Args::command(), "");

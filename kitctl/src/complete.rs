@@ -16,12 +16,15 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Set by the scripts, to the shell's name; one of our own, since others may be there for other reasons.
 pub(crate) const VARIABLE: &str = "IPFS_KITCTL_COMPLETE";
+/// Whether the shell that asks quotes by itself.
+static QUOTES: AtomicBool = AtomicBool::new(false);
 /// How long a TAB may take.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// More than anybody reads.
@@ -180,11 +183,15 @@ fn ask<V: Verb>(
     found.send(of_reply(reply)).ok()
 }
 
+/// Which shell asks. To be said before it is answered: its variable is gone then.
+pub(crate) fn of_shell(shell: &OsStr) {
+    QUOTES.store(shell == "fish" || shell == "zsh", Ordering::Relaxed);
+}
+
 /// Whether it means itself in the line: all shells but these put what they complete there unquoted, where the name of a pin could be a
 /// command.
 fn harmless(value: &str) -> bool {
-    let quotes = std::env::var(VARIABLE).is_ok_and(|shell| ["fish", "zsh"].contains(&shell.as_str()));
-    if quotes {
+    if QUOTES.load(Ordering::Relaxed) {
         return !value.contains(char::is_control);
     }
     !value.starts_with('-') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@%+=,-".contains(&b))

@@ -44,7 +44,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A shell asks at a TAB; then this answers and ends.
-    if std::env::var_os(complete::VARIABLE).is_some() {
+    if let Some(shell) = std::env::var_os(complete::VARIABLE) {
+        complete::of_shell(&shell);
         CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
     }
     let args = match Args::try_parse() {

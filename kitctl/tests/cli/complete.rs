@@ -22,7 +22,7 @@ fn offered(stub: &Stub, words: &[&str]) -> Vec<String> {
 
 fn offered_to(shell: &str, stub: &Stub, words: &[&str]) -> Vec<String> {
     let mut command = stub.command(&[&["--", "ipfs-kitctl"], words].concat());
-    command.env("IPFS_KITCTL_COMPLETE", shell);
+    command.env("IPFS_KITCTL_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", words.len().to_string());
     let ran = Ran::of(command.output().expect("it runs"));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     ran.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
