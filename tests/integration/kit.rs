@@ -465,6 +465,14 @@ pub(crate) fn eventually(so: impl Fn() -> bool, otherwise: impl Fn() -> String) 
     }
 }
 
+/// Whether SIGINT is ignored where the tests run, as it is in whatever a shell without job control starts in the background: what we
+/// start ignores it then, too.
+pub(crate) fn sigint_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|set| u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 2 != 0))
+}
+
 /// Says on the test's own output that it did not run, and why.
 pub(crate) fn skipped(what: &str, why: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED: {what}: {why}\n").as_bytes());
