@@ -96,12 +96,12 @@ pub(super) fn resolve(layers: &Layers<'_>, file: Option<File>) -> (Access, Vec<S
 fn resolved(layers: &Layers<'_>, file: File, look_up: &dyn Fn(&str) -> Option<Who>) -> (Access, Vec<Setting>) {
     let (mut access, mut settings) = (Access::default(), Vec::new());
     let levels = [
-        ("access.observe", "IPFS_KITD_ACCESS_OBSERVE", Level::Observe, file.observe),
-        ("access.record", "IPFS_KITD_ACCESS_RECORD", Level::Record, file.record),
-        ("access.admin", "IPFS_KITD_ACCESS_ADMIN", Level::Admin, file.admin),
+        ("access.observe", Level::Observe, file.observe),
+        ("access.record", Level::Record, file.record),
+        ("access.admin", Level::Admin, file.admin),
     ];
-    for (key, variable, level, file) in levels {
-        let named = layers.pick(key, None, &[variable], words, file).unwrap_or_else(|| Sourced::from_default(vec![]));
+    for (key, level, file) in levels {
+        let named = layers.pick(key, None, words, file).unwrap_or_else(|| Sourced::from_default(vec![]));
         for name in &named.value {
             match look_up(name) {
                 // The kernel names everybody so whom it has no number for: the server lets none of them in.

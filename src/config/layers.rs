@@ -36,7 +36,20 @@ pub(super) struct Layers<'a> {
 }
 
 impl Layers<'_> {
+    /// Of a setting whose variable is named after it: `snapshot.keep` in `IPFS_KITD_SNAPSHOT_KEEP`.
     pub(super) fn pick<T>(
+        &self,
+        key: &'static str,
+        flag: Option<T>,
+        from_env: impl Fn(String) -> T,
+        file: Option<T>,
+    ) -> Option<Sourced<T>> {
+        let variable = format!("IPFS_KITD_{}", key.replace('.', "_").to_uppercase());
+        self.pick_from(key, flag, &[&variable], from_env, file)
+    }
+
+    /// Of one with other variables, the first of which that is set counts.
+    pub(super) fn pick_from<T>(
         &self,
         key: &'static str,
         flag: Option<T>,
@@ -82,13 +95,15 @@ pub(super) fn located(key: &'static str, path: Sourced<PathBuf>) -> Result<Sourc
 }
 
 pub(super) fn duration(
+    layers: &Layers<'_>,
     key: &'static str,
-    text: Option<Sourced<String>>,
+    (flag, file): (Option<String>, Option<String>),
     default: &str,
     wanted: &'static str,
     least: Duration,
 ) -> Result<Sourced<Duration>, ConfigError> {
-    let text = text.unwrap_or_else(|| Sourced::from_default(default.to_owned()));
+    let picked = layers.pick(key, flag, std::convert::identity, file);
+    let text = picked.unwrap_or_else(|| Sourced::from_default(default.to_owned()));
     let parsed = text.value.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     match parsed.filter(|d| (least..=LONGEST).contains(d)) {
         Some(value) => Ok(Sourced { value, source: text.source }),

@@ -171,7 +171,7 @@ impl Config {
         let layers = Layers { env, file: path.as_deref() };
 
         let data_dir = layers
-            .pick(
+            .pick_from(
                 "data_dir",
                 flags.data_dir.clone(),
                 &["IPFS_KITD_DATA_DIR", "STATE_DIRECTORY"],
@@ -181,7 +181,7 @@ impl Config {
             .map_or_else(|| in_home(".ipfs_kit", "data-dir").map(Sourced::from_default), Ok)?;
         let data_dir = located("data_dir", data_dir)?;
         let runtime_dir = layers
-            .pick(
+            .pick_from(
                 "runtime_dir",
                 flags.runtime_dir.clone(),
                 &["IPFS_KITD_RUNTIME_DIR", "RUNTIME_DIRECTORY"],
@@ -194,37 +194,38 @@ impl Config {
             });
         let runtime_dir = located("runtime_dir", runtime_dir)?;
         let ipfs_path = layers
-            .pick("ipfs_path", flags.ipfs_path.clone(), &["IPFS_PATH"], PathBuf::from, file.ipfs_path)
+            .pick_from("ipfs_path", flags.ipfs_path.clone(), &["IPFS_PATH"], PathBuf::from, file.ipfs_path)
             .unwrap_or_else(|| match home.as_ref().map(|h| h.join(".ipfs")).filter(|p| exists(p)) {
                 Some(existing) => Sourced::from_default(existing),
                 None => Sourced::from_default(data_dir.value.join("ipfs")),
             });
         let ipfs_path = located("ipfs_path", ipfs_path)?;
         let kubo = layers
-            .pick("kubo", flags.kubo.clone(), &["IPFS_KITD_KUBO"], PathBuf::from, file.kubo)
+            .pick("kubo", flags.kubo.clone(), PathBuf::from, file.kubo)
             .unwrap_or_else(|| Sourced::from_default(PathBuf::from("ipfs")));
         // A bare name is looked up in PATH; anything with a slash means a file.
         let kubo = if kubo.value.file_name() == Some(kubo.value.as_os_str()) { kubo } else { located("kubo", kubo)? };
         let kubo_args = layers
-            .pick("kubo_arg", some(&flags.kubo_arg), &["IPFS_KITD_KUBO_ARGS"], words, file.kubo_args)
+            .pick_from("kubo_arg", some(&flags.kubo_arg), &["IPFS_KITD_KUBO_ARGS"], words, file.kubo_args)
             .unwrap_or_else(|| Sourced::from_default(Vec::new()));
         let init_profiles = layers
-            .pick("init_profile", some(&flags.init_profile), &["IPFS_KITD_INIT_PROFILES"], words, file.init_profiles)
+            .pick_from(
+                "init_profile",
+                some(&flags.init_profile),
+                &["IPFS_KITD_INIT_PROFILES"],
+                words,
+                file.init_profiles,
+            )
             .unwrap_or_else(|| Sourced::from_default(Vec::new()));
-        let text = |key, flag: &Option<String>, variable, file| {
-            layers.pick(key, flag.clone(), &[variable], std::convert::identity, file)
+        let span = |key, flag: &Option<String>, file, default, wanted, least| {
+            duration(&layers, key, (flag.clone(), file), default, wanted, least)
         };
-        let interval = duration(
-            "interval",
-            text("interval", &flags.interval, "IPFS_KITD_INTERVAL", file.interval),
-            "30s",
-            "a duration from 100ms to 8760h, such as 30s or 5m",
-            Duration::from_millis(100),
-        )?;
+        let (tenth, second, hour) = (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3600));
+        let wanted = "a duration from 100ms to 8760h, such as 30s or 5m";
+        let interval = span("interval", &flags.interval, file.interval, "30s", wanted, tenth)?;
         let wanted = "0s for never, or a duration from 1s to 8760h, such as 1m";
-        let picked = text("state_interval", &None, "IPFS_KITD_STATE_INTERVAL", file.state_interval);
-        let state_interval = duration("state_interval", picked, "1m", wanted, Duration::ZERO)?;
-        if !state_interval.value.is_zero() && state_interval.value < Duration::from_secs(1) {
+        let state_interval = span("state_interval", &None, file.state_interval, "1m", wanted, Duration::ZERO)?;
+        if !state_interval.value.is_zero() && state_interval.value < second {
             let value = duration_text(state_interval.value);
             return Err(ConfigError::Value {
                 key: "state_interval",
@@ -233,54 +234,24 @@ impl Config {
                 wanted,
             });
         }
-        let state_keep = duration(
-            "state_keep",
-            text("state_keep", &None, "IPFS_KITD_STATE_KEEP", file.state_keep),
-            "720h",
-            "a duration from 1h to 8760h, such as 720h",
-            Duration::from_secs(3600),
-        )?;
-        let history_keep = duration(
-            "history_keep",
-            text("history_keep", &None, "IPFS_KITD_HISTORY_KEEP", file.history_keep),
-            "8760h",
-            "a duration from 1h to 8760h, such as 2160h",
-            Duration::from_secs(3600),
-        )?;
-        let stop_grace = duration(
-            "stop_grace",
-            text("stop_grace", &flags.stop_grace, "IPFS_KITD_STOP_GRACE", file.stop_grace),
-            "60s",
-            "a duration from 100ms to 8760h, such as 60s",
-            Duration::from_millis(100),
-        )?;
-        let start_timeout = duration(
-            "start_timeout",
-            text("start_timeout", &flags.start_timeout, "IPFS_KITD_START_TIMEOUT", file.start_timeout),
-            "10m",
-            "a duration from 1s to 8760h, such as 10m",
-            Duration::from_secs(1),
-        )?;
-        let hang_limit = duration(
-            "hang_limit",
-            text("hang_limit", &flags.hang_limit, "IPFS_KITD_HANG_LIMIT", file.hang_limit),
-            "10m",
-            "a duration up to 8760h, such as 10m, or 0s for never",
-            Duration::ZERO,
-        )?;
-        let attach = text("attach", &flags.attach, "IPFS_KITD_ATTACH", file.attach).map(attach::parse).transpose()?;
+        let wanted = "a duration from 1h to 8760h, such as 720h";
+        let state_keep = span("state_keep", &None, file.state_keep, "720h", wanted, hour)?;
+        let wanted = "a duration from 1h to 8760h, such as 2160h";
+        let history_keep = span("history_keep", &None, file.history_keep, "8760h", wanted, hour)?;
+        let wanted = "a duration from 100ms to 8760h, such as 60s";
+        let stop_grace = span("stop_grace", &flags.stop_grace, file.stop_grace, "60s", wanted, tenth)?;
+        let wanted = "a duration from 1s to 8760h, such as 10m";
+        let start_timeout = span("start_timeout", &flags.start_timeout, file.start_timeout, "10m", wanted, second)?;
+        let wanted = "a duration up to 8760h, such as 10m, or 0s for never";
+        let hang_limit = span("hang_limit", &flags.hang_limit, file.hang_limit, "10m", wanted, Duration::ZERO)?;
+        let attach = layers.pick("attach", flags.attach.clone(), std::convert::identity, file.attach);
+        let attach = attach.map(attach::parse).transpose()?;
         let api_auth_file = layers
-            .pick(
-                "api_auth_file",
-                flags.api_auth_file.clone(),
-                &["IPFS_KITD_API_AUTH_FILE"],
-                PathBuf::from,
-                file.api_auth_file,
-            )
+            .pick("api_auth_file", flags.api_auth_file.clone(), PathBuf::from, file.api_auth_file)
             .map(|path| located("api_auth_file", path))
             .transpose()?;
         let hook = layers
-            .pick("hook", some(&flags.hook), &["IPFS_KITD_HOOK"], words, file.hook)
+            .pick("hook", some(&flags.hook), words, file.hook)
             .unwrap_or_else(|| Sourced::from_default(Vec::new()));
         if let Some(program) = hook.value.first().filter(|program| !Path::new(program).is_absolute()) {
             let (value, source_text) = (program.clone(), hook.source);
@@ -291,9 +262,8 @@ impl Config {
                 wanted: "a program with an absolute path",
             });
         }
-        let share = |key, variable, file| layers.pick(key, None, &[variable], |t| t.parse().unwrap_or(f64::NAN), file);
-        let busy_share =
-            share("busy_share", "IPFS_KITD_BUSY_SHARE", file.busy_share).unwrap_or_else(|| Sourced::from_default(0.2));
+        let share = |key, file| layers.pick(key, None, |t| t.parse().unwrap_or(f64::NAN), file);
+        let busy_share = share("busy_share", file.busy_share).unwrap_or_else(|| Sourced::from_default(0.2));
         if !(busy_share.value > 0.0 && busy_share.value <= 1.0) {
             return Err(ConfigError::Value {
                 key: "busy_share",
@@ -302,8 +272,7 @@ impl Config {
                 wanted: "a share of wall time above 0 and at most 1",
             });
         }
-        let size_share =
-            share("size_share", "IPFS_KITD_SIZE_SHARE", file.size_share).unwrap_or_else(|| Sourced::from_default(0.1));
+        let size_share = share("size_share", file.size_share).unwrap_or_else(|| Sourced::from_default(0.1));
         if !(0.0..=1.0).contains(&size_share.value) {
             return Err(ConfigError::Value {
                 key: "size_share",
@@ -317,7 +286,7 @@ impl Config {
         let (access, access_settings) = access::resolve(&layers, file.access);
         let quoted = |p: &PathBuf| toml::Value::from(p.display().to_string()).to_string();
         let list = |l: &Vec<String>| toml::Value::from(l.clone()).to_string();
-        let span = |d: &Duration| toml::Value::from(duration_text(*d)).to_string();
+        let spanned = |d: &Duration| toml::Value::from(duration_text(*d)).to_string();
         let mut settings = vec![
             setting("data_dir", &data_dir, quoted),
             setting("runtime_dir", &runtime_dir, quoted),
@@ -325,15 +294,15 @@ impl Config {
             setting("kubo", &kubo, quoted),
             setting("kubo_args", &kubo_args, list),
             setting("init_profiles", &init_profiles, list),
-            setting("interval", &interval, span),
+            setting("interval", &interval, spanned),
             setting("busy_share", &busy_share, f64::to_string),
             setting("size_share", &size_share, f64::to_string),
-            setting("state_interval", &state_interval, span),
-            setting("state_keep", &state_keep, span),
-            setting("history_keep", &history_keep, span),
-            setting("stop_grace", &stop_grace, span),
-            setting("start_timeout", &start_timeout, span),
-            setting("hang_limit", &hang_limit, span),
+            setting("state_interval", &state_interval, spanned),
+            setting("state_keep", &state_keep, spanned),
+            setting("history_keep", &history_keep, spanned),
+            setting("stop_grace", &stop_grace, spanned),
+            setting("start_timeout", &start_timeout, spanned),
+            setting("hang_limit", &hang_limit, spanned),
             setting("hook", &hook, list),
         ];
         // These have no default that a file could name.

@@ -53,9 +53,9 @@ pub(super) fn resolve(layers: &Layers<'_>, file: Option<File>) -> Result<(Snapsh
     let share = parsed(layers, KEYS[1], file.share, default.budget.share, |share| *share > 0.0 && *share <= 1.0)?;
     let bytes_per_day = parsed(layers, KEYS[2], file.bytes_per_day, default.budget.bytes_per_day, |bytes| *bytes > 0)?;
     let keep = parsed(layers, KEYS[3], file.keep, default.keep, |keep| (2..=1000).contains(keep))?;
-    let (key, variable, wanted) = KEYS[4];
-    let keep_age = layers.pick(key, None, &[variable], std::convert::identity, file.keep_age);
-    let keep_age = duration(key, keep_age, &duration_text(default.keep_age), wanted, Duration::ZERO)?;
+    let (key, wanted) = KEYS[4];
+    let usual = duration_text(default.keep_age);
+    let keep_age = duration(layers, key, (None, file.keep_age), &usual, wanted, Duration::ZERO)?;
     let arrow_max_rows = parsed(layers, KEYS[5], file.arrow_max_rows, default.arrow_max_rows, |_| true)?;
     let settings = vec![
         setting(KEYS[0].0, &enabled, bool::to_string),
@@ -75,26 +75,26 @@ pub(super) fn resolve(layers: &Layers<'_>, file: Option<File>) -> Result<(Snapsh
     Ok((snapshot, settings))
 }
 
-/// Key, variable of the environment, and what could stand there.
-type Key = (&'static str, &'static str, &'static str);
+/// Key, and what could stand there.
+type Key = (&'static str, &'static str);
 
 const KEYS: [Key; 6] = [
-    ("snapshot.enabled", "IPFS_KITD_SNAPSHOT_ENABLED", "true or false"),
-    ("snapshot.share", "IPFS_KITD_SNAPSHOT_SHARE", "a share of wall time above 0 and at most 1"),
-    ("snapshot.bytes_per_day", "IPFS_KITD_SNAPSHOT_BYTES_PER_DAY", "a number of bytes above 0"),
-    ("snapshot.keep", "IPFS_KITD_SNAPSHOT_KEEP", "a number from 2 to 1000"),
-    ("snapshot.keep_age", "IPFS_KITD_SNAPSHOT_KEEP_AGE", "a duration up to 8760h, such as 10m"),
-    ("snapshot.arrow_max_rows", "IPFS_KITD_SNAPSHOT_ARROW_MAX_ROWS", "a number of pins"),
+    ("snapshot.enabled", "true or false"),
+    ("snapshot.share", "a share of wall time above 0 and at most 1"),
+    ("snapshot.bytes_per_day", "a number of bytes above 0"),
+    ("snapshot.keep", "a number from 2 to 1000"),
+    ("snapshot.keep_age", "a duration up to 8760h, such as 10m"),
+    ("snapshot.arrow_max_rows", "a number of pins"),
 ];
 
 fn parsed<T: std::str::FromStr + std::fmt::Display>(
     layers: &Layers<'_>,
-    (key, variable, wanted): Key,
+    (key, wanted): Key,
     file: Option<T>,
     default: T,
     fits: impl Fn(&T) -> bool,
 ) -> Result<Sourced<T>, ConfigError> {
-    let picked = layers.pick(key, None, &[variable], |text| text.parse().map_err(|_| text), file.map(Ok));
+    let picked = layers.pick(key, None, |text| text.parse().map_err(|_| text), file.map(Ok));
     let Some(Sourced { value, source }) = picked else { return Ok(Sourced::from_default(default)) };
     match value {
         Ok(value) if fits(&value) => Ok(Sourced { value, source }),
