@@ -3,21 +3,24 @@
 //!
 //! A listing never overrides a CID that was changed singly since the listing began: such CIDs are [`State::touched`].
 
+mod edit;
+
 use super::error::IndexError;
 use super::fresh::Fresh;
 use super::marks::Marks;
 use super::open::Home;
 use super::query;
-use super::rows::{self, Row};
+use super::rows;
 use super::schema::{self, Meta};
-use super::set::{Entry, Keyed, OVERLAY, PinSet, Pinned, Sums};
+use super::set::{Entry, Keyed, PinSet, Pinned};
 use super::sizes::{self, ApplySizes};
 use crate::board::{Counts, IndexState};
-use crate::cid::{self, Cid, Key};
+use crate::cid::{Cid, Key};
 use duckdb::Connection;
+use edit::Edit;
 use jiff::Timestamp;
 use proto_msgs::pin::{Pin, PinType};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
@@ -231,96 +234,6 @@ impl State {
             }
             _ => Ok(()),
         }
-    }
-
-    /// What of a listing changes anything: CIDs that were touched meanwhile are left out, and so is what is so already.
-    fn edit<'a>(&self, changes: &'a mut ListingChanges) -> Edit<'a> {
-        changes.added.retain(|pin| !self.touched.contains(&pin.key()));
-        let at = changes.as_of;
-        let entry = |key: &Key| self.set().get(key).filter(|_| !self.touched.contains(key));
-        let altered = changes.changed.iter().filter_map(|pin| {
-            let before = entry(&pin.key())?;
-            let after = self.entry(pin, before.id());
-            (before != after).then_some((before.id(), (pin.pin_type(), pin.name())))
-        });
-        let removed = changes.removed.iter().filter_map(|key| Some(entry(key)?.id()));
-        Edit {
-            at,
-            first_id: self.next_id,
-            added: &changes.added,
-            altered: altered.collect(),
-            removed: removed.collect(),
-        }
-    }
-
-    /// The set after an edit of these rows.
-    fn after(&self, edit: &Edit<'_>, removed: &[Row], altered: &[Row], sums: Sums) -> Result<PinSet, IndexError> {
-        let new = (edit.first_id..).zip(edit.added).map(|(id, pin)| self.entry(pin, id));
-        let set = if edit.len() <= OVERLAY {
-            let gone = removed.iter().map(|row| (Key::of(&row.cid), None));
-            let altered = altered.iter().filter_map(|row| {
-                let (pin_type, name) = edit.altered.get(&row.id)?;
-                let key = Key::of(&row.cid);
-                Some((key, Some(Entry::new(key, *pin_type, row.id, self.keyed.name_hash(*name)))))
-            });
-            let changes = gone.chain(altered).chain(new.map(|entry| (entry.key(), Some(entry))));
-            let twice = edit.added.iter().any(|pin| self.set().get(&pin.key()).is_some());
-            let changes: BTreeMap<Key, Option<Entry>> = changes.collect();
-            if twice || changes.len() != edit.len() {
-                return Err(IndexError::Twice);
-            }
-            self.set().with(changes, sums)
-        } else {
-            let kept = self.set().iter().filter(|entry| !edit.removed.contains(&entry.id()));
-            let kept = kept.map(|entry| match edit.altered.get(&entry.id()) {
-                Some((pin_type, name)) => Entry::new(entry.key(), *pin_type, entry.id(), self.keyed.name_hash(*name)),
-                None => *entry,
-            });
-            let mut entries: Vec<Entry> = kept.chain(new).collect();
-            // Sorted runs, which the stable sort merges.
-            entries.sort_by_key(Entry::key);
-            if entries.windows(2).any(|pair| pair[0].key() == pair[1].key()) {
-                return Err(IndexError::Twice);
-            }
-            PinSet::from_sorted(entries, sums)
-        };
-        Ok(set)
-    }
-}
-
-/// What one transaction does to the pins.
-struct Edit<'a> {
-    at: Timestamp,
-    /// The first new pin's id; the others follow.
-    first_id: u64,
-    added: &'a [Pinned],
-    altered: BTreeMap<u64, (PinType, Option<&'a str>)>,
-    removed: BTreeSet<u64>,
-}
-
-impl Edit<'_> {
-    /// Nothing yet.
-    fn at(at: Timestamp, first_id: u64) -> Self {
-        Edit { at, first_id, added: &[], altered: BTreeMap::new(), removed: BTreeSet::new() }
-    }
-
-    fn len(&self) -> usize {
-        self.added.len() + self.altered.len() + self.removed.len()
-    }
-
-    fn sums(&self, mut sums: Sums, keyed: &Keyed, removed: &[Row], altered: &[Row]) -> Sums {
-        for row in removed.iter().chain(altered) {
-            sums.remove(keyed, &cid::text(&row.cid), row.pin_type, row.name.as_deref());
-        }
-        for row in altered {
-            if let Some((pin_type, name)) = self.altered.get(&row.id) {
-                sums.add(keyed, &cid::text(&row.cid), *pin_type, *name);
-            }
-        }
-        for pin in self.added {
-            sums.add(keyed, &cid::text(&pin.cid()), pin.pin_type(), pin.name());
-        }
-        sums
     }
 }
 
