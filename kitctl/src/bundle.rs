@@ -20,10 +20,11 @@ use proto_msgs::snapshot::SnapshotLs;
 use proto_msgs::verb::Verb;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use tar::{Builder, Header};
 
 const ABOUT: &str = "\
 What ipfs-kitctl doctor --bundle has gathered. Left out or masked: secrets (everything that a configuration calls a key, a secret, a
@@ -47,7 +48,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, file: Option<PathBuf>) -> Result
     let mut open = OpenOptions::new();
     let open = open.write(true).create_new(true).mode(0o600).open(&file);
     let cannot = |error: io::Error| Failure::Usage(format!("cannot write {}: {error}", file.display()));
-    let mut tar = open.map_err(cannot)?;
+    let mut tar = Builder::new(open.map_err(cannot)?);
     let global = ask.global().clone();
     let Bundle { parts, missing, failure } = gather(ask, &global);
     let mut contents = format!("{ABOUT}Made {at}\n\n");
@@ -63,9 +64,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, file: Option<PathBuf>) -> Result
     }
     let written = entry(&mut tar, "CONTENTS", &contents, at)
         .and_then(|()| parts.iter().try_for_each(|part| entry(&mut tar, part.name, &part.text, at)))
-        // Two empty blocks are the end.
-        .and_then(|()| tar.write_all(&[0; 1024]))
-        .and_then(|()| tar.sync_all());
+        .and_then(|()| tar.into_inner()?.sync_all());
     written.map_err(cannot)?;
     out.line(file.display().to_string())?;
     // Nothing of the daemon is in it: whoever waits for the exit code is to know.
@@ -224,26 +223,13 @@ fn is_cid(word: &str) -> bool {
     }
 }
 
-/// A file in the form of POSIX (ustar): a head of 512 bytes, the content, filled up to whole blocks.
-fn entry(tar: &mut impl Write, name: &str, text: &str, at: Timestamp) -> io::Result<()> {
-    let mut head = [0_u8; 512];
-    let mut put = |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
-    put(0, name);
-    put(100, "0000600");
-    put(108, "0000000");
-    put(116, "0000000");
-    put(124, &format!("{:011o}", text.len()));
-    put(136, &format!("{:011o}", at.as_second()));
-    // While the sum is taken, its own place holds blanks.
-    put(148, "        ");
-    put(156, "0");
-    put(257, "ustar\0");
-    put(263, "00");
-    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
-    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    tar.write_all(&head)?;
-    tar.write_all(text.as_bytes())?;
-    tar.write_all(&[0; 512][..text.len().next_multiple_of(512) - text.len()])
+/// Adds a file, for its owner alone.
+fn entry(tar: &mut Builder<File>, name: &str, text: &str, at: Timestamp) -> io::Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o600);
+    header.set_mtime(u64::try_from(at.as_second()).unwrap_or(0));
+    tar.append_data(&mut header, name, text.as_bytes())
 }
 
 #[cfg(test)]
