@@ -126,7 +126,7 @@ fn add(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct
 fn begin(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct: bool) -> Result<u8, Failure> {
     let mut header = true;
     each(ask, out, cids, |ask, out, cid| {
-        let verb = PinBegin { cid, name: name.map(str::to_owned), direct };
+        let verb = PinBegin(PinAdd { cid, name: name.map(str::to_owned), direct });
         let begun = when_there_is_room(ask, verb)?;
         match out.format {
             Format::Json | Format::Ndjson => out.answer(&begun),

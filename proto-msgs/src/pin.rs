@@ -1,8 +1,8 @@
 //! Pins: listing them, asking about one, adding and removing.
 
-use crate::bulk::Bulk;
 mod work;
 
+use crate::bulk::Bulk;
 use serde::{Deserialize, Serialize};
 pub use work::{BrokenBlock, BrokenPin, PinBegin, PinBegun, PinUpdate, PinUpdated, PinVerified, PinVerify};
 

@@ -199,8 +199,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(routes: &Routes, cid: &str, name: Option<String>, direct: bool) -> Result<Wanted, Fault> {
-        let cid = crate::cid::parse(cid)?;
+    fn new(routes: &Routes, PinAdd { cid, name, direct }: PinAdd) -> Result<Wanted, Fault> {
+        let cid = crate::cid::parse(&cid)?;
         let rpc = routes.board.kubo_rpc()?;
         let pin_type = if direct { PinType::Direct } else { PinType::Recursive };
         let name = name.filter(|name| !name.is_empty());
@@ -227,7 +227,7 @@ impl Wanted {
 }
 
 pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<Done, Fault> {
-    let wanted = Wanted::new(routes, &verb.cid, verb.name, verb.direct)?;
+    let wanted = Wanted::new(routes, verb)?;
     let change = wanted.change(Some(parts.clone()));
     let settled = routes.changes.carry_out(routes, vec![wanted.cid], wanted.rpc, change).await?;
     let (generation, pin) = Wanted::end(&wanted.text, settled)?;
@@ -235,8 +235,8 @@ pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<
 }
 
 /// Nobody waits for it: its end is an event.
-pub(super) fn begin(routes: &Routes, verb: PinBegin) -> Result<Done, Fault> {
-    let wanted = Wanted::new(routes, &verb.cid, verb.name, verb.direct)?;
+pub(super) fn begin(routes: &Routes, PinBegin(verb): PinBegin) -> Result<Done, Fault> {
+    let wanted = Wanted::new(routes, verb)?;
     let change = wanted.change(None);
     let begun = routes.changes.begin(routes, vec![wanted.cid], wanted.rpc, change)?;
     let (board, cid) = (routes.board.clone(), wanted.text.clone());

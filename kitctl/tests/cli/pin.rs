@@ -108,7 +108,7 @@ fn progress_is_shown_where_a_line_can_be_written_over() {
 fn what_is_not_waited_for_is_asked_again_until_the_daemon_has_room() {
     let asked = AtomicU64::new(0);
     let stub = Stub::one(move |call| {
-        let Call::PinBegin(PinBegin { cid, .. }) = call else { panic!("{call:?}") };
+        let Call::PinBegin(PinBegin(PinAdd { cid, .. })) = call else { panic!("{call:?}") };
         // Each is refused once.
         match (cid == "never", asked.fetch_add(1, Ordering::Relaxed) % 2) {
             (false, 1) => Body::Done(PinBegin::done(PinBegun { cid })),

@@ -1,24 +1,15 @@
 //! Pins: what Kubo does with them that takes long: a pin that nobody waits for, one in the place of another, a look at all blocks.
 
-use super::Pin;
 #[cfg(doc)]
 use super::Progress;
+use super::{Pin, PinAdd};
 use serde::{Deserialize, Serialize};
 
 /// `pin add --detach CID`: the same, but answers at once. The daemon goes on whatever becomes of the client; how it ended is told as
 /// an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PinBegin {
-    /// What to pin, in any form.
-    pub cid: String,
-    /// At most 255 bytes.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Pin the block alone.
-    #[serde(default)]
-    pub direct: bool,
-}
+pub struct PinBegin(pub PinAdd);
 
 /// Kubo has been asked for the pin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -110,7 +110,7 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         .into(),
         PinInfo { cid: s.t() }.into(),
         PinAdd { cid: s.t(), name: s.m(), direct: s.flag }.into(),
-        PinBegin { cid: s.t(), name: s.m(), direct: s.flag }.into(),
+        PinBegin(PinAdd { cid: s.t(), name: s.m(), direct: s.flag }).into(),
         PinRm { cid: s.t() }.into(),
         PinUpdate { from: s.t(), to: s.t(), keep: s.flag }.into(),
         PinVerify {}.into(),
