@@ -1,12 +1,29 @@
 //! The newest lines of something that goes on for ever: bounded in number and in bytes, numbered, and awaited by those who follow it.
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// Lines that are kept ...
 pub(crate) const KEPT_LINES: usize = 2000;
 /// ... unless they have more bytes than this together: a page of all of them must fit into one message to a client.
 pub(crate) const KEPT_BYTES: usize = 1 << 20;
+
+/// A ring that one side writes and many read.
+pub(crate) struct Shared<T>(Mutex<Ring<T>>);
+
+impl<T> Default for Shared<T> {
+    fn default() -> Shared<T> {
+        Shared(Mutex::default())
+    }
+}
+
+impl<T> Shared<T> {
+    /// The ring, for a moment.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Ring<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The newest lines.
 pub(crate) struct Ring<T> {
@@ -52,10 +69,19 @@ impl<T: Clone> Ring<T> {
         self.lines.iter().map(|(_, line)| line)
     }
 
-    /// The lines after that number, and how many of them are no longer kept.
-    pub(crate) fn after(&self, number: u64) -> (Vec<T>, u64) {
+    /// So many of the newest that are wanted, oldest first, back to the first that is not recent.
+    pub(crate) fn newest(&self, lines: usize, recent: impl Fn(&T) -> bool, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+        let recent = self.iter().rev().take_while(|line| recent(line));
+        let mut lines: Vec<T> = recent.filter(|line| wanted(line)).take(lines).cloned().collect();
+        lines.reverse();
+        lines
+    }
+
+    /// Those of the lines after that number that are wanted, and how many lines are no longer kept.
+    pub(crate) fn after(&self, number: u64, wanted: impl Fn(&T) -> bool) -> (Vec<T>, u64) {
         let skip = usize::try_from(number.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
-        (self.iter().skip(skip).cloned().collect(), self.dropped.saturating_sub(number))
+        let lines = self.iter().skip(skip).filter(|line| wanted(line)).cloned();
+        (lines.collect(), self.dropped.saturating_sub(number))
     }
 
     /// The number of the newest line, as it rises.
@@ -73,8 +99,12 @@ mod tests {
         let mut ring = Ring::default();
         (0..KEPT_LINES + 10).for_each(|n| ring.push(n, 1));
         assert_eq!((ring.iter().len(), ring.dropped(), ring.written()), (KEPT_LINES, 10, KEPT_LINES as u64 + 10));
-        assert_eq!(ring.after(5).1, 5);
-        assert_eq!(ring.after(ring.written() - 2).0, [KEPT_LINES + 8, KEPT_LINES + 9]);
+        let even = |line: &usize| line.is_multiple_of(2);
+        assert_eq!(ring.after(5, |_| true).1, 5);
+        assert_eq!(ring.after(ring.written() - 2, |_| true).0, [KEPT_LINES + 8, KEPT_LINES + 9]);
+        assert_eq!(ring.after(ring.written() - 2, even).0, [KEPT_LINES + 8]);
+        assert_eq!(ring.newest(2, |_| true, even), [KEPT_LINES + 6, KEPT_LINES + 8]);
+        assert_eq!(ring.newest(2, |line| *line > KEPT_LINES + 7, even), [KEPT_LINES + 8]);
         ring.push(0, KEPT_BYTES);
         assert_eq!((ring.iter().len(), *ring.growth().borrow()), (1, KEPT_LINES as u64 + 11));
     }

@@ -5,13 +5,13 @@ use crate::ask::Ask;
 use crate::cell::Cell;
 use crate::exit::{self, Failure};
 use crate::list::{self, Row, Shape};
+use crate::log;
 use crate::output::{Bar, Out, Table, ago, size, tame};
 use proto_msgs::kubo::{
     KuboConfig, KuboGc, KuboLogPage, KuboLogs, KuboMode, KuboReport, KuboRestart, KuboSetting, KuboStart, KuboState,
     KuboStatus, KuboStop,
 };
 use proto_msgs::verb::Part;
-use std::io::{self, Write};
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, Failure> {
     match verb {
@@ -24,7 +24,9 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, 
         args::Kubo::Stop => changed(out, &ask.call_slowly(KuboStop {}, "stopping")?),
         args::Kubo::Restart => changed(out, &ask.call_slowly(KuboRestart {}, "restarting")?),
         args::Kubo::Logs { lines, since, follow } => {
-            logs(ask, out, KuboLogs { lines, since: since.map(|since| since.to_string()), follow })
+            let verb = KuboLogs { lines, since: since.map(|since| since.to_string()), follow };
+            let page = |part| if let Part::KuboLogs(page) = part { Some((page.dropped, page)) } else { None };
+            log::tail(ask, out, verb, follow, "at,stream,text", page, show_logs)
         }
         args::Kubo::Config(show) => config(ask, out, &show),
         args::Kubo::Gc => gc(ask, out),
@@ -149,28 +151,6 @@ pub(crate) fn last_exit(report: &KuboReport) -> Option<String> {
     let exit = report.last_exit.as_ref()?;
     let asked = if exit.asked { ", as asked" } else { "" };
     Some(format!("{}{asked}, {}", exit.cause, ago(&exit.at)))
-}
-
-fn logs(ask: &mut Ask, out: &mut Out, verb: KuboLogs) -> Result<u8, Failure> {
-    let follow = verb.follow;
-    if out.format == Format::Csv {
-        out.line("at,stream,text")?;
-    }
-    let page = ask.call_with(verb, |part| {
-        if let Part::KuboLogs(page) = part {
-            if page.dropped > 0 {
-                // A pause of the reader; what it has missed is no longer kept.
-                let _ = writeln!(io::stderr(), "{} lines were missed", page.dropped);
-            }
-            show_logs(out, &page)?;
-            out.finish()?;
-        }
-        Ok(())
-    })?;
-    if !follow {
-        show_logs(out, &page)?;
-    }
-    Ok(exit::OK)
 }
 
 fn show_logs(out: &mut Out, page: &KuboLogPage) -> Result<(), Failure> {

@@ -3,15 +3,13 @@
 //!
 //! Bounded three ways: a line is cut, the number of kept lines is limited, and so is their size together.
 
-use crate::ring::Ring;
-use jiff::Timestamp;
-use proto_msgs::kubo::{KuboLogLine, KuboLogPage};
+use crate::ring::Shared;
+use proto_msgs::kubo::KuboLogLine;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{ChildStderr, ChildStdout};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// A longer line is cut here and goes on as another one.
 const LINE: u64 = 64 << 10;
@@ -22,7 +20,7 @@ const LAST_WORDS: usize = 20;
 
 /// The output of all children, shared by the threads that read it.
 #[derive(Clone, Default)]
-pub struct Output(Arc<Mutex<Ring<KuboLogLine>>>);
+pub struct Output(Arc<Shared<KuboLogLine>>);
 
 /// The two threads that read one child's output.
 pub struct Readers {
@@ -34,32 +32,20 @@ pub struct Readers {
 }
 
 impl Output {
-    /// The newest lines of all children, oldest first, of those that were written since; and the number of the newest one.
-    pub fn newest(&self, lines: usize, since: Option<Timestamp>) -> (KuboLogPage, u64) {
-        let ring = self.ring();
-        let old =
-            |line: &&KuboLogLine| since.is_some_and(|since| line.at.parse::<Timestamp>().is_ok_and(|at| at < since));
-        let old = ring.iter().take_while(old).count();
-        let skip = ring.iter().len().saturating_sub(lines).max(old);
-        (KuboLogPage { lines: ring.iter().skip(skip).cloned().collect(), dropped: ring.dropped() }, ring.written())
+    /// The newest line of all.
+    pub fn newest(&self) -> Option<KuboLogLine> {
+        self.0.lock().iter().next_back().cloned()
     }
 
-    /// The lines after that number, and how many of them are no longer kept; and the number of the newest one.
-    pub fn after(&self, number: u64) -> (KuboLogPage, u64) {
-        let ring = self.ring();
-        let (lines, dropped) = ring.after(number);
-        (KuboLogPage { lines, dropped }, ring.written())
-    }
-
-    /// The number of the newest line, as it rises.
-    pub fn growth(&self) -> watch::Receiver<u64> {
-        self.ring().growth()
+    /// The lines of all children.
+    pub(crate) fn lines(&self) -> &Shared<KuboLogLine> {
+        &self.0
     }
 
     /// Starts to read a child's pipes.
     pub fn read(&self, stdout: Option<ChildStdout>, stderr: Option<ChildStderr>) -> io::Result<Readers> {
         let (alive, reading) = mpsc::channel();
-        let before = self.ring().written();
+        let before = self.0.lock().written();
         if let Some(pipe) = stdout {
             self.drain("stdout", pipe, alive.clone())?;
         }
@@ -79,15 +65,11 @@ impl Output {
                 line.clear();
                 tracing::info!(target: "kubo", stream, "{text}");
                 let bytes = text.len();
-                output.ring().push(KuboLogLine { at: crate::time::now(), stream: stream.to_owned(), text }, bytes);
+                output.0.lock().push(KuboLogLine { at: crate::time::now(), stream: stream.to_owned(), text }, bytes);
             }
             drop(alive);
         };
         thread::Builder::new().name(format!("kubo-{stream}")).spawn(read).map(drop)
-    }
-
-    fn ring(&self) -> MutexGuard<'_, Ring<KuboLogLine>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,7 +79,7 @@ impl Readers {
     pub fn last_words(self, patience: Duration) -> Vec<String> {
         // Nothing is ever sent: it ends when the threads have dropped their ends, or at the deadline.
         let _ = self.reading.recv_timeout(patience);
-        let ring = self.output.ring();
+        let ring = self.output.0.lock();
         let own = usize::try_from(ring.written() - self.before).unwrap_or(usize::MAX);
         let skip = ring.iter().len().saturating_sub(own.min(LAST_WORDS));
         let cut = |line: &KuboLogLine| line.text.chars().take(WORD).collect();

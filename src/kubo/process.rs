@@ -409,7 +409,7 @@ mod tests {
         assert_eq!(place.end(1).await, (Some(3), None, false, vec!["first".to_owned()]));
         place.sh("kill -9 $$").await.expect("started");
         assert_eq!(place.end(2).await, (None, Some(9), false, vec![]));
-        assert_eq!(place.spawner.output().newest(10, None).0.lines.len(), 1);
+        assert_eq!(place.spawner.output().lines().lock().iter().len(), 1);
     }
 
     #[tokio::test]
@@ -457,10 +457,10 @@ mod tests {
             .expect("started");
         let (code, _, _, words) = place.end(1).await;
         assert_eq!((code, words.last().map(String::as_str)), (Some(0), Some("end")));
-        let page = place.spawner.output().newest(2000, None).0;
-        assert!(page.lines.iter().all(|line| line.text.len() <= 64 << 10));
-        assert!(page.lines.iter().map(|line| line.text.len()).sum::<usize>() <= 1 << 20);
-        assert_eq!(page.dropped + page.lines.len() as u64, 2 + 20_000_000_u64.div_ceil(64 << 10));
+        let (lines, dropped) = place.spawner.output().lines().lock().after(0, |_| true);
+        assert!(lines.iter().all(|line| line.text.len() <= 64 << 10));
+        assert!(lines.iter().map(|line| line.text.len()).sum::<usize>() <= 1 << 20);
+        assert_eq!(dropped + lines.len() as u64, 2 + 20_000_000_u64.div_ceil(64 << 10));
         place.sh("printf 'bad \\377\\n'").await.expect("started");
         assert_eq!(place.end(2).await.3, ["bad \u{fffd}"]);
     }

@@ -7,7 +7,9 @@ mod journal;
 mod kept;
 mod queue;
 
-pub(crate) use kept::Kept;
+use crate::ring::Shared;
+use kept::Keep;
+use proto_msgs::log::LogLine;
 use queue::Queue;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
@@ -23,10 +25,10 @@ use tracing_subscriber::{EnvFilter, fmt};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
-static KEPT: LazyLock<Kept> = LazyLock::new(Kept::default);
+static KEPT: LazyLock<Shared<LogLine>> = LazyLock::new(Shared::default);
 
 /// The newest lines of this process.
-pub(crate) fn kept() -> &'static Kept {
+pub(crate) fn kept() -> &'static Shared<LogLine> {
     &KEPT
 }
 
@@ -42,7 +44,7 @@ impl Drop for Log {
 /// Begins logging. The environment variable `IPFS_KITD_LOG` takes a filter such as `debug` or `info,kubo=warn`; the default is `info`.
 pub fn begin() -> io::Result<Log> {
     let said = std::env::var("IPFS_KITD_LOG").ok();
-    let registry = tracing_subscriber::registry().with(filter(said.as_deref())).with(kept());
+    let registry = tracing_subscriber::registry().with(filter(said.as_deref())).with(Keep(kept()));
     let journal = stderr_is_journal().then(|| journal::sender().ok()).flatten();
     let is_journal = journal.is_some();
     let queue = match journal {

@@ -5,6 +5,8 @@ use super::out::{Gone, Parts};
 use super::route::Routes;
 use super::status;
 use crate::events::EventLog;
+use crate::ring::Shared;
+use jiff::Timestamp;
 use proto_msgs::event::{EventPage, EventState, Events};
 use proto_msgs::kubo::{KuboLogPage, KuboLogs, KuboMode};
 use proto_msgs::log::{Log, LogLevel, LogPage};
@@ -49,42 +51,60 @@ pub(super) async fn kubo_logs(routes: &Routes, verb: KuboLogs, parts: &Parts) ->
             Fault::new(FaultKind::NotOurs, detail).hint("look where it is run, for example `journalctl -u ipfs`")
         );
     }
-    let since = verb.since.as_deref().map(crate::time::parse).transpose()?;
-    let lines = verb.lines.unwrap_or(if since.is_some() { MOST_LINES } else { LINES }).min(MOST_LINES);
-    let output = routes.spawner.output();
-    room(parts).await?;
-    let (mut page, mut number) = output.newest(lines as usize, since);
-    if !verb.follow {
-        return Ok(page);
-    }
-    // What was dropped before the first page was not asked for.
-    page.dropped = 0;
-    let mut growth = output.growth();
-    loop {
-        send(parts, Part::KuboLogs(page)).await?;
-        drop(growth.wait_for(|newest| *newest > number).await);
-        room(parts).await?;
-        (page, number) = output.after(number);
-    }
+    let tail = Tail { lines: verb.lines, since: verb.since.as_deref(), follow: verb.follow };
+    let page = |(lines, dropped)| KuboLogPage { lines, dropped };
+    let part = |some| Part::KuboLogs(page(some));
+    tail.of(routes.spawner.output().lines(), |line| &line.at, |_| true, part, parts).await.map(page)
 }
 
 pub(super) async fn log(verb: Log, parts: &Parts) -> Result<LogPage, Fault> {
-    let since = verb.since.as_deref().map(crate::time::parse).transpose()?;
-    let lines = verb.lines.unwrap_or(if since.is_some() { MOST_LINES } else { LINES }).min(MOST_LINES);
-    let (kept, least) = (crate::log::kept(), verb.level.unwrap_or(LogLevel::Trace));
-    room(parts).await?;
-    let (mut page, mut number) = kept.newest(lines as usize, since, least);
-    if !verb.follow {
-        return Ok(page);
-    }
-    // What was dropped before the first page was not asked for.
-    page.dropped = 0;
-    let mut growth = kept.growth();
-    loop {
-        send(parts, Part::Log(page)).await?;
-        drop(growth.wait_for(|newest| *newest > number).await);
+    let tail = Tail { lines: verb.lines, since: verb.since.as_deref(), follow: verb.follow };
+    let least = verb.level.unwrap_or(LogLevel::Trace);
+    let page = |(lines, dropped)| LogPage { lines, dropped };
+    let part = |some| Part::Log(page(some));
+    tail.of(crate::log::kept(), |line| &line.at, |line| line.level <= least, part, parts).await.map(page)
+}
+
+/// What a client wants of lines that are kept.
+struct Tail<'a> {
+    lines: Option<u32>,
+    since: Option<&'a str>,
+    follow: bool,
+}
+
+impl Tail<'_> {
+    /// Lines, and how many are no longer kept; with `follow` nothing but parts of them.
+    async fn of<T: Clone>(
+        &self,
+        kept: &Shared<T>,
+        at: impl Fn(&T) -> &str,
+        wanted: impl Fn(&T) -> bool,
+        part: impl Fn((Vec<T>, u64)) -> Part,
+        parts: &Parts,
+    ) -> Result<(Vec<T>, u64), Fault> {
+        let since = self.since.map(crate::time::parse).transpose()?;
+        let most = self.lines.unwrap_or(if since.is_some() { MOST_LINES } else { LINES }).min(MOST_LINES) as usize;
+        let recent = |line: &T| since.is_none_or(|since| at(line).parse::<Timestamp>().is_ok_and(|at| at >= since));
         room(parts).await?;
-        (page, number) = kept.after(number, least);
+        let (mut some, mut number) = {
+            let ring = kept.lock();
+            ((ring.newest(most, recent, &wanted), ring.dropped()), ring.written())
+        };
+        if !self.follow {
+            return Ok(some);
+        }
+        // What was dropped before the first page was not asked for.
+        some.1 = 0;
+        let mut growth = kept.lock().growth();
+        loop {
+            send(parts, part(some)).await?;
+            drop(growth.wait_for(|newest| *newest > number).await);
+            room(parts).await?;
+            (some, number) = {
+                let ring = kept.lock();
+                (ring.after(number, &wanted), ring.written())
+            };
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn kubo(routes: &Routes) -> KuboReport {
     kubo.memory = kubo.pid.and_then(usage::of).map(|usage| usage.memory);
     let slow = kubo.change.as_ref().is_some_and(|change| change.cause == "slow_start");
     if slow || kubo.state == KuboState::Starting {
-        let newest = routes.spawner.output().newest(1, None).0.lines.pop();
+        let newest = routes.spawner.output().newest();
         // What a former run said last is no news of this one's start.
         kubo.newest_line = newest.filter(|line| line.at >= kubo.since || slow).map(|line| line.text);
     }
