@@ -5,6 +5,7 @@ use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, Listin
 use super::error::IndexError;
 use super::history;
 use super::info::{self, AskInfo, Info};
+use super::listed::{All, Listed, is_window, is_worth_it};
 use super::listing;
 use super::marks::{self, Say};
 use super::pages;
@@ -18,7 +19,7 @@ use super::store::Store;
 use crate::board::Board;
 use crate::cid;
 use crate::snapshot::bulk::Encoder;
-use crate::snapshot::lookup;
+use crate::snapshot::lookup::{self, Disk};
 use crate::supervisor::{Life, Stop};
 use duckdb::Connection;
 use jiff::Timestamp;
@@ -53,6 +54,7 @@ pub struct IndexArgs {
 /// The actor.
 pub struct Index {
     args: IndexArgs,
+    listed: Listed,
 }
 
 /// The age of an answer that is given now. It is live when Kubo runs, and the newest refresh has found the index equal to
@@ -77,6 +79,21 @@ pub fn dated(board: &Board) -> Dated {
     }
 }
 
+/// What is known of a CID, when it can be told without waiting for anything; otherwise the actor is to be asked.
+pub fn pin_at_once(board: &Board, ask: &PinInfo) -> Result<Option<PinInfoReply>, Fault> {
+    let cid = cid::parse(&ask.cid)?;
+    let dated = dated(board);
+    let found = reply::of_block(&board.index.borrow().set, &cid);
+    let file = board.pin_file.borrow().clone();
+    let pins = match file {
+        _ if found.is_empty() => Some(Vec::new()),
+        // Whatever is wrong, the actor meets it too.
+        Some(file) => file.pins(&found, Disk::Cached).unwrap_or_default(),
+        None => None,
+    };
+    pins.map(|pins| dated.info(&cid, pins)).transpose()
+}
+
 /// Asks for totals as of now.
 pub struct AskTotals;
 
@@ -93,7 +110,7 @@ impl Actor for Index {
     async fn on_start(args: IndexArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
         args.life.runs();
-        Ok(Index { args })
+        Ok(Index { args, listed: Listed::default() })
     }
 
     async fn on_panic(
@@ -178,25 +195,55 @@ impl Message<PinLs> for Index {
 
     async fn handle(&mut self, ask: PinLs, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
-        let args = self.args.clone();
+        let (args, listed) = (self.args.clone(), self.listed.clone());
         answer(ctx, async move {
             // Before the rows are chosen: they are at least so new.
             let dated = dated(&args.board);
             let since = ask.since.as_deref().map(crate::time::parse).transpose()?;
+            if let Some(all) = all(&args, &listed, &ask).await? {
+                return Ok((dated.page(all.generation, all.pins.len() as u64), all.rows(&ask)));
+            }
             let asked = ask.clone();
             let choose = move |connection: &Connection| {
-                Ok((query::choose(connection, &asked, since)?, listing::read(connection, &[])?.schema()))
+                let columns = asked.bulk.map(|_| listing::read(connection, &[])).transpose()?.map(|none| none.schema());
+                Ok((query::choose(connection, &asked, since)?, columns))
             };
             let chosen = args.store.read(choose).await;
             let (chosen, columns) = chosen.map_err(|error| fault(&args, "list pins", &error))?;
             let page = dated.page(chosen.generation, chosen.total);
-            let rows = match ask.bulk {
+            let rows = match ask.bulk.zip(columns) {
                 None => pages::rows(args, chosen.keys, listing::PAGE, query::rows, reply::pins),
-                Some(form) => pages::bulk(args, chosen.keys, Encoder::begin(form, &columns, &ask.columns, &page)?),
+                Some((form, columns)) => {
+                    pages::bulk(args, chosen.keys, Encoder::begin(form, &columns, &ask.columns, &page)?)
+                }
             };
             Ok((page, rows))
         })
     }
+}
+
+/// All rows, where they are known or few, and nothing but some of them in their usual order is asked for.
+async fn all(args: &IndexArgs, listed: &Listed, ask: &PinLs) -> Result<Option<All>, Fault> {
+    if !is_window(ask) {
+        return Ok(None);
+    }
+    let (changes, pins) = {
+        let index = args.board.index.borrow();
+        (index.changes, index.set.len())
+    };
+    if let Some(all) = listed.get(changes) {
+        return Ok(Some(all));
+    }
+    if !is_worth_it(ask, pins) {
+        return Ok(None);
+    }
+    let read = move |connection: &Connection| {
+        let chosen = query::choose(connection, &PinLs::default(), None)?;
+        Ok(All { changes, generation: chosen.generation, pins: query::rows(connection, &chosen.keys)?.into() })
+    };
+    let all = args.store.read(read).await.map_err(|error| fault(args, "list pins", &error))?;
+    listed.keep(all.clone());
+    Ok(Some(all))
 }
 
 impl Message<PinHistory> for Index {

@@ -13,6 +13,7 @@
 //! journal   the file that keeps marks for ever; record has its form (pure)
 //! query     what the readers do
 //! listing   rows of pins: columns as readers see them, and what is made of those
+//! listed    all rows of a small index, as they were listed last
 //! pages     the rows of a listing, page by page, as its reader takes them
 //! export    whole tables, streamed
 //! recover   what a new file begins with
@@ -49,6 +50,7 @@ pub mod history;
 pub mod info;
 pub mod journal;
 pub mod legacy;
+mod listed;
 pub mod listing;
 pub mod mark;
 pub mod marks;

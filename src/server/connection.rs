@@ -20,7 +20,9 @@ use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::sync::mpsc;
@@ -277,7 +279,7 @@ impl<'a> Calls<'a> {
             Err(fault) => return drop(self.out.send(id, Body::Fault(fault)).await),
         };
         let (routes, peer, out) = (self.routes.clone(), self.peer, self.out.clone());
-        let handle = self.tasks.spawn(async move {
+        let mut call = Box::pin(async move {
             let parts = Parts::new(id, out);
             let deadline = request.deadline_ms.map(Duration::from_millis);
             let body = match routes.answer(request.call, peer, deadline, &parts).await {
@@ -287,6 +289,14 @@ impl<'a> Calls<'a> {
             drop(parts.end(body).await);
             drop(turn);
         });
+        // What can be answered at once needs no task of its own, and no other thread.
+        let begun = AssertUnwindSafe(|| call.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        match panic::catch_unwind(begun) {
+            Ok(Poll::Ready(())) => return,
+            Ok(Poll::Pending) => {}
+            Err(_) => return self.failed(id).await,
+        }
+        let handle = self.tasks.spawn(call);
         self.ids.insert(handle.id(), id);
         self.running.insert(id, handle);
     }
@@ -325,10 +335,14 @@ impl<'a> Calls<'a> {
         let Some(id) = self.ids.remove(&task) else { return };
         self.running.remove(&id);
         if failed {
-            let fault = Fault::new(FaultKind::Internal, "the daemon failed while it worked on this call")
-                .hint("the log says where; whether the call had an effect is unknown");
-            drop(self.out.send(id, Body::Fault(fault)).await);
+            self.failed(id).await;
         }
+    }
+
+    async fn failed(&self, id: u64) {
+        let fault = Fault::new(FaultKind::Internal, "the daemon failed while it worked on this call")
+            .hint("the log says where; whether the call had an effect is unknown");
+        drop(self.out.send(id, Body::Fault(fault)).await);
     }
 
     /// The client sends nothing more: its calls go on until they are over or it hangs up.

@@ -11,7 +11,7 @@ use crate::board::{Board, StopReason};
 use crate::config::Config;
 use crate::config::access::Level;
 use crate::fault;
-use crate::index::actor::{Index, Rows};
+use crate::index::actor::{Index, Rows, pin_at_once};
 use crate::index::legacy::import::Importer;
 use crate::indexer::actor::Indexer;
 use crate::janitor::actor::Janitor;
@@ -31,7 +31,7 @@ use proto_msgs::kubo::{KuboConfig, KuboGc, KuboLogs, KuboStatus};
 use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
 use proto_msgs::log::Log;
-use proto_msgs::pin::{PinDiff, PinHistory, PinLs};
+use proto_msgs::pin::{PinDiff, PinHistory, PinInfo, PinLs};
 use proto_msgs::snapshot::SnapshotFd;
 use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Call, Done, Part, Verb};
@@ -122,6 +122,8 @@ impl Routes {
             }
         };
         tokio::select! {
+            // Nearly all answers are there before a timer is needed.
+            biased;
             answer = answer => answer,
             () = passed => Err(late.fault(limit.unwrap_or_default(), &status::report(self))),
             () = self.stopping(), if !stays => Err(Fault::new(FaultKind::NotReady, "the daemon is stopping")),
@@ -150,7 +152,10 @@ impl Routes {
             Call::PinLs(verb) => self.listing(verb, |part| part, parts).await.map(PinLs::done),
             Call::PinHistory(verb) => self.listing(verb, Part::PinChanges, parts).await.map(PinHistory::done),
             Call::PinDiff(verb) => self.listing(verb, Part::PinChanges, parts).await.map(PinDiff::done),
-            Call::PinInfo(verb) => ask(&self.index, verb).await,
+            Call::PinInfo(verb) => match pin_at_once(&self.board, &verb)? {
+                Some(reply) => Ok(PinInfo::done(reply)),
+                None => ask(&self.index, verb).await,
+            },
             Call::PinAdd(verb) => pin::add(self, verb, parts).await,
             Call::PinBegin(verb) => pin::begin(self, verb),
             Call::PinUpdate(verb) => pin::update(self, verb).await,

@@ -13,10 +13,11 @@ use arrow_ipc::{root_as_footer, root_as_message};
 use arrow_schema::{DataType, Schema};
 use jiff::Timestamp;
 use proto_msgs::pin::Pin;
+use rustix::io::{ReadWriteFlags, preadv2};
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{Deserialize, IntoDeserializer};
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,12 +63,22 @@ struct Row<'file> {
     file: &'file File,
     batch: &'file Batch,
     number: u64,
+    disk: Disk,
+}
+
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, Debug)]
+pub enum Disk {
+    /// As long as it takes: not on a thread of the runtime.
+    Wait,
+    /// What is not in the kernel's page cache is [`io::ErrorKind::WouldBlock`].
+    Cached,
 }
 
 /// The pins of these entries out of the file, if there is one and it answers for all of them.
 pub async fn pins(file: Option<Arc<PinFile>>, entries: Vec<Entry>) -> Option<Vec<Pin>> {
     let file = file?;
-    let read = tokio::task::spawn_blocking(move || file.pins(&entries)).await.ok()?;
+    let read = tokio::task::spawn_blocking(move || file.pins(&entries, Disk::Wait)).await.ok()?;
     // The index has the rows too.
     read.inspect_err(|error| tracing::debug!(%error, "pins.arrow could not be read")).ok()?
 }
@@ -107,19 +118,19 @@ impl PinFile {
     }
 
     /// The pins of these entries; `None` when it cannot answer for one of them.
-    pub fn pins(&self, entries: &[Entry]) -> io::Result<Option<Vec<Pin>>> {
+    pub fn pins(&self, entries: &[Entry], disk: Disk) -> io::Result<Option<Vec<Pin>>> {
         if !entries.iter().all(|entry| self.fresh.has(entry.id())) {
             return Ok(None);
         }
-        entries.iter().map(|entry| self.pin(entry)).collect()
+        entries.iter().map(|entry| self.pin(entry, disk)).collect()
     }
 
-    fn pin(&self, entry: &Entry) -> io::Result<Option<Pin>> {
+    fn pin(&self, entry: &Entry, disk: Disk) -> io::Result<Option<Pin>> {
         let key = entry.key().digest;
         let (mut low, mut high) = (0, self.rows);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.row(middle)?.bytes(self.columns.key + 1, 32)?.as_slice() < key.as_slice() {
+            if self.row(middle, disk)?.bytes(self.columns.key + 1, 32)?.as_slice() < key.as_slice() {
                 low = middle + 1
             } else {
                 high = middle
@@ -127,7 +138,7 @@ impl PinFile {
         }
         // The same block in other versions and codecs.
         for number in low..self.rows {
-            let row = self.row(number)?;
+            let row = self.row(number, disk)?;
             if row.bytes(self.columns.key + 1, 32)? != key {
                 break;
             }
@@ -138,10 +149,10 @@ impl PinFile {
         Ok(None)
     }
 
-    fn row(&self, number: u64) -> io::Result<Row<'_>> {
+    fn row(&self, number: u64, disk: Disk) -> io::Result<Row<'_>> {
         let batch = self.batches.partition_point(|batch| batch.first_row <= number).checked_sub(1);
         let batch = batch.and_then(|batch| self.batches.get(batch)).ok_or_else(|| invalid("it lacks a row"))?;
-        Ok(Row { file: &self.file, batch, number: number - batch.first_row })
+        Ok(Row { file: &self.file, batch, number: number - batch.first_row, disk })
     }
 
     fn read(&self, row: &Row<'_>) -> io::Result<Pin> {
@@ -209,7 +220,12 @@ impl Row<'_> {
         if at.checked_add(bytes).is_none_or(|end| end > length) {
             return Err(invalid("a value is not where it should be"));
         }
-        exactly(self.file, start + at, bytes)
+        let mut read = vec![0; usize::try_from(bytes).map_err(invalid)?];
+        match self.disk {
+            Disk::Wait => self.file.read_exact_at(&mut read, start + at)?,
+            Disk::Cached => read_cached(self.file, &mut read, start + at)?,
+        }
+        Ok(read)
     }
 
     fn is_null(&self, column: usize) -> io::Result<bool> {
@@ -253,6 +269,14 @@ fn exactly(file: &File, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
     let mut read = vec![0; usize::try_from(bytes).map_err(invalid)?];
     file.read_exact_at(&mut read, at)?;
     Ok(read)
+}
+
+/// Reads what is in memory.
+fn read_cached(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
+    let length = to.len();
+    let read = preadv2(file, &mut [IoSliceMut::new(to)], at, ReadWriteFlags::NOWAIT)?;
+    // The rest is on the disk.
+    if read < length { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
 }
 
 fn invalid(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

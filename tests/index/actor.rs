@@ -5,19 +5,21 @@ use clap::Parser;
 use futures_util::future::join_all;
 use ipfs_kitd::analytics::actor::{Analytics, AnalyticsArgs};
 use ipfs_kitd::board::{Board, StopReason};
-use ipfs_kitd::cid::Cid;
-use ipfs_kitd::cid::text;
+use ipfs_kitd::cid::{Cid, Key, text};
 use ipfs_kitd::config::{Config, Flags};
 use ipfs_kitd::fault::ask;
 use ipfs_kitd::index::actor::{Index, IndexArgs, Probe};
 use ipfs_kitd::index::apply::{ApplyAdded, ApplyRemoved, BeginListing};
+use ipfs_kitd::index::mark::What;
+use ipfs_kitd::index::marks::Say;
+use ipfs_kitd::index::sizes::{ApplySizes, Measured};
 use ipfs_kitd::kubo::memory;
 use ipfs_kitd::supervisor::{Life, Stop};
 use kameo::actor::{ActorRef, Spawn};
 use proto_msgs::FaultKind;
 use proto_msgs::daemon::Metrics;
 use proto_msgs::kubo::KuboState;
-use proto_msgs::pin::{PinInfo, PinLs, PinRows, Source};
+use proto_msgs::pin::{Pin, PinInfo, PinLs, PinRows, SizeKind, Source};
 use proto_msgs::verb::Part;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +76,40 @@ async fn a_listing_comes_in_parts_and_holds_nobody_up_while_nobody_reads_it() {
     }
     let expected: Vec<_> = (0..39_999).map(|n| text(&raw(n))).collect();
     assert!(cids == expected, "as chosen, without the pin that went away");
+}
+
+#[tokio::test]
+async fn a_listing_after_another_has_every_change_that_came_between() {
+    let place = with_pins(3).await;
+    let Actors { index, .. } = actors(&place);
+    let listed = async |asked: PinLs| {
+        let (page, mut rows) = ask(&index, asked).await.expect("a listing");
+        let mut pins = Vec::new();
+        while let Some(part) = rows.recv().await {
+            let Part::PinLs(PinRows { pins: some }) = part.expect("rows") else { panic!("no rows") };
+            pins.extend(some);
+        }
+        (page.generation, page.total, pins)
+    };
+    let cids = |pins: &[Pin]| pins.iter().map(|pin| pin.cid.clone()).collect::<Vec<_>>();
+    let expected = |of: &[u64]| of.iter().map(|n| text(&raw(*n))).collect::<Vec<_>>();
+    for _ in 0..2 {
+        let (generation, total, pins) = listed(PinLs::default()).await;
+        assert_eq!((generation, total, cids(&pins)), (1, 3, expected(&[0, 1, 2])));
+    }
+    let (_, total, pins) = listed(PinLs { limit: Some(1), offset: 1, ..PinLs::default() }).await;
+    assert_eq!((total, cids(&pins)), (3, expected(&[1])));
+    ask(&index, added(raw(7))).await.expect("added");
+    ask(&index, ApplyRemoved { cid: raw(0) }).await.expect("removed");
+    let (generation, total, pins) = listed(PinLs::default()).await;
+    assert_eq!((generation, total, cids(&pins)), (3, 3, expected(&[1, 2, 7])));
+    let what = What::tags(vec!["kept".to_owned()], Vec::new()).expect("tags");
+    ask(&index, Say { cid: raw(1), what }).await.expect("said");
+    assert_eq!(listed(PinLs::default()).await.2[0].tags, ["kept"]);
+    let id = place.state().set.get(&Key::of(&raw(2))).expect("pinned").id();
+    let measured = Measured { id, size: Some((17, SizeKind::Exact)), kind: None };
+    ask(&index, ApplySizes(vec![measured])).await.expect("written");
+    assert_eq!(listed(PinLs::default()).await.2[1].size, Some(17));
 }
 
 #[tokio::test]

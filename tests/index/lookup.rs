@@ -8,9 +8,10 @@ use ipfs_kitd::index::mark::What;
 use ipfs_kitd::index::marks::{self, Say};
 use ipfs_kitd::index::query;
 use ipfs_kitd::index::sizes::{ApplySizes, Measured};
-use ipfs_kitd::snapshot::lookup::PinFile;
+use ipfs_kitd::snapshot::lookup::{Disk, PinFile};
 use proto_msgs::pin::{Pin, SizeKind};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// A file of what the index holds now.
@@ -23,7 +24,13 @@ async fn copied(place: &Place) -> (PinFile, PathBuf) {
 }
 
 fn found(place: &Place, file: &PinFile, cid: &Cid) -> Option<Vec<Pin>> {
-    file.pins(&place.state().set.block(&Key::of(cid))).expect("read")
+    let entries = place.state().set.block(&Key::of(cid));
+    let found = file.pins(&entries, Disk::Wait).expect("read");
+    match file.pins(&entries, Disk::Cached) {
+        Ok(cached) => assert_eq!(cached, found),
+        Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Unsupported), "{error}"),
+    }
+    found
 }
 
 async fn in_the_index(place: &Place, cid: &Cid) -> Vec<Pin> {
@@ -104,7 +111,7 @@ async fn a_file_that_is_cut_or_changed_is_an_error_or_refused_and_never_a_panic(
     let entries = place.state().set.block(&Key::of(&raw(3)));
     let look = |bytes: &[u8]| {
         fs::write(&damaged, bytes).expect("written");
-        PinFile::open(&damaged, fresh.clone()).and_then(|file| file.pins(&entries))
+        PinFile::open(&damaged, fresh.clone()).and_then(|file| file.pins(&entries, Disk::Wait))
     };
     assert!(look(&whole).expect("read").is_some());
     for cut in (0..whole.len()).step_by(97) {
