@@ -1,7 +1,7 @@
 //! A blocking client. One connection, one call at a time.
 //!
-//! It never waits for ever on a daemon that has stopped answering: the connection and the hello have [`HELLO`] to come, and a call with a
-//! deadline is given up [`GRACE`] after the daemon should have said so itself.
+//! It never waits for ever on a daemon that has stopped answering, or answers a byte at a time: the connection and the hello have
+//! [`HELLO`] to come, and a call with a deadline is given up [`GRACE`] after the daemon should have said so itself.
 //!
 //! ```no_run
 //! use proto_msgs::pin::PinLs;
@@ -60,8 +60,8 @@ pub enum ClientError {
     /// The daemon closed the connection before the answer was whole.
     #[error("ipfs-kitd closed the connection before it had answered")]
     Closed,
-    /// The daemon is there and says nothing.
-    #[error("ipfs-kitd has said nothing for {} s", .0.as_secs())]
+    /// The daemon is there and gives no answer, or no whole one.
+    #[error("ipfs-kitd has not answered within {:?}", .0)]
     Silent(Duration),
     /// The caller's own closure refused a part.
     #[error("a part of the answer could not be taken")]
@@ -79,17 +79,29 @@ struct Socket {
     stream: UnixStream,
     /// The descriptors that came, while one is expected; otherwise the kernel drops them.
     passed: Option<Vec<OwnedFd>>,
+    /// Until when reading may wait, however many reads it takes.
+    until: Option<Instant>,
 }
 
 impl Socket {
     fn new(stream: UnixStream) -> Socket {
-        Socket { stream, passed: None }
+        Socket { stream, passed: None, until: None }
+    }
+
+    /// Lets the next read wait for what is left of the time.
+    fn wait_no_longer(&self) -> io::Result<()> {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(left)
     }
 }
 
 impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+        self.wait_no_longer()?;
         let Some(passed) = &mut self.passed else { return self.stream.read(into) };
         // There is room for one; the kernel closes what is too much.
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -131,7 +143,7 @@ impl Client {
         let mut stream = open(path, time)?;
         let mut hello = binary::PREAMBLE.to_vec();
         hello.extend_from_slice(&binary::frame(&Hello::of(program)));
-        stream.get_ref().stream.set_read_timeout(Some(left())).map_err(ClientError::Broken)?;
+        stream.get_mut().until = Some(until);
         write(&mut stream, &hello)?;
         match same_schema(&mut stream) {
             Ok(true) => Ok(Client { stream, form: Form::Binary, next_id: 0 }),
@@ -173,7 +185,7 @@ impl Client {
         // 2^53 - 1 is what every language's JSON keeps; it is 285,000 years.
         let deadline_ms = deadline.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX).min((1 << 53) - 1));
         let patience = deadline.map(|d| d.saturating_add(GRACE));
-        self.stream.get_ref().stream.set_read_timeout(patience).map_err(ClientError::Broken)?;
+        self.stream.get_mut().until = patience.and_then(|patience| Instant::now().checked_add(patience));
         self.send(&Request { id, deadline_ms, call: verb.into() })?;
         loop {
             let response = self.receive().map_err(|error| match error {
@@ -182,7 +194,13 @@ impl Client {
             })?;
             let Some(response) = response.filter(|response| response.id == id || response.id == 0) else { continue };
             match response.body {
-                Body::Part(part) => on_part(part).map_err(ClientError::Part)?,
+                Body::Part(part) => {
+                    let came = Instant::now();
+                    on_part(part).map_err(ClientError::Part)?;
+                    // How long the caller takes for it is not the daemon's doing.
+                    let until = &mut self.stream.get_mut().until;
+                    *until = until.and_then(|until| until.checked_add(came.elapsed()));
+                }
                 Body::Fault(fault) => return Err(fault.into()),
                 Body::Done(done) => {
                     return V::reply(done)
@@ -208,10 +226,7 @@ impl Client {
     /// Waits until the daemon closes the connection, which it does when it ends. `false` when it is still there after
     /// `within`.
     pub fn wait_for_end(mut self, within: Option<Duration>) -> bool {
-        // A limit that can't be set (zero) is one that has passed.
-        if self.stream.get_ref().stream.set_read_timeout(within).is_err() {
-            return false;
-        }
+        self.stream.get_mut().until = within.and_then(|within| Instant::now().checked_add(within));
         let mut rest = [0; 4096];
         loop {
             match self.stream.read(&mut rest) {

@@ -4,9 +4,10 @@ use proto_msgs::binary::{self, Hello};
 use proto_msgs::daemon::{Shutdown, ShuttingDown};
 use proto_msgs::event::{Events, UnknownEvent, What};
 use proto_msgs::kubo::KuboState;
+use proto_msgs::pin::Progress;
 use proto_msgs::verb::{Body, Part, Request, Response, Verb};
-use proto_msgs::{Client, ClientError, Fault, FaultKind, MAX_REQUEST, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use proto_msgs::{Client, ClientError, Fault, FaultKind, MAX_REQUEST, MAX_RESPONSE, json};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -248,6 +249,36 @@ fn a_daemon_that_stops_answering_is_given_up_after_the_deadline() {
     assert!(matches!(silent, Err(ClientError::Silent(_))), "{silent:?}");
     assert!(!client.wait_for_end(Some(Duration::from_millis(1))), "the peer is still there");
     peer.end();
+}
+
+#[test]
+fn a_daemon_that_never_comes_to_an_end_is_given_up_after_the_deadline() {
+    type Drip = fn(&mut UnixStream) -> std::io::Result<()>;
+    // A byte at a time of a message that is long, and a message at a time of an answer that has no end.
+    let bytes: Drip = |stream| {
+        stream.write_all(&(MAX_RESPONSE as u32).to_le_bytes())?;
+        (0..MAX_RESPONSE).try_for_each(|_| stream.write_all(&[0]))
+    };
+    let parts: Drip = |stream| {
+        let part = Body::Part(Part::Progress(Progress { blocks: 1, bytes: None }));
+        let part = binary::frame(&Response { id: 1, body: part });
+        loop {
+            stream.write_all(&part)?;
+        }
+    };
+    for drip in [bytes, parts] {
+        let peer = peer(vec![Box::new(move |mut stream| {
+            shake_hands(&mut stream, &Hello::of("peer"));
+            binary::read_frame(&mut stream, MAX_REQUEST).expect("a frame");
+            let gone = drip(&mut stream).expect_err("the client hangs up before the end");
+            assert!(matches!(gone.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{gone}");
+        })]);
+        let mut client = Client::connect(&peer.socket(), "test").expect("connected");
+        let late = client.call_with(Shutdown {}, Some(Duration::from_millis(1)), |_| Ok(()));
+        assert!(matches!(late, Err(ClientError::Silent(_))), "{late:?}");
+        drop(client);
+        peer.end();
+    }
 }
 
 #[test]
