@@ -1,6 +1,7 @@
 //! The command line: nouns, verbs, options and their help. The words are those of the protocol; what a CID is the daemon
 //! judges, everything else is refused here, before anything is asked.
 
+mod events;
 mod index;
 mod kubo;
 mod lock;
@@ -10,9 +11,10 @@ mod snapshot;
 mod sql;
 mod vfs;
 
-use crate::parse::{After, after, condition, duration, level, since};
+use crate::parse::{condition, duration, level, since};
 use crate::state::State;
 use clap::{Parser, Subcommand, ValueEnum};
+pub(crate) use events::Events;
 pub(crate) use index::Index;
 use jiff::Timestamp;
 pub(crate) use kubo::Kubo;
@@ -152,16 +154,7 @@ pub(crate) enum Command {
     #[command(after_help = METRICS)]
     Metrics,
     /// What has happened: changes of Kubo's state with their causes, of the pins, snapshots, failing refreshes, errors
-    #[command(after_help = "Examples:\n  ipfs-kitctl events --since 10m\n  ipfs-kitctl events -f -o ndjson")]
-    Events {
-        /// Only events after this number, or from this time on, such as 10m (ago) or 2026-11-21T08:00:00Z; numbers begin with 1 at
-        /// each start of the daemon
-        #[arg(long, value_name = "SEQ|TIME", value_parser = after)]
-        since: Option<After>,
-        /// Say how things stand first, and go on with each event that comes, until Ctrl-C
-        #[arg(short, long)]
-        follow: bool,
-    },
+    Events(Events),
     /// The daemon's own newest lines of log; what Kubo writes is `kubo logs`
     #[command(after_help = "\
 Examples:

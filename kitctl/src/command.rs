@@ -43,7 +43,7 @@ impl Command {
             Command::Doctor { .. } | Command::Config(_) | Command::Index(Index::Import { .. }) => LIST,
             Command::State(_)
             | Command::Metrics
-            | Command::Events { .. }
+            | Command::Events(_)
             | Command::Log { .. }
             | Command::Kubo(Kubo::Logs { .. }) => &[Format::Table, Format::Json, Format::Ndjson, Format::Csv],
             Command::Completion { .. } | Command::Man { .. } => &[Format::Table],

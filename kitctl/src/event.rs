@@ -1,6 +1,6 @@
 //! `events`: what has happened, and with `-f` what comes.
 
-use crate::args::Format;
+use crate::args::{self, Format};
 use crate::ask::Ask;
 use crate::daemon::counted;
 use crate::exit::{self, Failure};
@@ -11,8 +11,11 @@ use proto_msgs::event::{Event, EventPage, EventState, Events, What};
 use proto_msgs::verb::Part;
 use serde::Serialize;
 
-pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow: bool) -> Result<u8, Failure> {
-    let (since, from) = match after {
+/// How many old ones are shown before those that are followed.
+const OLD: usize = 10;
+
+pub(crate) fn events(ask: &mut Ask, out: &mut Out, options: args::Events) -> Result<u8, Failure> {
+    let (since, from) = match options.since {
         Some(After::Seq(seq)) => (Some(seq), None),
         Some(After::Time(time)) => (None, Some(time)),
         None => (None, None),
@@ -23,11 +26,16 @@ pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow:
     if out.format == Format::Csv {
         out.line("seq,at,what,detail")?;
     }
-    // The daemon counts events and keeps few, so what is older is left out here.
-    let wanted = |event: &Event| from.is_none_or(|from| event.at.parse::<Timestamp>().is_ok_and(|at| at >= from));
+    let follow = options.follow;
+    let old = options.lines.or((follow && options.since.is_none()).then_some(OLD));
+    let mut wanted = Wanted { from, kinds: options.kinds, old };
     let mut page = ask.call_with(Events { since, epoch: None, follow }, |part| {
         if let Part::Events(mut page) = part {
-            page.events.retain(wanted);
+            wanted.of(&mut page);
+            if page.events.is_empty() && page.gap == 0 && page.state.is_none() {
+                // Nothing that is wanted has come.
+                return Ok(());
+            }
             if let Some(state) = page.state.as_ref() {
                 begin(out, state)?;
             }
@@ -38,10 +46,36 @@ pub(crate) fn events(ask: &mut Ask, out: &mut Out, after: Option<After>, follow:
         Ok(())
     })?;
     if !follow {
-        page.events.retain(wanted);
+        wanted.of(&mut page);
         show(out, &page)?;
     }
     Ok(exit::OK)
+}
+
+/// Which events are shown. The daemon counts events and keeps few, so what else there is is left out here.
+struct Wanted {
+    from: Option<Timestamp>,
+    /// All, where none is named.
+    kinds: Vec<String>,
+    /// So many of those that there were before the first page; then all that come.
+    old: Option<usize>,
+}
+
+impl Wanted {
+    fn of(&mut self, page: &mut EventPage) {
+        page.events.retain(|event| {
+            let kind = || self.kinds.is_empty() || self.kinds.iter().any(|kind| kind == event.what.kind());
+            let recent = |from| event.at.parse::<Timestamp>().is_ok_and(|at| at >= from);
+            kind() && self.from.is_none_or(recent)
+        });
+        if let Some(old) = self.old.take()
+            && let Some(more) = page.events.len().checked_sub(old)
+        {
+            page.events.drain(..more);
+            // What is no longer kept was not asked for.
+            page.gap = 0;
+        }
+    }
 }
 
 /// Tells whoever has a number from before the daemon's start, who would wait for what is not to come.
@@ -80,51 +114,50 @@ fn show(out: &mut Out, page: &EventPage) -> Result<(), Failure> {
     match out.format {
         Format::Table => page.events.iter().try_for_each(|event| out.line(line(event))),
         Format::Ndjson => page.events.iter().try_for_each(|event| out.json(event)),
-        Format::Csv => page.events.iter().try_for_each(|event| {
-            let (what, detail) = told(&event.what);
-            out.csv([&event.seq.to_string(), &event.at, what, &detail])
-        }),
+        Format::Csv => page
+            .events
+            .iter()
+            .try_for_each(|event| out.csv([&event.seq.to_string(), &event.at, event.what.kind(), &told(&event.what)])),
         _ => out.answer(page),
     }
 }
 
 /// No columns: lines come one by one, and the time has a fixed width.
 fn line(event: &Event) -> String {
-    let (what, detail) = told(&event.what);
-    format!("{}  {:>4}  {} {}", event.at, event.seq, tame(what), tame(&detail))
+    format!("{}  {:>4}  {} {}", event.at, event.seq, tame(event.what.kind()), tame(&told(&event.what)))
 }
 
-/// Of what it tells, and what.
-fn told(what: &What) -> (&str, String) {
+/// What it tells, apart from its kind.
+fn told(what: &What) -> String {
     match what {
         What::Kubo(change) => {
             let (from, to) = (change.from.name(), change.to.name());
-            ("kubo", format!("{from} -> {to}: {} ({})", change.cause, change.evidence))
+            format!("{from} -> {to}: {} ({})", change.cause, change.evidence)
         }
-        What::Error(error) => ("error", format!("in {}: {}", error.actor, error.detail)),
+        What::Error(error) => format!("in {}: {}", error.actor, error.detail),
         What::Pin(end) => match &end.failed {
-            None => ("pin", format!("{} is pinned", end.cid)),
-            Some(why) => ("pin", format!("{} was not pinned: {why}", end.cid)),
+            None => format!("{} is pinned", end.cid),
+            Some(why) => format!("{} was not pinned: {why}", end.cid),
         },
         What::Index(change) => {
             let counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")];
             let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
             let restored = change.restored.then(|| "an index was restored".to_owned());
             let counts = restored.into_iter().chain(counts).collect::<Vec<_>>().join(", ");
-            ("index", format!("{} -> {}: {counts}, {}", change.from, change.to, counted(change.pins, "pin")))
+            format!("{} -> {}: {counts}, {}", change.from, change.to, counted(change.pins, "pin"))
         }
         What::Refresh(change) if change.failing => {
-            ("refresh", format!("fails: {}", change.error.as_deref().unwrap_or("the log says why")))
+            format!("fails: {}", change.error.as_deref().unwrap_or("the log says why"))
         }
-        What::Refresh(change) => ("refresh", format!("goes well again, after {} that failed", change.failed)),
+        What::Refresh(change) => format!("goes well again, after {} that failed", change.failed),
         What::Snapshot(new) => {
             let (pins, bytes) = (counted(new.pins, "pin"), size(Some(new.bytes)));
-            ("snapshot", format!("{}: generation {}, {pins}, {bytes}", new.name, new.generation))
+            format!("{}: generation {}, {pins}, {bytes}", new.name, new.generation)
         }
-        What::Reload(reload) if reload.later.is_empty() => ("config", "was read again".to_owned()),
+        What::Reload(reload) if reload.later.is_empty() => "the configuration was read again".to_owned(),
         What::Reload(reload) => {
-            ("config", format!("was read again; only a restart applies {}", reload.later.join(", ")))
+            format!("the configuration was read again; only a restart applies {}", reload.later.join(", "))
         }
-        What::Unknown(event) => (event.kind.as_str(), event.json.clone()),
+        What::Unknown(event) => event.json.clone(),
     }
 }

@@ -119,7 +119,7 @@ fn answer(command: Command, ask: &mut Ask, out: &mut Out) -> Result<u8, Failure>
         Command::Log { lines, since, level, follow } => {
             log::log(ask, out, Log { lines, since: since.map(|since| since.to_string()), level, follow })
         }
-        Command::Events { since, follow } => event::events(ask, out, since, follow),
+        Command::Events(wanted) => event::events(ask, out, wanted),
         Command::Doctor { bundle: Some(file), .. } => bundle::run(ask, out, file),
         Command::Doctor { show, bundle: None } => doctor::doctor(ask, out, &show),
         Command::Sql(query) => sql::run(ask, out, &query),

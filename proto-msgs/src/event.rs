@@ -107,6 +107,26 @@ pub enum What {
     Unknown(UnknownEvent),
 }
 
+impl What {
+    /// The kinds that daemons of this version send, by their names in JSON.
+    pub const KINDS: [&str; 7] = ["kubo", "error", "index", "pin", "refresh", "snapshot", "reload"];
+
+    /// Its kind, by its name in JSON.
+    pub fn kind(&self) -> &str {
+        let [kubo, error, index, pin, refresh, snapshot, reload] = Self::KINDS;
+        match self {
+            What::Kubo(_) => kubo,
+            What::Error(_) => error,
+            What::Index(_) => index,
+            What::Pin(_) => pin,
+            What::Refresh(_) => refresh,
+            What::Snapshot(_) => snapshot,
+            What::Reload(_) => reload,
+            What::Unknown(event) => &event.kind,
+        }
+    }
+}
+
 /// Refreshes fail, or go well again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "only the golden ones are shown")]
 mod samples;
 
+use proto_msgs::event::What;
 use proto_msgs::pin::{BrokenPin, PinRows, PinVerified};
 use proto_msgs::state::STATE_ROWS;
 use proto_msgs::verb::{Call, Part};
@@ -62,8 +63,10 @@ fn the_tables_of_verbs_faults_and_events_are_whole() {
         _ => None,
     });
     let kind = |what: Value| what.as_object().and_then(|what| what.keys().next().cloned()).expect("a kind");
-    let sent = sent.into_iter().flatten().map(|event| kind(serde_json::to_value(event.what).expect("JSON")));
-    assert_eq!(events, sent.collect());
+    let sent: Vec<What> = sent.into_iter().flatten().map(|event| event.what).collect();
+    assert!(sent.iter().all(|what| what.kind() == kind(serde_json::to_value(what).expect("JSON"))));
+    assert_eq!(events, sent.iter().map(|what| what.kind().to_owned()).collect());
+    assert_eq!(events, What::KINDS.map(str::to_owned).into());
 }
 
 /// `[`PinPage`]` of rustdoc, as on a page.

@@ -135,7 +135,9 @@ fn snapshots_failing_refreshes_and_reloads_are_told() {
         .collect();
     assert_eq!(refreshes, [(true, 1), (false, 1)], "{told:?}");
     let said = kit.ctl(&["events"]).out;
-    for words in ["refresh fails: ", "refresh goes well again", "snapshot gen-", "config was read again"] {
+    for words in
+        ["refresh fails: ", "refresh goes well again", "snapshot gen-", "reload the configuration was read again"]
+    {
         assert!(said.contains(words), "{words}: {said}");
     }
 }

@@ -178,14 +178,59 @@ fn followed_events_begin_with_the_state_and_each_kind_is_shown_even_one_of_a_new
 2026-11-21T08:00:00Z     1  refresh fails: it was cut
 2026-11-21T08:00:00Z     2  refresh goes well again, after 2 that failed
 2026-11-21T08:00:00Z     3  snapshot gen-4.2: generation 4, 1 pin, 2.0 KiB
-2026-11-21T08:00:00Z     4  config was read again
-2026-11-21T08:00:00Z     5  config was read again; only a restart applies hook
+2026-11-21T08:00:00Z     4  reload the configuration was read again
+2026-11-21T08:00:00Z     5  reload the configuration was read again; only a restart applies hook
 2026-11-21T08:00:00Z     6  flood {\"depth\":3}
 ";
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{ran:?}");
     let lines = stub.run(&["events", "-f", "-o", "ndjson"]).stdout;
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!((&lines[0]["state"]["pins"], &lines[1]["seq"], lines.len()), (&json!(1), &json!(1), 7));
+}
+
+#[test]
+fn of_old_events_the_newest_are_shown_of_the_kinds_that_are_wanted_and_all_that_come() {
+    let event = |seq: u64| {
+        let error = LastError { at: "T".into(), actor: "index".into(), detail: "it broke".into() };
+        let reload = What::Reload(Reloaded { later: vec![] });
+        Event { seq, at: ago(300), what: if seq.is_multiple_of(2) { What::Error(error) } else { reload } }
+    };
+    let stub = Stub::new(Speaks::Binary, move |call| {
+        let Call::Events(events) = call else { panic!("{call:?}") };
+        let page = |gap, seqs: std::ops::Range<u64>| EventPage {
+            epoch: "e".into(),
+            state: None,
+            gap,
+            events: seqs.map(event).collect(),
+        };
+        let part = |page| Body::Part(Part::Events(page));
+        match events.follow {
+            true => Box::new(
+                [part(page(60, 61..91)), part(page(0, 91..111)), Body::Done(Events::done(page(0, 0..0)))].into_iter(),
+            ),
+            false => Box::new(std::iter::once(Body::Done(Events::done(page(60, 61..91))))),
+        }
+    });
+    let seqs = |args: &[&str]| {
+        let ran = stub.run(&[&["events", "-o", "csv"], args].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let seqs = ran.stdout.lines().skip(1).filter_map(|line| line.split(',').next()?.parse().ok());
+        (seqs.collect::<Vec<u64>>(), !ran.stderr.is_empty())
+    };
+    let of = |seqs: &mut dyn Iterator<Item = u64>| seqs.collect::<Vec<u64>>();
+    // That older ones are no longer kept is told to whoever asked for them.
+    assert_eq!(seqs(&[]), (of(&mut (61..=90)), true));
+    assert_eq!(seqs(&["-f"]), (of(&mut (81..=110)), false));
+    assert_eq!(seqs(&["-f", "-n", "0"]), (of(&mut (91..=110)), false));
+    assert_eq!(seqs(&["-f", "--since", "1h"]), (of(&mut (61..=110)), true));
+    assert_eq!(seqs(&["-n", "3", "--kind", "error"]), (vec![86, 88, 90], false));
+    assert_eq!(seqs(&["-n", "3", "--kind", "error,reload"]), (vec![88, 89, 90], false));
+    assert_eq!(seqs(&["--kind", "kubo", "--kind", "pin"]), (vec![], true));
+    let documents = stub.run(&["events", "-f", "-o", "json", "--kind", "kubo", "-n", "0"]);
+    assert_eq!(documents.all(), (0, "", ""), "nothing that is wanted has come");
+    let wrong = stub.run(&["events", "--kind", "weather"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(What::KINDS.iter().all(|kind| wrong.stderr.contains(kind)), "{wrong:?}");
 }
 
 #[test]
