@@ -3,12 +3,12 @@
 //! SIGINT keeps its default action, so that the caller sees a death by signal (130 in a shell) and the daemon sees a client
 //! that hung up, which cancels the call.
 
-use crate::output::{span, tame};
+use crate::output::{span, tame_json, tame_lines};
 use proto_msgs::{ClientError, Fault, FaultKind};
 use serde::Serialize;
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -74,8 +74,8 @@ struct Shown {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.shown();
-        write!(f, "error: {}", shown.detail.split('\n').map(tame).collect::<Vec<_>>().join("\n"))?;
-        shown.hint.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+        write!(f, "error: {}", tame_lines(&shown.detail))?;
+        shown.hint.map_or(Ok(()), |hint| write!(f, "\nhint: {}", tame_lines(&hint)))
     }
 }
 
@@ -111,7 +111,8 @@ impl Failure {
         let text = if json {
             let mut shown = self.shown();
             shown.detail = shown.detail.replace("\n  ", "; ");
-            serde_json::to_string(&Document { error: shown }).unwrap_or_default() + "\n"
+            let text = serde_json::to_string(&Document { error: shown }).unwrap_or_default() + "\n";
+            if io::stderr().is_terminal() { tame_json(&text).into_owned() } else { text }
         } else {
             format!("{self}\n")
         };

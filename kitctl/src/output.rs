@@ -63,7 +63,7 @@ impl Out {
     /// Says what is no data, so not on stdout, behind what was written.
     pub(crate) fn note(&mut self, text: &str) -> Result<(), Failure> {
         match &mut self.held {
-            Some((_, notes)) => notes.push(text.to_owned()),
+            Some((_, notes)) => notes.push(tame_lines(text)),
             None => {
                 self.finish()?;
                 say(text);
@@ -101,8 +101,17 @@ impl Out {
 
     /// One JSON value on a line of its own.
     pub(crate) fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
-        serde_json::to_writer(self.sink(), value).map_err(io::Error::from)?;
+        if self.terminal {
+            self.json_text(&serde_json::to_string(value).map_err(io::Error::from)?)?;
+        } else {
+            serde_json::to_writer(self.sink(), value).map_err(io::Error::from)?;
+        }
         self.line("")
+    }
+
+    /// What is JSON already; on a terminal with escapes for what would steer it.
+    pub(crate) fn json_text(&mut self, json: &str) -> Result<(), Failure> {
+        if self.terminal { self.raw(&tame_json(json)) } else { self.raw(json) }
     }
 
     /// One row of comma-separated values (RFC 4180); on a terminal without what would steer it.
@@ -139,7 +148,7 @@ impl Out {
 /// Says what is no data, so not on stdout.
 pub(crate) fn say(text: &str) {
     // That nobody reads it is no failure.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", tame_lines(text));
 }
 
 /// One JSON document whose rows are written as they come. It is opened with the first row or its end and not before: a call that
@@ -163,7 +172,7 @@ impl Document {
     /// One row that is JSON already.
     pub(crate) fn raw(&mut self, out: &mut Out, row: &str) -> Result<(), Failure> {
         let before = if std::mem::replace(&mut self.rows, true) { "," } else { &self.before };
-        out.raw(&format!("{before}\n{row}"))
+        out.json_text(&format!("{before}\n{row}"))
     }
 
     /// Its end: the fields of what came last.
@@ -171,7 +180,7 @@ impl Document {
         let page = serde_json::to_string(page).unwrap_or_default();
         let before = if self.rows { "" } else { &self.before };
         // Without the brace that opens them.
-        out.raw(&format!("{before}],{}\n", page.trim_start_matches('{')))
+        out.json_text(&format!("{before}],{}\n", page.trim_start_matches('{')))
     }
 }
 
@@ -194,7 +203,7 @@ impl Bar {
     pub(crate) fn show(&mut self, text: &str) {
         if can_go_back() {
             // A line of progress that can't be written is not worth a failure.
-            let _ = write!(io::stderr(), "\r\x1b[K{text}");
+            let _ = write!(io::stderr(), "\r\x1b[K{}", tame(text));
             self.shown = true;
         }
     }
@@ -310,10 +319,36 @@ pub(crate) fn tame(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escape).collect())
 }
 
-/// Control characters but the tab, those that turn the direction of writing, and those without a width.
+/// The same of each line.
+pub(crate) fn tame_lines(text: &str) -> String {
+    text.split('\n').map(tame).collect::<Vec<_>>().join("\n")
+}
+
+/// The same of JSON, with its own escapes. Such characters stand in its strings alone, but for the ends of lines.
+pub(crate) fn tame_json(json: &str) -> Cow<'_, str> {
+    let hidden = |c: char| steers(c) && c != '\n';
+    if !json.contains(hidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut tamed = String::with_capacity(json.len());
+    for c in json.chars() {
+        match hidden(c) {
+            true => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| tamed += &format!("\\u{unit:04x}")),
+            false => tamed.push(c),
+        }
+    }
+    Cow::Owned(tamed)
+}
+
+/// Control characters but the tab, those that turn the direction of writing, and those that nobody sees: what Unicode calls
+/// default-ignorable, and the marks of annotations.
 fn steers(c: char) -> bool {
     c.is_control() && c != '\t'
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
+        || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `3m ago`, from an RFC 3339 time.
@@ -364,6 +399,29 @@ mod tests {
     fn a_name_cannot_give_orders_to_a_terminal() {
         assert_eq!(tame("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
         assert_eq!(tame("Fotos – ünï 日本"), "Fotos – ünï 日本");
+        for hidden in ['\u{61c}', '\u{ad}', '\u{115f}', '\u{202e}', '\u{3164}', '\u{fe0f}', '\u{fff9}', '\u{e0041}'] {
+            assert_eq!(tame(&format!("a{hidden}b")), format!("a{}b", hidden.escape_unicode()));
+        }
+    }
+
+    #[test]
+    fn json_on_a_terminal_has_escapes_and_means_the_same() {
+        let name = "a\u{202e}b\u{9b}c\u{7f}d\u{e0041}e\nü\\";
+        let shown = |terminal| {
+            let mut out = Out::new(Format::Json);
+            out.terminal = terminal;
+            out.hold();
+            let mut document = Document::new("names");
+            document.row(&mut out, &name).expect("held");
+            document.end(&mut out, &serde_json::json!({"total": 1})).expect("held");
+            out.json(&name).expect("held");
+            out.held().0
+        };
+        let (screen, pipe) = (shown(true), shown(false));
+        assert!(pipe.contains('\u{202e}') && !screen.contains(|c| steers(c) && c != '\n'), "{screen:?}");
+        assert!(screen.contains(r#"a\u202eb\u009bc\u007fd\udb40\udc41e\nü\\"#), "{screen}");
+        let last = |text: &str| serde_json::from_str::<String>(text.lines().last().expect("a line")).expect("JSON");
+        assert_eq!((last(&screen), last(&pipe)), (name.to_owned(), name.to_owned()));
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl Shown {
             let cells = || row.iter().map(|cell| Cell::maybe(cell.as_deref()));
             match out.format {
                 Format::Json => self.document.raw(out, &head.object(&row))?,
-                Format::Ndjson => out.line(head.object(&row))?,
+                Format::Ndjson => out.json_text(&(head.object(&row) + "\n"))?,
                 Format::Csv => out.csv(cells().map(Cell::plain))?,
                 _ => self.table.row(out, cells().map(Cell::readable))?,
             }

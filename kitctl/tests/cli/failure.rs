@@ -1,7 +1,7 @@
 //! What goes wrong: faults, usage, a daemon that is not there; each with its exit code.
 
 use crate::failing;
-use crate::stub::{Ran, Speaks, Stub, V0, kitctl, page};
+use crate::stub::{Ran, Speaks, Stub, V0, fault, kitctl, page};
 use proto_msgs::FaultKind;
 use proto_msgs::pin::PinLs;
 use proto_msgs::verb::{Body, Verb};
@@ -39,6 +39,13 @@ fn a_fault_is_json_on_stderr_where_the_answer_would_be_json() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
         assert_eq!(serde_json::from_str::<Value>(&ran.stderr).expect("one document"), expected);
     }
+}
+
+#[test]
+fn what_others_named_gives_a_terminal_no_orders_in_a_hint_either() {
+    let stub = Stub::one(|_| fault(FaultKind::Busy, "a\u{202e}b", Some("run c\u{1b}[2Jd")));
+    let ran = stub.run(&["pin", "ls"]);
+    assert_eq!(ran.stderr, "error: a\\u{202e}b\nhint: run c\\u{1b}[2Jd\n");
 }
 
 #[test]
