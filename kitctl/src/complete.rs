@@ -229,3 +229,40 @@ pub(crate) fn script(out: &mut Out, shell: &str) -> Result<u8, Failure> {
     out.raw(&String::from_utf8_lossy(&text))?;
     Ok(exit::OK)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_is_a_field_of_its_rows_in_json() {
+        let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto-msgs/schema.json");
+        let schema = std::fs::read_to_string(schema).expect("readable");
+        let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+        let rows = [
+            "Pin",
+            "PinChange",
+            "PinChange",
+            "BrokenPin",
+            "VfsEntry",
+            "VfsChange",
+            "SnapshotRow",
+            "SnapshotCheck",
+            "LockFile",
+            "LockOutcome",
+            "LegacySource",
+            "KuboSetting",
+            "Setting",
+            "SystemState",
+            "NetworkState",
+            "StorageState",
+            "FilesState",
+            "Finding",
+        ];
+        for ((noun, verb, shape), row) in shapes().into_iter().zip(rows) {
+            let fields = &schema["$defs"][row]["properties"];
+            let missing: Vec<_> = shape.all.iter().filter(|column| fields.get(*column).is_none()).collect();
+            assert!(missing.is_empty(), "{noun} {verb}: {missing:?} of {row}");
+        }
+    }
+}

@@ -271,9 +271,9 @@ pub(crate) const SETTINGS: Shape =
     Shape { all: &["key", "value", "source"], table: &["key", "value", "source"], wide: &["key", "value", "source"] };
 
 pub(crate) fn config_show(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
-    list::known(&SETTINGS, show)?;
+    list::known(out, &SETTINGS, show)?;
     let mut report = ask.call(ConfigShow {})?;
-    list::whole(out, &SETTINGS, show, &mut report, |report| &mut report.settings)?;
+    list::whole(out, &SETTINGS, show, &mut report, ("settings", |report| &mut report.settings))?;
     Ok(exit::OK)
 }
 

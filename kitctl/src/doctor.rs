@@ -15,7 +15,7 @@ pub(crate) const FINDINGS: Shape = Shape {
 };
 
 pub(crate) fn doctor(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
-    list::known(&FINDINGS, show)?;
+    list::known(out, &FINDINGS, show)?;
     let mut report = ask.call(Doctor {})?;
     let wrong = report.findings.iter().any(|finding| finding.severity == Severity::Error);
     let plain = show.columns.is_none() && !out.wide;
@@ -27,7 +27,7 @@ pub(crate) fn doctor(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Fa
             let numbered = (1..).zip(&report.findings);
             numbered.into_iter().try_for_each(|(number, finding)| block(out, number, finding))?;
         }
-        _ => list::whole(out, &FINDINGS, show, &mut report, |report| &mut report.findings)?,
+        _ => list::whole(out, &FINDINGS, show, &mut report, ("findings", |report| &mut report.findings))?,
     }
     Ok(if wrong { exit::FAILED } else { exit::OK })
 }

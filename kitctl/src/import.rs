@@ -10,7 +10,7 @@ use proto_msgs::legacy::{IndexImport, LegacyOutcome, LegacySource};
 use std::path::Path;
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path, show: &Show) -> Result<u8, Failure> {
-    list::known(&SOURCES, show)?;
+    list::known(out, &SOURCES, show)?;
     // The daemon stands in another directory.
     let path = std::path::absolute(path).map_err(Failure::Input)?;
     let Some(path) = path.to_str() else {
@@ -18,7 +18,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path, show: &Show) -> Res
     };
     let mut imported = ask.call_slowly(IndexImport { path: path.to_owned() }, "importing")?;
     let sources = imported.sources.clone();
-    list::whole(out, &SOURCES, show, &mut imported, |imported| &mut imported.sources)?;
+    list::whole(out, &SOURCES, show, &mut imported, ("sources", |imported| &mut imported.sources))?;
     if out.format == Format::Table {
         for source in &sources {
             for line in more(source) {

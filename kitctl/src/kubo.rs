@@ -36,9 +36,9 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Kubo) -> Result<u8, 
 pub(crate) const SETTINGS: Shape = Shape { all: &["key", "value"], table: &["key", "value"], wide: &["key", "value"] };
 
 fn config(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
-    list::known(&SETTINGS, show)?;
+    list::known(out, &SETTINGS, show)?;
     let mut report = ask.call(KuboConfig {})?;
-    list::whole(out, &SETTINGS, show, &mut report, |report| &mut report.settings)?;
+    list::whole(out, &SETTINGS, show, &mut report, ("settings", |report| &mut report.settings))?;
     Ok(exit::OK)
 }
 

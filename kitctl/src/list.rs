@@ -7,6 +7,8 @@ use crate::cell::Cell;
 use crate::exit::Failure;
 use crate::output::{Document, Out, Table};
 use serde::Serialize;
+use serde_json::Value;
+use std::io;
 
 /// Rows that are held for the sake of their order.
 const HELD: usize = 1_000_000;
@@ -39,6 +41,8 @@ type Cut = (Option<u64>, u64);
 pub(crate) struct Listing<R> {
     columns: Vec<String>,
     header: bool,
+    /// The columns that were asked for, which are fields of JSON, too.
+    chosen: Option<Vec<String>>,
     order: Option<Order>,
     /// What is left out, and what still may come, where the daemon does not see to that.
     offset: u64,
@@ -68,7 +72,7 @@ impl<R: Row> Listing<R> {
 
     /// A list that is cut here.
     pub(crate) fn cut_here(out: &Out, shape: &Shape, show: &Show, rows: &'static str) -> Result<Listing<R>, Failure> {
-        known(shape, show)?;
+        known(out, shape, show)?;
         let default = match out.format {
             Format::Csv => shape.all,
             _ if out.wide => shape.wide,
@@ -82,6 +86,7 @@ impl<R: Row> Listing<R> {
             table,
             columns,
             header: !show.no_header,
+            chosen: show.columns.clone(),
             order: show.sort.clone(),
             offset: show.offset,
             left: show.limit.unwrap_or(u64::MAX),
@@ -135,6 +140,13 @@ impl<R: Row> Listing<R> {
         }
     }
 
+    fn json(&mut self, out: &mut Out, row: &impl Serialize) -> Result<(), Failure> {
+        match &mut self.document {
+            Some(document) if out.format == Format::Json => document.row(out, row),
+            _ => out.json(row),
+        }
+    }
+
     fn cut(&mut self, out: &mut Out, row: &R) -> Result<(), Failure> {
         if self.offset > 0 {
             self.offset -= 1;
@@ -150,10 +162,13 @@ impl<R: Row> Listing<R> {
     fn write(&mut self, out: &mut Out, row: &R) -> Result<(), Failure> {
         match out.format {
             Format::Cid => row.cid().map_or(Ok(()), |cid| out.line(cid)),
-            Format::Ndjson => out.json(row),
-            Format::Json => match &mut self.document {
-                Some(document) => document.row(out, row),
-                None => out.json(row),
+            Format::Ndjson | Format::Json => match self.chosen.as_deref() {
+                None => self.json(out, row),
+                Some(columns) => {
+                    let mut row = value(row)?;
+                    choose(&mut row, columns);
+                    self.json(out, &row)
+                }
             },
             Format::Csv => {
                 if std::mem::take(&mut self.header) {
@@ -170,8 +185,32 @@ impl<R: Row> Listing<R> {
     }
 }
 
+/// JSON with the chosen fields of its rows, or of what is one row.
+pub(crate) fn choose(rows: &mut Value, columns: &[String]) {
+    match rows {
+        Value::Array(rows) => rows.iter_mut().for_each(|row| choose(row, columns)),
+        Value::Object(row) => row.retain(|field, _| columns.contains(field)),
+        _ => {}
+    }
+}
+
+fn value(of: &impl Serialize) -> Result<Value, Failure> {
+    Ok(serde_json::to_value(of).map_err(io::Error::from)?)
+}
+
+/// Writes a reply as a document, with the chosen fields of its rows.
+pub(crate) fn document(out: &mut Out, show: &Show, reply: &impl Serialize, rows: &str) -> Result<(), Failure> {
+    let Some(columns) = &show.columns else { return out.document(reply) };
+    let mut reply = value(reply)?;
+    choose(&mut reply[rows], columns);
+    out.document(&reply)
+}
+
 /// Refuses columns that there are not. Before anything is asked: a command that can't show its answer must not have had its effect.
-pub(crate) fn known(shape: &Shape, show: &Show) -> Result<(), Failure> {
+pub(crate) fn known(out: &Out, shape: &Shape, show: &Show) -> Result<(), Failure> {
+    if out.format == Format::Cid && show.columns.is_some() {
+        return Err(Failure::Usage("-o cid has one column; leave out --columns, or take -o csv".to_owned()));
+    }
     let asked = show.columns.iter().flatten().chain(show.sort.as_ref().map(|(column, _)| column));
     match asked.into_iter().find(|column| !shape.all.contains(&column.as_str())) {
         Some(unknown) => {
@@ -181,18 +220,18 @@ pub(crate) fn known(shape: &Shape, show: &Show) -> Result<(), Failure> {
     }
 }
 
-/// A list that came whole, as the field of a reply: the reply in `json`, its rows in every other format.
+/// A list that came whole, as a field of a reply and by that name: the reply in `json`, its rows in every other format.
 pub(crate) fn whole<T: Serialize, R: Row>(
     out: &mut Out,
     shape: &Shape,
     show: &Show,
     reply: &mut T,
-    rows: fn(&mut T) -> &mut Vec<R>,
+    (name, rows): (&str, fn(&mut T) -> &mut Vec<R>),
 ) -> Result<(), Failure> {
     let mut list: Listing<R> = Listing::cut_here(out, shape, show, "")?;
     list.arrange(rows(reply));
     if out.format == Format::Json {
-        return out.document(reply);
+        return document(out, show, reply, name);
     }
     (list.order, list.offset, list.left) = (None, 0, u64::MAX);
     std::mem::take(rows(reply)).into_iter().try_for_each(|row| list.row(out, row))?;

@@ -41,9 +41,9 @@ pub(crate) const OUTCOMES: Shape = Shape {
 };
 
 fn check(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
-    list::known(&LOCKS, show)?;
+    list::known(out, &LOCKS, show)?;
     let mut report = ask.call(LockCheck {})?;
-    list::whole(out, &LOCKS, show, &mut report, |report| &mut report.locks)?;
+    list::whole(out, &LOCKS, show, &mut report, ("locks", |report| &mut report.locks))?;
     Ok(exit::OK)
 }
 
@@ -103,10 +103,10 @@ fn role(role: LockRole) -> &'static str {
 }
 
 fn clean(ask: &mut Ask, out: &mut Out, verb: LockClean, show: &Show) -> Result<u8, Failure> {
-    list::known(&OUTCOMES, show)?;
+    list::known(out, &OUTCOMES, show)?;
     let mut cleaned = ask.call(verb)?;
     let left = cleaned.files.iter().any(|file| file.blocks && file.action == LockAction::None);
-    list::whole(out, &OUTCOMES, show, &mut cleaned, |cleaned| &mut cleaned.files)?;
+    list::whole(out, &OUTCOMES, show, &mut cleaned, ("files", |cleaned| &mut cleaned.files))?;
     // The rows say what and why. What a dry run would clean is no failure of it.
     Ok(if left { exit::FAILED } else { exit::OK })
 }

@@ -180,7 +180,7 @@ fn update(ask: &mut Ask, out: &mut Out, verb: PinUpdate) -> Result<u8, Failure> 
 pub(crate) const BROKEN: Shape = Shape { all: &["cid", "blocks"], table: &["cid", "blocks"], wide: &["cid", "blocks"] };
 
 fn verify(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
-    list::known(&BROKEN, show)?;
+    list::known(out, &BROKEN, show)?;
     let mut bar = Bar::new();
     let found = ask.call_with(PinVerify {}, |part| {
         if let Part::Progress(progress) = part {
@@ -195,7 +195,7 @@ fn verify(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
         out.line(format!("{} verified, each with all of its blocks", counted(pins, "pin")))?;
         return Ok(exit::OK);
     }
-    list::whole(out, &BROKEN, show, &mut found, |found| &mut found.examples)?;
+    list::whole(out, &BROKEN, show, &mut found, ("examples", |found| &mut found.examples))?;
     if broken > shown && out.format != Format::Json {
         out.note(&format!("{} more are broken", broken - shown))?;
     }

@@ -63,11 +63,11 @@ const CHECKED: &[&str] = &["name", "files", "bytes", "problems"];
 pub(crate) const CHECKS: Shape = Shape { all: CHECKED, table: CHECKED, wide: CHECKED };
 
 fn ls(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
-    list::known(&SNAPSHOTS, show)?;
+    list::known(out, &SNAPSHOTS, show)?;
     let mut list = ask.call(SnapshotLs {})?;
     let newest = list.snapshots.iter().find(|row| row.problem.is_none());
     ask.check_snapshot(newest.and_then(|row| row.as_of.as_deref()))?;
-    list::whole(out, &SNAPSHOTS, show, &mut list, |list| &mut list.snapshots)?;
+    list::whole(out, &SNAPSHOTS, show, &mut list, ("snapshots", |list| &mut list.snapshots))?;
     Ok(exit::OK)
 }
 
@@ -88,7 +88,7 @@ impl Row for SnapshotRow {
 }
 
 fn verify(ask: &mut Ask, out: &mut Out, verb: SnapshotVerify, show: &Show) -> Result<u8, Failure> {
-    list::known(&CHECKS, show)?;
+    list::known(out, &CHECKS, show)?;
     let mut verified = ask.call_slowly(verb, "verifying")?;
     let problems = verified.snapshots.iter().flat_map(|snapshot| &snapshot.problems).chain(&verified.problem);
     let code = if problems.count() == 0 { exit::OK } else { exit::FAILED };
@@ -97,7 +97,7 @@ fn verify(ask: &mut Ask, out: &mut Out, verb: SnapshotVerify, show: &Show) -> Re
         let (name, problems) = ("manifest".to_owned(), vec![problem]);
         verified.snapshots.push(SnapshotCheck { name, files: 0, bytes: 0, problems });
     }
-    list::whole(out, &CHECKS, show, &mut verified, |verified| &mut verified.snapshots)?;
+    list::whole(out, &CHECKS, show, &mut verified, ("snapshots", |verified| &mut verified.snapshots))?;
     Ok(code)
 }
 

@@ -4,7 +4,7 @@ use crate::args::{Format, Show};
 use crate::ask::Ask;
 use crate::cell::Cell;
 use crate::exit::{self, Failure};
-use crate::list::{Listing, Row, Shape};
+use crate::list::{self, Listing, Row, Shape};
 use crate::output::{Out, Table, ago};
 use crate::parse::since;
 use clap::Subcommand;
@@ -174,7 +174,7 @@ fn show<V: Verb<Reply = StateReport<S>>, S: Serialize>(
         out.finish()
     })?;
     if out.format == Format::Json && !of.history {
-        out.document(&report)?;
+        list::document(out, show, &report, "newest")?;
         return Ok(exit::OK);
     }
     if let Some(newest) = report.newest.take_if(|_| !of.history) {

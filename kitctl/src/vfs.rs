@@ -116,7 +116,7 @@ fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, show: &Show) -> Result<u8,
         true => say("changes before these are no longer kept"),
         false => {}
     }
-    list::whole(out, &CHANGES, show, &mut page, |page| &mut page.changes)?;
+    list::whole(out, &CHANGES, show, &mut page, ("changes", |page| &mut page.changes))?;
     out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
 }

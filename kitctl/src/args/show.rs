@@ -17,7 +17,8 @@ pub(crate) struct Show {
     /// Order by a column; with `:desc` the other way round. What is not known stands last
     #[arg(long, help_heading = LIST, value_name = "COLUMN[:desc]", value_parser = order, add = crate::complete::columns())]
     pub(crate) sort: Option<(String, bool)>,
-    /// Columns of table, csv, arrow and parquet, such as name,size; a wrong one is answered with all that there are
+    /// Columns of table and csv, and fields of the rows in json and ndjson, such as name,size; of arrow and parquet those of the
+    /// snapshot's pins (docs/DATA.md). A wrong one is answered with all that there are
     #[arg(long, help_heading = LIST, value_name = "A,B", value_delimiter = ',', add = crate::complete::columns())]
     pub(crate) columns: Option<Vec<String>>,
     /// Leave out the header of table and csv
