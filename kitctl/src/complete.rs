@@ -5,17 +5,18 @@ use crate::exit::{self, Failure};
 use crate::list::Shape;
 use crate::output::Out;
 use crate::{daemon, doctor, history, import, kubo, lock, pin, snapshot, socket, state, vfs};
+use clap::Command;
 use clap::builder::StyledStr;
-use clap_complete::env::Shells;
+use clap_complete::env::{self, Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
 use clap_complete::{ArgValueCompleter, CompletionCandidate};
 use proto_msgs::pin::{Pin, PinHistory, PinLs};
 use proto_msgs::snapshot::SnapshotLs;
 use proto_msgs::verb::{Part, Verb};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -29,6 +30,63 @@ static QUOTES: AtomicBool = AtomicBool::new(false);
 const PATIENCE: Duration = Duration::from_millis(300);
 /// More than anybody reads.
 const MOST: usize = 200;
+
+/// Those that it works in.
+pub(crate) const SHELLS: Shells<'static> = Shells(&[&Bash, &Elvish, &Fish, &Powershell, &Zsh]);
+
+/// Bash makes a `=` a word of its own: `--columns=cid` comes as three.
+struct Bash;
+
+impl EnvCompleter for Bash {
+    fn name(&self) -> &'static str {
+        env::Bash.name()
+    }
+
+    fn is(&self, name: &str) -> bool {
+        env::Bash.is(name)
+    }
+
+    fn write_registration(
+        &self,
+        var: &str,
+        name: &str,
+        bin: &str,
+        completer: &str,
+        buf: &mut dyn Write,
+    ) -> io::Result<()> {
+        env::Bash.write_registration(var, name, bin, completer, buf)
+    }
+
+    fn write_complete(
+        &self,
+        command: &mut Command,
+        words: Vec<OsString>,
+        dir: Option<&Path>,
+        buf: &mut dyn Write,
+    ) -> io::Result<()> {
+        let said = |name| std::env::var(name).ok();
+        let index = said("_CLAP_COMPLETE_INDEX").and_then(|index| index.parse().ok()).unwrap_or_default();
+        let (words, index) = without_equals(words, index);
+        let found = clap_complete::engine::complete(command, words, index, dir)?;
+        let values: Vec<_> = found.iter().map(|found| found.get_value().to_string_lossy()).collect();
+        buf.write_all(values.join(&said("_CLAP_IFS").unwrap_or("\n".to_owned())).as_bytes())
+    }
+}
+
+/// The words without each `=` between an option and its value, and which of them is to be completed then.
+fn without_equals(words: Vec<OsString>, index: usize) -> (Vec<OsString>, usize) {
+    let mut kept: Vec<OsString> = Vec::with_capacity(words.len());
+    let mut at = index;
+    for (number, word) in words.into_iter().enumerate() {
+        let of_option = kept.last().is_some_and(|before| before.as_bytes().starts_with(b"--"));
+        if word == "=" && of_option && number < index {
+            at -= 1;
+        } else {
+            kept.push(word);
+        }
+    }
+    (kept, at)
+}
 
 /// A value, and what is said of it.
 type Value = (String, Option<String>);
@@ -218,9 +276,8 @@ fn fitting(typed: &OsStr, values: impl Iterator<Item = Value>) -> Vec<Completion
 
 /// The script for a shell.
 pub(crate) fn script(out: &mut Out, shell: &str) -> Result<u8, Failure> {
-    let shells = Shells::builtins();
-    let Some(shell) = shells.completer(shell) else {
-        let names: Vec<_> = shells.names().collect();
+    let Some(shell) = SHELLS.completer(shell) else {
+        let names: Vec<_> = SHELLS.names().collect();
         return Err(Failure::Usage(format!("there is no completion for {shell:?}; there are {}", names.join(", "))));
     };
     let mut text = Vec::new();

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     // A shell asks at a TAB; then this answers and ends.
     if let Some(shell) = std::env::var_os(complete::VARIABLE) {
         complete::of_shell(&shell);
-        CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
+        CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).shells(complete::SHELLS).complete();
     }
     let args = match Args::try_parse() {
         Ok(args) => args,

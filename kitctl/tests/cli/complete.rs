@@ -59,6 +59,16 @@ fn what_a_shell_would_not_quote_is_offered_only_where_it_means_itself() {
 }
 
 #[test]
+fn values_are_offered_behind_the_equals_sign_that_bash_makes_a_word() {
+    let stub = tagged();
+    let offered = |words| offered_to("bash", &stub, words);
+    assert_eq!(offered(&["pin", "ls", "--columns", "=", "cid,si"]), ["cid,size", "cid,size_kind"]);
+    // Bash has the value, and not the sign, as the word to be completed.
+    assert_eq!(offered(&["pin", "ls", "--tag", ""]), ["draft"]);
+    assert_eq!(offered(&["pin", "ls", "--tag", "=", "draft", "--sort", "=", "si"]), ["size", "size_kind"]);
+}
+
+#[test]
 fn a_tab_asks_the_daemon_that_the_words_name() {
     let (other, stub) = (Stub::one(|call| panic!("asked {call:?}")), tagged());
     let socket = stub.socket().display().to_string();
