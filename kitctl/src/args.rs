@@ -11,6 +11,7 @@ mod snapshot;
 mod sql;
 mod vfs;
 
+use crate::exit::{self, Failure};
 use crate::parse::{condition, duration, level, since};
 use crate::state::State;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -52,6 +53,13 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// Shows the help of a command that takes `--help` for a word of its own.
+pub(crate) fn help(command: &[&str]) -> Result<u8, Failure> {
+    let words = ["ipfs-kitctl"].iter().chain(command).chain(&["--help"]);
+    Args::try_parse_from(words).map_or_else(|help| help.print(), |_| Ok(()))?;
+    Ok(exit::OK)
+}
+
 /// Apart from a command's own.
 const GLOBAL: &str = "Global options";
 
@@ -91,6 +99,13 @@ pub(crate) struct Global {
 impl Global {
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
+    }
+}
+
+impl Format {
+    /// Whether a program reads it that reads failures as JSON, too.
+    pub(crate) fn is_json(self) -> bool {
+        matches!(self, Format::Json | Format::Ndjson)
     }
 }
 

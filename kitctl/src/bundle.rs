@@ -47,7 +47,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, file: Option<PathBuf>) -> Result
     // Before anything is asked: nobody waits for what can't be kept. For its owner alone.
     let mut open = OpenOptions::new();
     let open = open.write(true).create_new(true).mode(0o600).open(&file);
-    let cannot = |error: io::Error| Failure::Usage(format!("cannot write {}: {error}", file.display()));
+    let cannot = |error: io::Error| Failure::File(file.clone(), error);
     let mut tar = Builder::new(open.map_err(cannot)?);
     let global = ask.global().clone();
     let Bundle { parts, missing, failure } = gather(ask, &global);
@@ -60,7 +60,8 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, file: Option<PathBuf>) -> Result
         let _ = writeln!(contents, "{name:20} is missing: {}", masked(why, home().as_deref()));
     }
     if !missing.is_empty() {
-        say(&format!("{} parts are missing; CONTENTS says why", missing.len()));
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        say(&format!("{} {are} missing; CONTENTS says why", counted(missing.len() as u64, "part")));
     }
     let written = entry(&mut tar, "CONTENTS", &contents, at)
         .and_then(|()| parts.iter().try_for_each(|part| entry(&mut tar, part.name, &part.text, at)))

@@ -42,7 +42,11 @@ fn degraded(report: &StatusReport) -> Vec<String> {
     let mut add = |bad: bool, reason: String| reasons.extend(bad.then_some(reason));
     add(kubo.state != KuboState::Running, format!("Kubo is not running: {}", kubo::state(kubo)));
     add(!index.complete, "the index is not complete yet".to_owned());
-    add(index.failed_refreshes > 0, format!("the last {} refreshes failed", index.failed_refreshes));
+    match index.failed_refreshes {
+        0 => {}
+        1 => add(true, "the last refresh failed".to_owned()),
+        n => add(true, format!("the last {n} refreshes failed")),
+    }
     if let Some(why) = &index.journal_closed {
         add(true, format!("marks cannot be recorded: {why}"));
     }
@@ -144,9 +148,13 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
     table.finish(out)
 }
 
-/// `1 restart`, `2 restarts`.
+/// `1 restart`, `2 restarts`, `2 entries`.
 pub(crate) fn counted(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    match what.strip_suffix('y') {
+        _ if number == 1 => format!("1 {what}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {what}s"),
+    }
 }
 
 fn age(index: &IndexReport) -> String {

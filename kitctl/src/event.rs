@@ -109,7 +109,8 @@ fn begin(out: &mut Out, state: &EventState) -> Result<(), Failure> {
 
 fn show(out: &mut Out, page: &EventPage) -> Result<(), Failure> {
     if page.gap > 0 {
-        say(&format!("{} events before these are no longer kept", page.gap));
+        let (events, are) = (counted(page.gap, "event"), if page.gap == 1 { "is" } else { "are" });
+        say(&format!("{events} before these {are} no longer kept"));
     }
     match out.format {
         Format::Table => page.events.iter().try_for_each(|event| out.line(line(event))),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ pub(crate) enum Failure {
     Input(io::Error),
     /// Standard output cannot be written.
     Output(io::Error),
+    /// A file of the caller's choice cannot be written.
+    File(PathBuf, io::Error),
 }
 
 impl From<ClientError> for Failure {
@@ -93,9 +96,8 @@ impl Failure {
             Failure::Client(ClientError::Unreachable { .. } | ClientError::Closed | ClientError::Silent(_)) => {
                 UNREACHABLE
             }
-            Failure::Client(_) | Failure::Late(_) | Failure::StillThere | Failure::Input(_) | Failure::Output(_) => {
-                FAILED
-            }
+            Failure::Client(_) | Failure::Late(_) | Failure::StillThere => FAILED,
+            Failure::Input(_) | Failure::Output(_) | Failure::File(..) => FAILED,
             Failure::Degraded(code, _) | Failure::Offline(code, _) | Failure::Command(code, _) => *code,
             Failure::Usage(_) => USAGE,
             Failure::Stale(..) => STALE,
@@ -173,6 +175,7 @@ snapshot with --offline",
             ),
             Failure::Input(error) => shown("input", format!("cannot read standard input: {error}"), None),
             Failure::Output(error) => shown("output", format!("cannot write standard output: {error}"), None),
+            Failure::File(path, error) => shown("output", format!("cannot write {}: {error}", path.display()), None),
         }
     }
 }
@@ -182,8 +185,11 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
     let mut json = false;
     while let Some(arg) = args.next() {
-        json |= arg == "--json" || arg == "-ojson" || arg == "--output=json";
-        json |= (arg == "-o" || arg == "--output") && args.peek().is_some_and(|next| next == "json");
+        let is_json = |format: &[u8]| matches!(format, b"json" | b"ndjson");
+        let bytes = arg.as_bytes();
+        let joined = bytes.strip_prefix(b"--output=").or(bytes.strip_prefix(b"-o"));
+        json |= arg == "--json" || joined.is_some_and(is_json);
+        json |= (arg == "-o" || arg == "--output") && args.peek().is_some_and(|next| is_json(next.as_bytes()));
     }
     if !json || !error.use_stderr() {
         // Help or a message that nobody reads is no failure of its own.

@@ -4,6 +4,7 @@ use crate::args::{Format, Show};
 use crate::ask::Ask;
 use crate::cell::Cell;
 use crate::exit::{self, Failure};
+use crate::index::absolute;
 use crate::list::{self, Row, Shape};
 use crate::output::Out;
 use proto_msgs::legacy::{IndexImport, LegacyOutcome, LegacySource};
@@ -11,12 +12,7 @@ use std::path::Path;
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, path: &Path, show: &Show) -> Result<u8, Failure> {
     list::known(out, &SOURCES, show)?;
-    // The daemon stands in another directory.
-    let path = std::path::absolute(path).map_err(Failure::Input)?;
-    let Some(path) = path.to_str() else {
-        return Err(Failure::Usage("the path is not UTF-8; give it a name that is".to_owned()));
-    };
-    let mut imported = ask.call_slowly(IndexImport { path: path.to_owned() }, "importing")?;
+    let mut imported = ask.call_slowly(IndexImport { path: absolute(path)? }, "importing")?;
     let sources = imported.sources.clone();
     list::whole(out, &SOURCES, show, &mut imported, ("sources", |imported| &mut imported.sources))?;
     if out.format == Format::Table {

@@ -52,7 +52,7 @@ fn refresh(ask: &mut Ask, out: &mut Out, verb: IndexRefresh) -> Result<u8, Failu
 }
 
 /// The daemon may be elsewhere in the tree than the client.
-fn absolute(file: &Path) -> Result<String, Failure> {
+pub(crate) fn absolute(file: &Path) -> Result<String, Failure> {
     let path = std::path::absolute(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
     path.into_os_string().into_string().map_err(|path| Failure::Usage(format!("{} is no text", path.display())))
 }
@@ -209,7 +209,7 @@ fn show(out: &mut Out, info: &IndexInfoReport) -> Result<(), Failure> {
 }
 
 fn mfs(mfs: &MfsReport) -> String {
-    let entries = format!("{} entries", mfs.entries);
+    let entries = counted(mfs.entries, "entry");
     match &mfs.as_of {
         None => "not walked yet".to_owned(),
         Some(at) if mfs.complete => format!("{entries}, as of {}", ago(at)),

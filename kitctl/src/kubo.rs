@@ -3,6 +3,7 @@
 use crate::args::{self, Format, Show};
 use crate::ask::Ask;
 use crate::cell::Cell;
+use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::list::{self, Row, Shape};
 use crate::log;
@@ -56,7 +57,7 @@ fn gc(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
     let mut bar = Bar::new();
     let done = ask.call_with(KuboGc {}, |part| {
         if let Part::Progress(progress) = part {
-            bar.show(&format!("removed {} blocks", progress.blocks));
+            bar.show(&format!("removed {}", counted(progress.blocks, "block")));
         }
         Ok(())
     });
@@ -70,7 +71,7 @@ fn gc(ask: &mut Ask, out: &mut Out) -> Result<u8, Failure> {
                 }
                 _ => String::new(),
             };
-            out.line(format!("removed {} blocks{sizes}", done.blocks))?;
+            out.line(format!("removed {}{sizes}", counted(done.blocks, "block")))?;
             done.errors.iter().try_for_each(|error| out.line(format!("  not removed: {}", tame(error))))?;
         }
         _ => out.answer(&done)?,

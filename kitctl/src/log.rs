@@ -2,6 +2,7 @@
 
 use crate::args::Format;
 use crate::ask::Ask;
+use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::output::{Out, tame};
 use proto_msgs::log::{Log, LogPage};
@@ -30,7 +31,7 @@ pub(crate) fn tail<V: Verb>(
         let Some((missed, page)) = page(part) else { return Ok(()) };
         if missed > 0 {
             // A pause of the reader; what it has missed is no longer kept.
-            out.note(&format!("{missed} lines were missed"))?;
+            out.note(&format!("{} missed", counted(missed, "line")))?;
         }
         show(out, &page)?;
         // Whoever reads a pipe is to see it now.

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return exit::usage(&error),
     };
-    let json_errors = args.global.format() == args::Format::Json;
+    let json_errors = args.global.format().is_json();
     let mut out = Out::new(args.global.format());
     let done = run(args, &mut out);
     // What is known stands before what failed.

@@ -10,6 +10,9 @@ use proto_msgs::verb::Verb;
 
 /// The CID, and what each word behind it says.
 pub(crate) fn tag(ask: &mut Ask, out: &mut Out, mut words: Vec<String>) -> Result<u8, Failure> {
+    if words.iter().any(|word| word == "--help") {
+        return crate::args::help(&["pin", "tag"]);
+    }
     let cid = words.remove(0);
     let (mut add, mut remove) = (Vec::new(), Vec::new());
     for word in &words {

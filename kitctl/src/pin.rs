@@ -107,7 +107,7 @@ fn add(ask: &mut Ask, out: &mut Out, cids: &[String], name: Option<&str>, direct
         let added = ask.call_with(verb, |part| {
             if let Part::Progress(progress) = part {
                 let bytes = progress.bytes.map(|bytes| format!(", {}", size(Some(bytes)))).unwrap_or_default();
-                bar.show(&format!("pinning {cid}: {} blocks{bytes}", progress.blocks));
+                bar.show(&format!("pinning {cid}: {}{bytes}", counted(progress.blocks, "block")));
             }
             Ok(())
         });
@@ -184,7 +184,7 @@ fn verify(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
     let mut bar = Bar::new();
     let found = ask.call_with(PinVerify {}, |part| {
         if let Part::Progress(progress) = part {
-            bar.show(&format!("verified {} pins", progress.blocks));
+            bar.show(&format!("verified {}", counted(progress.blocks, "pin")));
         }
         Ok(())
     });
@@ -197,7 +197,7 @@ fn verify(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
     }
     list::whole(out, &BROKEN, show, &mut found, ("examples", |found| &mut found.examples))?;
     if broken > shown && out.format != Format::Json {
-        out.note(&format!("{} more are broken", broken - shown))?;
+        out.note(&format!("{} more than these", counted(broken - shown, "broken pin")))?;
     }
     Ok(if broken == 0 { exit::OK } else { exit::FAILED })
 }
@@ -332,7 +332,7 @@ pub(crate) fn each(
                 if !several {
                     return Err(failure);
                 }
-                failure.show(out.format == Format::Json);
+                failure.show(out.format.is_json());
                 worst = worst.max(failure.code());
             }
             Err(failure) => return Err(failure),

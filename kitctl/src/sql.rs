@@ -4,6 +4,7 @@
 use crate::args::{Format, Sql};
 use crate::ask::Ask;
 use crate::cell::Cell;
+use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::offline::{self, introduce};
 use crate::output::{Document, Out, Table};
@@ -227,7 +228,10 @@ impl Shown {
             _ => {}
         }
         match end.cut {
-            true => out.note(&format!("there are more than {} rows; --limit says how many are wanted", options.limit)),
+            true => {
+                let rows = counted(options.limit, "row");
+                out.note(&format!("there are more than {rows}; --limit says how many are wanted"))
+            }
             false => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 use crate::args::{self, Format, Show};
 use crate::ask::Ask;
 use crate::cell::Cell;
+use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::list::{self, Listing, Row, Shape};
 use crate::output::{Out, Table, say, size};
@@ -163,7 +164,8 @@ fn incomplete(as_of: Option<&str>, complete: bool, unread: u64) {
     match as_of {
         _ if complete => {}
         Some(as_of) if unread > 0 => {
-            say(&format!("{unread} entries have blocks that are not in the repo, as of {as_of}"))
+            let have = if unread == 1 { "has" } else { "have" };
+            say(&format!("{} {have} blocks that are not in the repo, as of {as_of}", counted(unread, "entry")))
         }
         Some(as_of) => say(&format!("MFS is being walked; the last walk that ended was as of {as_of}")),
         None => say("this is what is known so far: no walk of MFS has ended yet"),

@@ -48,7 +48,7 @@ fn max_age_holds_for_samples_and_snapshots_too() {
     for command in
         [&["state", "network"][..], &["state", "network", "--history"], &["snapshot", "path"], &["snapshot", "ls"]]
     {
-        let run = |most| stub.run(&[&["--max-age", most, "-o", "ndjson"], command].concat());
+        let run = |most| stub.run(&[&["--max-age", most], command].concat());
         assert_eq!(run("10m").code, Some(0), "{command:?}");
         let stale = run("10s");
         assert_eq!((stale.code, stale.stdout.as_str()), (Some(75), ""), "{command:?}");

@@ -83,7 +83,7 @@ fn a_bundle_has_what_there_is_and_says_what_is_missing_and_names_no_pin() {
     assert!(files["status.json"].contains("<cid> was lost in ~/x"), "{files:#?}");
     assert!(files["log.json"].contains("it began") && !files["log.json"].contains("holidays"), "{files:#?}");
     let again = run();
-    assert!(again.code == Some(2) && again.stderr.contains("cannot write"), "never over what is there: {again:?}");
+    assert!(again.code == Some(1) && again.stderr.contains("cannot write"), "never over what is there: {again:?}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn every_kind_of_fault_has_its_exit_code() {
 
 #[test]
 fn a_fault_is_json_on_stderr_where_the_answer_would_be_json() {
-    for args in [["pin", "ls", "--json"], ["pin", "ls", "-ojson"]] {
+    for args in [["pin", "ls", "--json"], ["pin", "ls", "-ojson"], ["pin", "ls", "-ondjson"]] {
         let ran = failing(FaultKind::Busy).run(&args);
         let expected = json!({"error": {"kind": "busy", "detail": "it went wrong", "hint": "do this"}});
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
@@ -54,10 +54,12 @@ fn a_wrong_command_line_is_usage_in_both_forms() {
         let ran = kitctl(args).output().map(Ran::of).expect("it runs");
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}");
     }
-    let ran = kitctl(&["-o", "json", "pin", "ls", "--bogus"]).output().map(Ran::of).expect("it runs");
-    let error: Value = serde_json::from_str(&ran.stderr).expect("one document");
-    assert_eq!((ran.code, &error["error"]["kind"]), (Some(2), &json!("usage")));
-    assert!(error["error"]["detail"].as_str().is_some_and(|detail| detail.contains("--bogus")), "{error}");
+    for format in ["json", "ndjson"] {
+        let ran = kitctl(&["-o", format, "pin", "ls", "--bogus"]).output().map(Ran::of).expect("it runs");
+        let error: Value = serde_json::from_str(&ran.stderr).expect("one document");
+        assert_eq!((ran.code, &error["error"]["kind"]), (Some(2), &json!("usage")));
+        assert!(error["error"]["detail"].as_str().is_some_and(|detail| detail.contains("--bogus")), "{error}");
+    }
     assert_eq!(kitctl(&["--help"]).output().map(Ran::of).expect("it runs").code, Some(0));
 }
 

@@ -49,9 +49,13 @@ fn words_behind_the_cid_are_tags_that_come_and_go() {
         &["pin", "tag", V1, "+a", "--json"],
         &["pin", "tag", V1, "-o", "json"],
         &["pin", "tag"],
+        &["pin", "tag", V1, "--helpful"],
     ] {
         assert_eq!(stub.run(wrong).code, Some(2), "{wrong:?}");
     }
+    let help = stub.run(&["pin", "tag", V1, "+a", "--help"]);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    assert!(help.stdout.contains("Usage: ipfs-kitctl pin tag [OPTIONS] <CID>"), "{help:?}");
     assert_eq!(asked.lock().expect("unpoisoned").len(), 2, "nothing was asked");
 }
 
