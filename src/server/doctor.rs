@@ -8,7 +8,7 @@ use crate::board::HookFailure;
 use crate::fault;
 use crate::index::legacy::original::{self, Found};
 use crate::kubo::check::{self, Seen};
-use crate::shell::{quoted, user};
+use crate::shell::{quoted, told_to, user};
 use proto_msgs::Fault;
 use proto_msgs::daemon::{DaemonReport, IndexReport, StatusReport};
 use proto_msgs::doctor::{DoctorReport, Finding, Severity};
@@ -16,7 +16,8 @@ use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::{LockCheck, LockFile, Verdict};
 use std::time::Duration;
 
-pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
+/// `uid`: of whom the commands are for.
+pub(super) async fn look(routes: &Routes, uid: u32) -> Result<DoctorReport, Fault> {
     let report = status::report(routes);
     let locks = fault::ask(&routes.janitor, LockCheck {}).await;
     let mut findings = Vec::new();
@@ -47,6 +48,9 @@ pub(super) async fn look(routes: &Routes) -> Result<DoctorReport, Fault> {
     findings.extend(unknown(routes.config.borrow().access.unknown()));
     findings.extend(legacy(routes).await);
     findings.extend(actors(&report.daemon));
+    for finding in &mut findings {
+        finding.command = finding.command.take().map(|command| told_to(uid, command));
+    }
     findings.sort_by_key(|finding| finding.severity);
     Ok(DoctorReport { as_of: crate::time::now(), findings })
 }

@@ -144,7 +144,7 @@ impl Routes {
             Call::KuboConfig(_) => kubo::config(self).await.map(KuboConfig::done),
             Call::Log(verb) => follow::log(verb, parts).await.map(Log::done),
             Call::Events(verb) => follow::events(self, verb, parts).await.map(Events::done),
-            Call::Doctor(_) => doctor::look(self).await.map(Doctor::done),
+            Call::Doctor(_) => doctor::look(self, uid).await.map(Doctor::done),
             Call::ConfigShow(_) => {
                 drop(parts.make_room().await);
                 Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
