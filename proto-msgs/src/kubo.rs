@@ -211,7 +211,7 @@ pub struct KuboLogPage {
     pub dropped: u64,
 }
 
-/// `kubo config`: the configuration that Kubo runs with, as it says itself.
+/// `kubo config`: Kubo's configuration as in its file now, as it says itself. What was changed since its start applies after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KuboConfig {}

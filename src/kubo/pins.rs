@@ -1,4 +1,4 @@
-//! What Kubo does with pins beyond adding and removing one, and the configuration that it runs with.
+//! What Kubo does with pins beyond adding and removing one, and its configuration.
 
 use super::rpc::{MESSAGE, Rpc, RpcError, encoded, parse};
 use proto_msgs::kubo::KuboSetting;
@@ -65,7 +65,7 @@ impl Rpc {
         Ok(found)
     }
 
-    /// The configuration that it runs with, without its secrets.
+    /// Its configuration as in its file now, without its secrets.
     pub async fn config(&self, deadline: Duration) -> Result<Vec<KuboSetting>, RpcError> {
         let config: Value = self.short("config/show", "config/show", deadline).await?;
         let mut settings = Vec::new();
