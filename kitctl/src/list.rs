@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use std::io;
 
-/// Rows that are held for the sake of their order.
-const HELD: usize = 1_000_000;
+/// Bytes of rows that are held for the sake of their order, about.
+const HELD: usize = 256 << 20;
 
 /// One row of a list.
 pub(crate) trait Row: Serialize {
@@ -50,6 +50,8 @@ pub(crate) struct Listing<R> {
     table: Table,
     document: Option<Document>,
     held: Vec<R>,
+    /// For how many more bytes of them there is room.
+    room: usize,
 }
 
 impl<R: Row> Listing<R> {
@@ -92,6 +94,7 @@ impl<R: Row> Listing<R> {
             left: show.limit.unwrap_or(u64::MAX),
             document: Some(Document::new(rows)),
             held: Vec::new(),
+            room: HELD,
         })
     }
 
@@ -110,10 +113,8 @@ impl<R: Row> Listing<R> {
         if self.order.is_none() {
             return self.cut(out, &row);
         }
-        if self.held.len() == HELD {
-            let why = format!("more than {HELD} rows are not put in order; narrow the list, or leave out --sort");
-            return Err(Failure::Usage(why));
-        }
+        let Some(room) = self.room.checked_sub(weight(&row)?) else { return Err(self.too_much()) };
+        self.room = room;
         self.held.push(row);
         Ok(())
     }
@@ -138,6 +139,15 @@ impl<R: Row> Listing<R> {
             Format::Table => self.table.finish(out),
             _ => Ok(()),
         }
+    }
+
+    fn too_much(&self) -> Failure {
+        let key = self.order.as_ref().map_or("", |(key, _)| key);
+        Failure::Usage(format!(
+            "the first {} rows are all that is held to be put in the order of {key}, and there are more; narrow the list, leave \
+             out --sort, or let `ipfs-kitctl sql` sort them",
+            self.held.len()
+        ))
     }
 
     fn json(&mut self, out: &mut Out, row: &impl Serialize) -> Result<(), Failure> {
@@ -194,6 +204,23 @@ pub(crate) fn choose(rows: &mut Value, columns: &[String]) {
     }
 }
 
+/// Bytes that a row takes, about: its own, and those of its texts.
+fn weight<R: Row>(row: &R) -> Result<usize, Failure> {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut texts = Count(0);
+    serde_json::to_writer(&mut texts, row).map_err(io::Error::from)?;
+    Ok(size_of::<R>() + texts.0)
+}
+
 fn value(of: &impl Serialize) -> Result<Value, Failure> {
     Ok(serde_json::to_value(of).map_err(io::Error::from)?)
 }
@@ -236,4 +263,31 @@ pub(crate) fn whole<T: Serialize, R: Row>(
     (list.order, list.offset, list.left) = (None, 0, u64::MAX);
     std::mem::take(rows(reply)).into_iter().try_for_each(|row| list.row(out, row))?;
     list.rest(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Named(&'static str);
+
+    impl Row for Named {
+        fn cell(&self, _: &str, _: &[String]) -> Cell<'_> {
+            Cell::text(self.0)
+        }
+    }
+
+    #[test]
+    fn rows_that_are_held_for_their_order_have_a_bound_in_bytes() {
+        let shape = Shape { all: &["name"], table: &["name"], wide: &["name"] };
+        let show = Show { sort: Some(("name".to_owned(), false)), ..Show::default() };
+        let mut out = Out::new(Format::Csv);
+        let mut list = Listing::cut_here(&out, &shape, &show, "names").expect("a list");
+        let long = "n".repeat(1000).leak();
+        list.room = 2 * weight(&Named(long)).expect("JSON");
+        assert!(list.row(&mut out, Named(long)).is_ok() && list.row(&mut out, Named(long)).is_ok());
+        let Err(Failure::Usage(why)) = list.row(&mut out, Named("n")) else { panic!("it is held") };
+        assert!(why.starts_with("the first 2 rows are all that is held to be put in the order of name"), "{why}");
+    }
 }
