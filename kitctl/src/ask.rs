@@ -36,6 +36,8 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// What makes an answer newer.
 const REFRESH: &str = "`ipfs-kitctl index refresh --wait` renews the index";
+/// A refresh of the index is not about MFS.
+const LOOKS: &str = "the daemon looks at MFS every `interval`, while Kubo is running and refreshes are not paused; `ipfs-kitctl index info` says more";
 const NEWER: &str = "only the daemon has anything newer: ask it once it runs, without --offline";
 
 impl Ask {
@@ -132,7 +134,7 @@ impl Ask {
     /// The same of what the index has of MFS.
     pub(crate) fn check_age_of_mfs(&mut self) -> Result<(), Failure> {
         let age = |ask: &mut Ask| Ok(ask.call(VfsInfo { path: "/".to_owned() })?.age_s);
-        self.check(age, "the tree of MFS", "MFS has not been walked yet", REFRESH)
+        self.check(age, "the tree of MFS", "MFS has not been walked yet", LOOKS)
     }
 
     /// The same of the newest sample, which this verb asks for.

@@ -46,7 +46,7 @@ fn ls(ask: &mut Ask, out: &mut Out, path: String, after: Option<String>, show: &
     }
     if table {
         out.finish()?;
-        incomplete(page.as_of.as_deref(), page.complete, page.unread);
+        incomplete(page.as_of.as_deref(), page.complete, page.unread, page.error.as_deref());
     }
     out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
@@ -78,7 +78,7 @@ fn info(ask: &mut Ask, out: &mut Out, path: String) -> Result<u8, Failure> {
             table.row(out, ["as of", info.as_of.as_deref().unwrap_or("-")])?;
             table.finish(out)?;
             out.finish()?;
-            incomplete(info.as_of.as_deref(), info.complete, info.unread);
+            incomplete(info.as_of.as_deref(), info.complete, info.unread, info.error.as_deref());
         }
     }
     out.date(info.source, info.as_of.as_deref())?;
@@ -118,6 +118,9 @@ fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, show: &Show) -> Result<u8,
         false => {}
     }
     list::whole(out, &CHANGES, show, &mut page, ("changes", |page| &mut page.changes))?;
+    if let Some(error) = page.error.as_deref().filter(|_| out.format == Format::Table) {
+        out.note(&failed(error))?;
+    }
     out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
 }
@@ -160,7 +163,15 @@ impl Row for VfsEntry {
     }
 }
 
-fn incomplete(as_of: Option<&str>, complete: bool, unread: u64) {
+fn failed(error: &str) -> String {
+    format!("the last walk of MFS failed: {error}")
+}
+
+/// What a table does not show: what is missing, and why the last walk failed.
+fn incomplete(as_of: Option<&str>, complete: bool, unread: u64, error: Option<&str>) {
+    if let Some(error) = error {
+        say(&failed(error));
+    }
     match as_of {
         _ if complete => {}
         Some(as_of) if unread > 0 => {

@@ -1,10 +1,10 @@
 //! `vfs` and `state`.
 
-use crate::stub::{Stub, ago, page};
+use crate::stub::{Speaks, Stub, V1, ago, page};
 use proto_msgs::pin::PinPage;
 use proto_msgs::state::{StateNetwork, StateReport};
-use proto_msgs::verb::{Body, Call, Verb};
-use proto_msgs::vfs::{VfsJournal, VfsJournalPage};
+use proto_msgs::verb::{Body, Call, Part, Verb};
+use proto_msgs::vfs::{VfsEntry, VfsInfo, VfsInfoReply, VfsJournal, VfsJournalPage, VfsLs, VfsPage, VfsRows};
 
 #[test]
 fn where_nothing_was_measured_it_is_told_why_except_in_a_document_which_says_null() {
@@ -55,4 +55,65 @@ fn changes_that_went_are_told_from_a_number_that_has_not_come() {
     assert_eq!(journal(vec![change]), "changes before these are no longer kept\n");
     let ahead = journal(Vec::new());
     assert_eq!(ahead, "no change has the number 3 yet; in an index that was made anew numbers begin anew\n");
+}
+
+#[test]
+fn why_the_last_walk_of_mfs_failed_stands_beside_the_table_and_what_renews_it_is_told() {
+    let entry = || VfsEntry {
+        path: "/".to_owned(),
+        name: String::new(),
+        kind: None,
+        size: None,
+        cid: V1.to_owned(),
+        pin: None,
+        whole: false,
+    };
+    let stub = Stub::new(Speaks::Binary, move |call| {
+        let PinPage { as_of, age_s, generation, source, .. } = page(0);
+        let (complete, unread, error) = (true, 0, Some("it was cut".to_owned()));
+        let one = |body| Box::new([Body::Part(Part::VfsLs(VfsRows { entries: vec![entry()] })), body].into_iter());
+        match call {
+            Call::VfsLs(_) => one(Body::Done(VfsLs::done(VfsPage {
+                as_of,
+                age_s,
+                generation,
+                complete,
+                source,
+                unread,
+                error,
+                entry: entry(),
+                total: 1,
+            }))),
+            Call::VfsInfo(_) => one(Body::Done(VfsInfo::done(VfsInfoReply {
+                as_of,
+                age_s,
+                generation,
+                complete,
+                source,
+                unread,
+                error,
+                entry: entry(),
+                children: 0,
+            }))),
+            Call::VfsJournal(_) => {
+                let (gap, more, changes) = (false, false, vec![]);
+                let page =
+                    VfsJournalPage { as_of, age_s, generation, complete, source, unread, error, gap, more, changes };
+                one(Body::Done(VfsJournal::done(page)))
+            }
+            other => panic!("asked {other:?}"),
+        }
+    });
+    for command in [&["vfs", "ls"][..], &["vfs", "info", "/"], &["vfs", "journal"]] {
+        let ran = stub.run(command);
+        assert_eq!(
+            (ran.code, ran.stderr.as_str()),
+            (Some(0), "the last walk of MFS failed: it was cut\n"),
+            "{command:?}"
+        );
+        assert_eq!(stub.run(&[command, &["-o", "ndjson"]].concat()).stderr, "");
+    }
+    let stale = stub.run(&["vfs", "ls", "--max-age", "1s"]);
+    assert_eq!((stale.code, stale.stdout.as_str()), (Some(75), ""));
+    assert!(stale.stderr.contains("\nhint: the daemon looks at MFS every `interval`"), "{stale:?}");
 }
