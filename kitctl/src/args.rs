@@ -89,8 +89,8 @@ pub(crate) struct Global {
     /// metrics, vfs, state, snapshot ls, path, sql
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) max_age: Option<Duration>,
-    /// Show it again every 2s, or every INTERVAL, until Ctrl-C: status, pin ls, kubo status, index info, metrics, lock check,
-    /// snapshot ls, state. As ndjson, json or csv only when it differs
+    /// Show it again every 2s, or every INTERVAL, until Ctrl-C: status, pin ls, history, kubo status, config, index info,
+    /// metrics, lock check, snapshot ls, state, vfs, doctor, config show. As ndjson, json or csv only when it differs
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "INTERVAL", value_parser = duration,
         num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
     pub(crate) watch: Option<Duration>,

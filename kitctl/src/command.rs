@@ -68,18 +68,22 @@ impl Command {
         matches!(self, Command::Sql(_))
     }
 
-    /// Whether it can be shown again and again.
+    /// Whether it can be shown again and again: it looks at what may change, has no effect, and does not read everything. What is told
+    /// as it comes has `-f` for that.
     pub(crate) fn can_be_watched(&self) -> bool {
         matches!(
             self,
             Command::Status { check: false }
-                | Command::Pin(Pin::Ls(_))
-                | Command::Kubo(Kubo::Status)
+                | Command::Pin(Pin::Ls(_) | Pin::History { .. })
+                | Command::Kubo(Kubo::Status | Kubo::Config(_))
                 | Command::Index(Index::Info)
                 | Command::Metrics
                 | Command::Lock(Lock::Check(_))
                 | Command::Snapshot(Snapshot::Ls(_))
                 | Command::State(_)
+                | Command::Vfs(_)
+                | Command::Doctor { bundle: None, .. }
+                | Command::Config(_)
         )
     }
 

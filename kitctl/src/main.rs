@@ -91,8 +91,8 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         return Err(Failure::Usage("--data-dir says where --offline looks".to_owned()));
     }
     if args.global.watch.is_some() && (args.global.offline || !args.command.can_be_watched()) {
-        let which =
-            "status, pin ls, kubo status, index info, metrics, lock check, snapshot ls and state can be watched";
+        let which = "status, pin ls, history, kubo status, config, index info, metrics, lock check, snapshot ls, state, vfs, \
+                     doctor and config show can be watched";
         return Err(Failure::Usage(format!("{which}, without --offline and --check")));
     }
     if args.global.watch.is_some() && args.global.format().bulk().is_some() {

@@ -6,7 +6,7 @@ use crate::cell::Cell;
 use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::list::{self, Listing, Row, Shape};
-use crate::output::{Out, Table, say, size};
+use crate::output::{Out, Table, size};
 use crate::pin::kind;
 use proto_msgs::pin::{ContentKind, PinType};
 use proto_msgs::verb::Part;
@@ -45,8 +45,7 @@ fn ls(ask: &mut Ask, out: &mut Out, path: String, after: Option<String>, show: &
         list.end(out, &page)?;
     }
     if table {
-        out.finish()?;
-        incomplete(page.as_of.as_deref(), page.complete, page.unread, page.error.as_deref());
+        incomplete(out, page.as_of.as_deref(), page.complete, page.unread, page.error.as_deref())?;
     }
     out.date(page.source, page.as_of.as_deref())?;
     Ok(exit::OK)
@@ -77,8 +76,7 @@ fn info(ask: &mut Ask, out: &mut Out, path: String) -> Result<u8, Failure> {
             }
             table.row(out, ["as of", info.as_of.as_deref().unwrap_or("-")])?;
             table.finish(out)?;
-            out.finish()?;
-            incomplete(info.as_of.as_deref(), info.complete, info.unread, info.error.as_deref());
+            incomplete(out, info.as_of.as_deref(), info.complete, info.unread, info.error.as_deref())?;
         }
     }
     out.date(info.source, info.as_of.as_deref())?;
@@ -112,9 +110,11 @@ fn journal(ask: &mut Ask, out: &mut Out, wanted: u64, show: &Show) -> Result<u8,
     match page.gap {
         // What is missing is above the newest one.
         true if page.changes.is_empty() && !page.more => {
-            say(&format!("no change has the number {wanted} yet; in an index that was made anew numbers begin anew"))
+            out.note(&format!(
+                "no change has the number {wanted} yet; in an index that was made anew numbers begin anew"
+            ))?;
         }
-        true => say("changes before these are no longer kept"),
+        true => out.note("changes before these are no longer kept")?,
         false => {}
     }
     list::whole(out, &CHANGES, show, &mut page, ("changes", |page| &mut page.changes))?;
@@ -168,17 +168,23 @@ fn failed(error: &str) -> String {
 }
 
 /// What a table does not show: what is missing, and why the last walk failed.
-fn incomplete(as_of: Option<&str>, complete: bool, unread: u64, error: Option<&str>) {
+fn incomplete(
+    out: &mut Out,
+    as_of: Option<&str>,
+    complete: bool,
+    unread: u64,
+    error: Option<&str>,
+) -> Result<(), Failure> {
     if let Some(error) = error {
-        say(&failed(error));
+        out.note(&failed(error))?;
     }
     match as_of {
-        _ if complete => {}
+        _ if complete => Ok(()),
         Some(as_of) if unread > 0 => {
             let have = if unread == 1 { "has" } else { "have" };
-            say(&format!("{} {have} blocks that are not in the repo, as of {as_of}", counted(unread, "entry")))
+            out.note(&format!("{} {have} blocks that are not in the repo, as of {as_of}", counted(unread, "entry")))
         }
-        Some(as_of) => say(&format!("MFS is being walked; the last walk that ended was as of {as_of}")),
-        None => say("this is what is known so far: no walk of MFS has ended yet"),
+        Some(as_of) => out.note(&format!("MFS is being walked; the last walk that ended was as of {as_of}")),
+        None => out.note("this is what is known so far: no walk of MFS has ended yet"),
     }
 }

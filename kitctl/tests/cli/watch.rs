@@ -76,12 +76,44 @@ fn tables_come_one_after_another_and_ctrl_c_ends_them() {
 }
 
 #[test]
+fn every_list_that_only_looks_at_what_may_change_can_be_watched() {
+    let stub = Stub::one(|_| fault(FaultKind::Denied, "asked", None));
+    for list in [
+        &["pin", "ls"][..],
+        &["pin", "history"],
+        &["vfs", "ls"],
+        &["vfs", "info", "/"],
+        &["vfs", "journal"],
+        &["snapshot", "ls"],
+        &["lock", "check"],
+        &["kubo", "config"],
+        &["config", "show"],
+        &["doctor"],
+        &["state", "files", "--history"],
+    ] {
+        let ran = stub.run(&[list, &["--watch"]].concat());
+        assert!(ran.code == Some(77) && ran.stderr.contains("asked"), "{list:?}: {ran:?}");
+    }
+}
+
+#[test]
 fn what_does_not_pass_ends_it_and_what_cannot_be_watched_is_refused() {
     let stub = counting(|n| if n == 0 { generation(0) } else { fault(FaultKind::Denied, "no longer", None) });
     let ran = Ran::of(stub.command(&["status", "--watch=1ms", "-o", "json"]).output().expect("it runs"));
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(77), 1), "{ran:?}");
     let stub = Stub::one(|call| panic!("asked {call:?}"));
-    for args in [&["pin", "add", V0][..], &["shutdown"], &["status", "--check"], &["--offline", "pin", "ls"]] {
+    for args in [
+        &["pin", "add", V0][..],
+        &["shutdown"],
+        &["status", "--check"],
+        &["--offline", "pin", "ls"],
+        &["pin", "info", V0],
+        &["pin", "diff", "1", "2"],
+        &["pin", "verify"],
+        &["lock", "clean"],
+        &["doctor", "--bundle"],
+        &["events"],
+    ] {
         let ran = stub.run(&[args, &["--watch"]].concat());
         assert_eq!(ran.code, Some(2), "{args:?}");
         assert!(ran.stderr.contains("can be watched"), "{ran:?}");
