@@ -70,7 +70,7 @@ fn exit_codes_say_what_a_script_has_to_know() {
     assert_eq!(code(&["status", "-o", "cid"]), 2);
     assert_eq!(code(&["pin", "info", &unpinned]), 4);
     assert_eq!(code(&["pin", "rm", &unpinned]), 4);
-    assert_eq!(code(&["wait", "--for=kubo=stopped", "--timeout", "10ms"]), 1);
+    assert_eq!(code(&["wait", "--for=kubo=stopped", "--timeout", "500ms"]), 1);
     assert_eq!(code(&["wait", "--for=kubo=running", "--timeout", "30s"]), 0);
     assert_eq!(code(&["pin", "ls", "--max-age", "1h"]), 0);
     let stale = kit.ctl(&["pin", "ls", "--max-age", "0s"]);
@@ -190,9 +190,9 @@ fn wait_with_a_timeout_waits_for_the_daemon_too() {
     kit.start();
     let waited = waiting.wait_with_output().expect("it ends");
     assert_eq!(waited.status.code(), Some(0));
-    let late = kit.ctl(&["wait", "--for=kubo=stopped", "--timeout", "10ms"]);
+    let late = kit.ctl(&["wait", "--for=kubo=stopped", "--timeout", "500ms"]);
     assert_eq!(late.code, Some(1));
-    assert!(late.err.contains("kubo=stopped did not come true within 10ms; Kubo is running"), "{}", late.err);
+    assert!(late.err.contains("kubo=stopped did not come true within 500ms; Kubo is running"), "{}", late.err);
 }
 
 #[test]
