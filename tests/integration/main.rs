@@ -21,6 +21,7 @@ mod lock;
 mod mark;
 mod namespace;
 mod offline;
+mod pages;
 mod pin;
 mod protocol;
 mod raw;

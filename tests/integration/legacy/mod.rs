@@ -1,6 +1,6 @@
 //! `index import`: files of the system of before through the real daemon. They stay as they are, byte for byte.
 
-mod files;
+pub(crate) mod files;
 
 use crate::kit::{Kit, eventually, identity_cid};
 use files::*;
