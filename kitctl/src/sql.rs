@@ -229,8 +229,8 @@ impl Shown {
         }
         match end.cut {
             true => {
-                let rows = counted(options.limit, "row");
-                out.note(&format!("there are more than {rows}; --limit says how many are wanted"))
+                let (are, rows) = (if options.limit == 1 { "is" } else { "are" }, counted(options.limit, "row"));
+                out.note(&format!("there {are} more than {rows}; --limit says how many are wanted"))
             }
             false => Ok(()),
         }

@@ -79,7 +79,7 @@ fn rows_come_in_every_format_with_and_without_the_daemon() {
         let rows: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert!(rows.contains(&json!({"name": "first", "type": "recursive", "size": null, "new": true})), "{rows:?}");
         let document = sql(kit, &[NAMED, "-o", "json", "--limit", "1"]);
-        assert!(document.err.starts_with("there are more than 1 rows"), "{}", document.err);
+        assert!(document.err.starts_with("there is more than 1 row"), "{}", document.err);
         let document: Value = serde_json::from_str(&document.out).expect("JSON");
         assert_eq!(document["columns"], json!(["name", "type", "size", "new"]));
         assert_eq!((document["rows"].as_array().map(Vec::len), &document["cut"]), (Some(1), &json!(true)));
