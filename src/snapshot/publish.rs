@@ -102,7 +102,6 @@ pub fn retire(place: &Place, now: Timestamp, keep: usize, age: Duration, spare: 
 /// A snapshot under way. Dropped before its end, its directory is removed.
 pub struct Writing {
     order: Order,
-    _turn: Arc<Turn>,
     began: Instant,
     created: Timestamp,
     serial: u64,
@@ -112,6 +111,8 @@ pub struct Writing {
     table: Option<Table<Output>>,
     sorted: Option<Sorted>,
     finished: Vec<Finished>,
+    /// Last, as fields are dropped in their order: whoever has it next is to find no directory of ours.
+    _turn: Arc<Turn>,
 }
 
 impl Writing {
@@ -119,7 +120,6 @@ impl Writing {
     pub fn new(order: Order, turn: impl Into<Arc<Turn>>) -> Writing {
         Writing {
             order,
-            _turn: turn.into(),
             began: Instant::now(),
             created: Timestamp::now(),
             serial: 0,
@@ -129,6 +129,7 @@ impl Writing {
             table: None,
             sorted: None,
             finished: Vec::new(),
+            _turn: turn.into(),
         }
     }
 
@@ -251,9 +252,13 @@ pub const STAMP: &str = "ipfs_kitd.";
 struct Temporary(Option<PathBuf>);
 
 impl Temporary {
-    /// Makes it; its name is to be one that the next start removes.
+    /// Makes it; its name is to be one that the next start removes. What a former try could not remove goes first, whose number was
+    /// not used.
     fn create(dir: PathBuf) -> io::Result<Temporary> {
-        place::make_dir(&dir)?;
+        match std::fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => place::make_dir(&dir)?,
+        }
         Ok(Temporary(Some(dir)))
     }
 
@@ -269,5 +274,48 @@ impl Drop for Temporary {
             // What stays has a name that the next start removes.
             let _ = std::fs::remove_dir_all(dir);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_schema::Schema;
+
+    fn writing(dir: &Path, turn: Turn) -> Writing {
+        let place = Place::open(dir).expect("made");
+        let order = Order { place, generation: 1, as_of: None, complete: true, arrow: None };
+        let mut writing = Writing::new(order, turn);
+        writing.head(Head::default()).expect("begun");
+        writing
+    }
+
+    #[tokio::test]
+    async fn what_a_failed_try_has_left_is_not_in_the_way_of_the_next() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let left = Place::open(dir.path()).expect("made").aside(1);
+        std::fs::create_dir(&left).expect("made");
+        std::fs::write(left.join("pins.parquet"), "half").expect("written");
+        let mut next = writing(dir.path(), turn.clone().lock_owned().await);
+        next.begin("pins", Arc::new(Schema::empty())).expect("a new file");
+        assert_eq!(next.dir().expect("a directory"), left);
+        assert_ne!(std::fs::read(left.join("pins.parquet")).expect("read"), b"half");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_the_turn_next_finds_nothing_of_a_try_that_was_given_up() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let given_up = writing(dir.path(), turn.clone().lock_owned().await);
+        let under_way = given_up.dir().expect("a directory").to_owned();
+        // So many that they do not go at once.
+        (0..2000).for_each(|n| std::fs::write(under_way.join(n.to_string()), "").expect("written"));
+        let next = std::thread::spawn(move || {
+            let _turn = turn.blocking_lock();
+            under_way.exists()
+        });
+        drop(given_up);
+        assert!(!next.join().expect("no panic"));
     }
 }
