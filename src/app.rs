@@ -26,7 +26,7 @@ use crate::kubo::wish;
 use crate::last_resort::LastResort;
 use crate::outside::Turns;
 use crate::server::actor::{Home, Server, ServerArgs};
-use crate::server::{Changes, LISTINGS, Routes};
+use crate::server::{Changes, LISTINGS, Refusals, Routes};
 use crate::snapshot::actor::{Book, SnapshotArgs, Snapshots};
 use crate::supervisor::{Life, Probe, Stop, Supervisor};
 use crate::systemd::{Passed, PassedError, StatusLine};
@@ -339,6 +339,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         importer,
         turns: Turns::default(),
         snapshots: snapshots.clone(),
+        refusals: Refusals::default(),
     });
     child::<Server>(supervisor, ServerArgs { life: life("server"), home, routes }).await;
     Actors { index, janitor, kubo, indexer, enricher, node_state, analytics, snapshots }

@@ -44,7 +44,7 @@ impl<S: Subscriber> Layer<S> for Entries {
         entry.put("CODE_FILE", about.file().unwrap_or_default());
         entry.put("CODE_LINE", &about.line().unwrap_or_default().to_string());
         event.record(&mut entry);
-        self.0.push(entry.0);
+        self.0.push(entry.0, about);
     }
 }
 

@@ -10,7 +10,7 @@ mod queue;
 use crate::ring::Shared;
 use kept::Keep;
 use proto_msgs::log::LogLine;
-use queue::Queue;
+use queue::{Lines, Queue};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
@@ -55,9 +55,9 @@ pub fn begin() -> io::Result<Log> {
     if is_journal {
         registry.with(journal::Entries(queue)).init();
     } else if io::stderr().is_terminal() {
-        registry.with(fmt::layer().with_writer(queue).with_target(false)).init();
+        registry.with(fmt::layer().with_writer(Lines(queue)).with_target(false)).init();
     } else {
-        registry.with(fmt::layer().json().flatten_event(true).with_writer(queue)).init();
+        registry.with(fmt::layer().json().flatten_event(true).with_writer(Lines(queue))).init();
     }
     // Rust's own hook writes to stderr itself, and would wait for its reader.
     panic::set_hook(Box::new(|panic| {

@@ -6,9 +6,13 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes of the lines that wait together.
 const ROOM: usize = 1 << 20;
+/// As many more are for lines of the audit alone: what else fills the log is not to push them out.
+const AUDIT: usize = 1 << 20;
 
 /// The queue.
 #[derive(Default)]
@@ -50,9 +54,13 @@ impl Queue {
     }
 
     /// Adds a line where there is room for it.
-    pub(super) fn push(&self, line: Vec<u8>) {
+    pub(super) fn push(&self, line: Vec<u8>, about: &Metadata<'_>) {
+        self.push_to(line, room(about));
+    }
+
+    fn push_to(&self, line: Vec<u8>, room: usize) {
         let mut waiting = self.waiting();
-        if waiting.bytes + line.len() > ROOM {
+        if waiting.bytes + line.len() > room {
             waiting.dropped += 1;
         } else {
             waiting.bytes += line.len();
@@ -97,10 +105,35 @@ impl Queue {
     }
 }
 
+fn room(about: &Metadata<'_>) -> usize {
+    if about.target() == "audit" { ROOM + AUDIT } else { ROOM }
+}
+
+/// Where `tracing_subscriber::fmt` writes.
+pub(super) struct Lines(pub(super) Arc<Queue>);
+
+/// One line's way into the queue.
+pub(super) struct Line<'a> {
+    queue: &'a Queue,
+    room: usize,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { queue: &self.0, room: ROOM }
+    }
+
+    fn make_writer_for(&'a self, about: &Metadata<'_>) -> Line<'a> {
+        Line { queue: &self.0, room: room(about) }
+    }
+}
+
 /// One write is one line: `tracing_subscriber::fmt` writes so.
-impl io::Write for &Queue {
+impl io::Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(line.to_vec());
+        self.queue.push_to(line.to_vec(), self.room);
         Ok(line.len())
     }
 
@@ -134,7 +167,7 @@ mod tests {
         let (queue, written, told) = slow(true);
         let line = vec![b'x'; ROOM / 4];
         // The thread takes one or none of these, so four or five find room, and all return.
-        (0..20).for_each(|_| queue.push(line.clone()));
+        (0..20).for_each(|_| queue.push_to(line.clone(), ROOM));
         let mut lines = 0;
         let lost = loop {
             match told.try_recv() {
@@ -143,7 +176,7 @@ mod tests {
             }
         };
         assert!((4..=5).contains(&lines) && lines + lost == 20, "{lines} written, {lost} dropped");
-        queue.push(b"after".to_vec());
+        queue.push_to(b"after".to_vec(), ROOM);
         assert_eq!(written.recv_timeout(SOON).expect("written"), b"after");
         queue.flush(SOON);
         assert!(told.try_recv().is_err(), "told once");
@@ -152,9 +185,23 @@ mod tests {
     #[test]
     fn what_cannot_be_written_does_not_speak_of_itself_for_ever() {
         let (queue, written, told) = slow(false);
-        queue.push(b"lost".to_vec());
+        queue.push_to(b"lost".to_vec(), ROOM);
         written.recv_timeout(SOON).expect("taken");
         queue.flush(SOON);
         assert!(told.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_fills_the_log_leaves_room_for_the_audit() {
+        let (queue, written, _told) = slow(true);
+        let log = tracing_subscriber::fmt().with_writer(Lines(queue)).with_ansi(false).finish();
+        tracing::subscriber::with_default(log, || {
+            let long = "x".repeat(ROOM / 4);
+            (0..20).for_each(|_| tracing::warn!(target: "kubo", "{long}"));
+            tracing::info!(target: "audit", "audit: done");
+        });
+        let lines = std::iter::from_fn(|| written.recv_timeout(SOON).ok());
+        let lines: Vec<_> = lines.take_while(|line| !line.ends_with(b"audit: done\n")).collect();
+        assert!((4..=5).contains(&lines.len()), "{}", lines.len());
     }
 }

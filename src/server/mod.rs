@@ -32,6 +32,7 @@ mod state;
 mod status;
 mod wait;
 
+pub use audit::Refusals;
 pub use pin::Changes;
 pub(crate) use route::LISTINGS;
 pub use route::Routes;

@@ -1,6 +1,6 @@
 //! Which owner answers which verb. Asks go downwards only; each has a deadline.
 
-use super::audit::Audit;
+use super::audit::{Audit, Refusals};
 use super::authority::{self, Peer};
 use super::late::Late;
 use super::out::Parts;
@@ -79,6 +79,8 @@ pub struct Routes {
     pub turns: Turns,
     /// Owner of the snapshots.
     pub snapshots: ActorRef<Snapshots>,
+    /// What was refused of late.
+    pub refusals: Refusals,
 }
 
 impl Routes {
@@ -92,12 +94,15 @@ impl Routes {
     ) -> Result<Done, Fault> {
         let audit = (authority::level(&call) == Level::Admin).then(|| Audit::begin(peer, &call));
         let admitted = peer.admit(&call, &self.config.borrow().access);
+        let refused = admitted.is_err();
         let answer = match admitted {
             Ok(()) => self.in_time(call, peer.uid, deadline, parts).await,
             Err(fault) => Err(fault),
         };
-        if let Some(audit) = audit {
-            audit.end(&answer);
+        match audit {
+            Some(audit) if refused => audit.refuse(&answer, &self.refusals),
+            Some(audit) => audit.end(&answer),
+            None => {}
         }
         answer
     }
