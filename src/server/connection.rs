@@ -40,7 +40,7 @@ const IDLE_IN_A_CROWD: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long a client may leave a full socket buffer unread: as long as somebody looks at one page of `pin ls | less`.
 const WRITE_STALL: Duration = Duration::from_secs(600);
-/// The same while there is little room for others.
+/// The same while there is little room for others, or others wait for room for their answers.
 const WRITE_STALL_IN_A_CROWD: Duration = Duration::from_secs(10);
 /// For the last words to a client, and for its own.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
         _ => return,
     };
     let form = if first == binary::FIRST_BYTE { Form::Binary } else { Form::Json };
-    let (out, messages) = Out::new(form);
+    let (out, messages) = Out::new(form, place.account());
     let read = async {
         let out = out;
         match first {
@@ -118,7 +118,7 @@ async fn write(stream: &Stream, mut messages: mpsc::Receiver<Message>, place: &P
             // Nearly always there is room, and no timer is needed.
             biased;
             written = written => written?,
-            () = too_long(place, WRITE_STALL_IN_A_CROWD, WRITE_STALL) => return Err(io::ErrorKind::TimedOut.into()),
+            () = too_long(place.wanted(), WRITE_STALL_IN_A_CROWD, WRITE_STALL) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
     Ok(())
@@ -252,7 +252,7 @@ impl<'a> Calls<'a> {
                 message = &mut next => return message,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 // During the stop its end would be taken for the daemon's.
-                () = too_long(self.place, IDLE_IN_A_CROWD, IDLE), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
+                () = too_long(self.place.crowded(), IDLE_IN_A_CROWD, IDLE), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
             }
         }
     }
@@ -358,11 +358,11 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// Returns after so long, or earlier when there is little room for others.
-async fn too_long(place: &Place, in_a_crowd: Duration, otherwise: Duration) {
+/// Returns after so long, or earlier when it is in the way of others.
+async fn too_long(in_the_way: impl Future<Output = ()>, in_a_crowd: Duration, otherwise: Duration) {
     tokio::time::sleep(in_a_crowd).await;
     // The crowd may come, or the whole time pass.
-    let _ = timeout(otherwise - in_a_crowd, place.crowded()).await;
+    let _ = timeout(otherwise - in_a_crowd, in_the_way).await;
 }
 
 /// What is no more than so many bytes holds no text and no list that is too long.

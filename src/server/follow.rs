@@ -1,7 +1,7 @@
 //! `events`, `kubo logs` and `log`: what is kept, and with `follow` what comes. A client that reads slowly is told what it has missed; it
 //! holds up nobody.
 
-use super::out::{Gone, Parts};
+use super::out::{Gone, PAGE, Parts};
 use super::route::Routes;
 use super::status;
 use crate::events::EventLog;
@@ -109,7 +109,7 @@ impl Tail<'_> {
 }
 
 async fn room(parts: &Parts) -> Result<(), Fault> {
-    parts.make_room().await.map_err(hung_up)
+    parts.make_room(PAGE).await.map_err(hung_up)
 }
 
 async fn send(parts: &Parts, part: Part) -> Result<(), Fault> {
@@ -123,6 +123,7 @@ fn hung_up(_: Gone) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::budget::{Account, Budget};
     use crate::server::out::{Form, Out};
     use futures_util::FutureExt;
     use proto_msgs::daemon::LastError;
@@ -149,7 +150,7 @@ mod tests {
     fn whoever_reads_nothing_holds_up_nobody_and_is_told_what_it_has_missed() {
         const POURED: u64 = 50_000;
         let log = EventLog::new();
-        let (out, mut messages) = Out::new(Form::Json);
+        let (out, mut messages) = Out::new(Form::Json, Account::new(Budget::of(1 << 30)));
         let parts = Parts::new(1, out);
         let verb = Events { follow: true, ..Events::default() };
         let mut follow = Box::pin(told(&log, state(), verb, &parts));

@@ -6,6 +6,7 @@
 //! connection  one client: its form, its calls under way
 //! long        long requests while they arrive
 //! out         what the client is owed, in its form
+//! budget      what all clients together are owed
 //! authority   who may ask for what
 //! audit       who has asked for what changes something
 //! route       which owner answers which verb
@@ -17,6 +18,7 @@
 pub mod actor;
 mod audit;
 mod authority;
+mod budget;
 mod connection;
 mod doctor;
 mod follow;

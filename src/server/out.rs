@@ -1,5 +1,9 @@
 //! What a client is owed: responses in its form, in an outbox that the connection's writer empties, bounded in messages and bytes.
+//!
+//! A response takes room in this order, and gives it back when it is written: where long ones of this connection are made, in what all
+//! connections may hold, in the outbox. As nobody who has the later waits for the earlier, there is always one that goes on.
 
+use super::budget::Account;
 use proto_msgs::verb::{Body, Part, Response};
 use proto_msgs::{binary, json};
 use std::os::fd::OwnedFd;
@@ -9,9 +13,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 /// Messages that wait for the writer, or are being written.
 const OUTBOX: usize = 16;
 
-/// Bytes of these. A longer message waits until it is the only one. With all places taken this is 128 MiB, and 16 MiB of one uid;
-/// what its calls hold besides, they hold once each.
+/// Bytes of these. A longer message waits until it is the only one.
 const BYTES: u32 = 512 << 10;
+/// Bytes that are set aside for responses that are being made. Each call of a connection may have its part, so that a slow one holds up
+/// no other.
+const MAKING: u32 = 1 << 20;
+
+/// For the one response of most calls.
+pub(super) const ANSWER: u32 = 16 << 10;
+/// For a report.
+pub(super) const REPORT: u32 = 64 << 10;
+/// For a list.
+pub(super) const LIST: u32 = 256 << 10;
+/// For all that fits.
+pub(super) const PAGE: u32 = BYTES;
 
 /// How a client speaks.
 #[derive(Clone, Copy)]
@@ -26,6 +41,8 @@ pub(super) struct Out {
     form: Form,
     outbox: mpsc::Sender<Message>,
     room: Arc<Semaphore>,
+    making: Arc<Semaphore>,
+    account: Account,
 }
 
 /// Bytes that take up room until they are dropped.
@@ -33,7 +50,13 @@ pub(super) struct Message {
     pub(super) bytes: Vec<u8>,
     /// Goes with the first of them.
     pub(super) fd: Option<OwnedFd>,
-    _room: OwnedSemaphorePermit,
+    _room: [OwnedSemaphorePermit; 2],
+}
+
+/// Room for a response that is not made yet.
+struct Reserved {
+    making: OwnedSemaphorePermit,
+    common: OwnedSemaphorePermit,
 }
 
 /// The client has hung up.
@@ -42,9 +65,10 @@ pub(super) struct Gone;
 
 impl Out {
     /// And what the writer has to write.
-    pub(super) fn new(form: Form) -> (Out, mpsc::Receiver<Message>) {
+    pub(super) fn new(form: Form, account: Account) -> (Out, mpsc::Receiver<Message>) {
         let (outbox, messages) = mpsc::channel(OUTBOX);
-        (Out { form, outbox, room: Arc::new(Semaphore::new(BYTES as usize)) }, messages)
+        let of = |bytes: u32| Arc::new(Semaphore::new(bytes as usize));
+        (Out { form, outbox, room: of(BYTES), making: of(MAKING), account }, messages)
     }
 
     /// The same in JSON, for a client whose own form is not understood.
@@ -60,49 +84,60 @@ impl Out {
     /// The same with a descriptor.
     async fn send_with(&self, id: u64, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
         let bytes = self.bytes(id, body);
-        let room = self.room(room_for(&bytes)).await?;
-        self.queue(bytes, fd, room).await
+        let common = self.or_gone(self.account.take(length(&bytes))).await?;
+        self.queue(bytes, fd, common).await
     }
 
     /// Sends what is in no form.
     pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
-        let room = self.room(room_for(&bytes)).await?;
-        self.queue(bytes, None, room).await
+        let common = self.or_gone(self.account.take(length(&bytes))).await?;
+        self.queue(bytes, None, common).await
     }
 
-    /// Sends a response into room that was taken for it before it was made.
-    async fn send_into(
-        &self,
-        mut room: OwnedSemaphorePermit,
-        id: u64,
-        body: Body,
-        fd: Option<OwnedFd>,
-    ) -> Result<(), Gone> {
+    /// Waits for room for a response that is to be made.
+    async fn reserve(&self, bytes: u32) -> Result<Reserved, Gone> {
+        let making = self.making.clone().acquire_many_owned(bytes.min(MAKING));
+        let making = self.or_gone(async { making.await.ok() }).await?;
+        let common = self.or_gone(self.account.take(bytes)).await?;
+        Ok(Reserved { making, common })
+    }
+
+    /// Sends a response into room that was taken for it before it was made. What it does not need is given back; one that is longer than
+    /// was thought goes with what it has.
+    async fn send_into(&self, reserved: Reserved, id: u64, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
         let bytes = self.bytes(id, body);
-        let needed = room.split(room_for(&bytes) as usize);
-        let needed = needed.unwrap_or(room);
-        self.queue(bytes, fd, needed).await
+        let Reserved { making, mut common } = reserved;
+        let common = common.split(length(&bytes) as usize).unwrap_or(common);
+        let queued = self.queue(bytes, fd, common).await;
+        drop(making);
+        queued
     }
 
-    async fn room(&self, bytes: u32) -> Result<OwnedSemaphorePermit, Gone> {
-        // A writer that has ended takes nothing, and would leave nobody any room.
+    async fn queue(&self, bytes: Vec<u8>, fd: Option<OwnedFd>, common: OwnedSemaphorePermit) -> Result<(), Gone> {
+        let room = self.room.clone().acquire_many_owned(length(&bytes).min(BYTES));
+        let room = self.or_gone(async { room.await.ok() }).await?;
+        self.outbox.send(Message { bytes, fd, _room: [room, common] }).await.map_err(|_| Gone)
+    }
+
+    /// A writer that has ended takes nothing, and would leave nobody any room.
+    async fn or_gone(
+        &self,
+        room: impl Future<Output = Option<OwnedSemaphorePermit>>,
+    ) -> Result<OwnedSemaphorePermit, Gone> {
         tokio::select! {
             biased;
-            room = self.room.clone().acquire_many_owned(bytes) => room.map_err(|_| Gone),
+            room = room => room.ok_or(Gone),
             () = self.outbox.closed() => Err(Gone),
         }
-    }
-
-    async fn queue(&self, bytes: Vec<u8>, fd: Option<OwnedFd>, room: OwnedSemaphorePermit) -> Result<(), Gone> {
-        self.outbox.send(Message { bytes, fd, _room: room }).await.map_err(|_| Gone)
     }
 
     /// Sends a response when there is room, and otherwise drops it.
     fn offer(&self, id: u64, body: Body) {
         let bytes = self.bytes(id, body);
-        if let Ok(room) = self.room.clone().try_acquire_many_owned(room_for(&bytes)) {
+        let Some(common) = self.account.try_take(length(&bytes)) else { return };
+        if let Ok(room) = self.room.clone().try_acquire_many_owned(length(&bytes).min(BYTES)) {
             // A full or closed outbox is the client's own doing; the call's end finds it out.
-            let _ = self.outbox.try_send(Message { bytes, fd: None, _room: room });
+            let _ = self.outbox.try_send(Message { bytes, fd: None, _room: [room, common] });
         }
     }
 
@@ -121,24 +156,24 @@ pub(super) struct Parts {
     id: u64,
     out: Out,
     fd: Arc<Mutex<Option<OwnedFd>>>,
-    room: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    reserved: Arc<Mutex<Option<Reserved>>>,
 }
 
 impl Parts {
     pub(super) fn new(id: u64, out: Out) -> Parts {
-        Parts { id, out, fd: Arc::default(), room: Arc::default() }
+        Parts { id, out, fd: Arc::default(), reserved: Arc::default() }
     }
 
-    /// Before a long page is made: waits until it can go at once, so that a client that does not read has us hold one of them and not
-    /// one a call. The next message of this call is to follow without delay, as nothing else can go before it.
-    pub(super) async fn make_room(&self) -> Result<(), Gone> {
-        let room = self.out.room(BYTES).await?;
-        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
+    /// Before a response of up to about so many bytes is made: waits for the room that it will take, so that clients that do not read
+    /// have us hold no more than there is room for. It is for the next message of this call.
+    pub(super) async fn make_room(&self, bytes: u32) -> Result<(), Gone> {
+        let reserved = self.out.reserve(bytes).await?;
+        *self.reserved.lock().unwrap_or_else(PoisonError::into_inner) = Some(reserved);
         Ok(())
     }
 
-    fn made_room(&self) -> Option<OwnedSemaphorePermit> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn reserved(&self) -> Option<Reserved> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Has the end of the call carry this descriptor.
@@ -160,8 +195,8 @@ impl Parts {
     }
 
     async fn say(&self, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
-        match self.made_room() {
-            Some(room) => self.out.send_into(room, self.id, body, fd).await,
+        match self.reserved() {
+            Some(reserved) => self.out.send_into(reserved, self.id, body, fd).await,
             None => self.out.send_with(self.id, body, fd).await,
         }
     }
@@ -172,19 +207,25 @@ impl Parts {
     }
 }
 
-fn room_for(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(BYTES)
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::budget::{Budget, SHARE};
     use futures_util::FutureExt;
     use proto_msgs::pin::Progress;
 
+    /// A connection that draws on this.
+    fn connection(budget: &Budget) -> (Out, mpsc::Receiver<Message>) {
+        Out::new(Form::Json, Account::new(budget.clone()))
+    }
+
     #[test]
     fn a_client_that_does_not_read_is_owed_so_many_bytes_and_no_more() {
-        let (out, mut messages) = Out::new(Form::Json);
+        let (out, mut messages) = connection(&Budget::of(1 << 30));
         let quarter = || out.send_bytes(vec![0; BYTES as usize / 4]);
         for _ in 0..4 {
             assert!(matches!(quarter().now_or_never(), Some(Ok(()))));
@@ -208,17 +249,37 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_made_when_all_before_it_is_written_and_what_it_does_not_need_is_given_back() {
-        let (out, mut messages) = Out::new(Form::Json);
-        assert!(out.send_bytes(vec![0; 10]).now_or_never().is_some());
+    fn a_page_is_made_when_there_is_room_for_it_and_what_it_does_not_need_is_given_back() {
+        let budget = Budget::of(PAGE);
+        let (out, mut messages) = connection(&budget);
         let parts = Parts::new(1, out.clone());
-        let mut waits = Box::pin(parts.make_room());
-        assert!(waits.as_mut().now_or_never().is_none());
-        drop(messages.try_recv().expect("what was before it"));
-        assert!(matches!(waits.now_or_never(), Some(Ok(()))));
-        assert!(Parts::new(2, out.clone()).make_room().now_or_never().is_none(), "one at a time");
+        assert!(matches!(parts.make_room(PAGE).now_or_never(), Some(Ok(()))));
+        let (other, _others) = connection(&budget);
+        let mut waits = Box::pin(other.reserve(PAGE));
+        assert!(waits.as_mut().now_or_never().is_none(), "all that is shared is taken");
         let page = Part::Progress(Progress { blocks: 1, bytes: None });
         assert!(matches!(parts.send(page).now_or_never(), Some(Ok(()))));
-        assert!(matches!(out.send_bytes(vec![0; BYTES as usize / 2]).now_or_never(), Some(Ok(()))));
+        assert!(waits.as_mut().now_or_never().is_none(), "the page has what it needs until it is written");
+        drop(messages.try_recv().expect("the page"));
+        assert!(waits.now_or_never().is_some_and(|room| room.is_ok()));
+    }
+
+    #[test]
+    fn whoever_reads_gets_short_answers_whatever_others_leave_unread() {
+        let budget = Budget::of(4 * PAGE);
+        let deaf: Vec<_> = (0..64).map(|_| connection(&budget)).collect();
+        let mut calls: Vec<_> = deaf.iter().flat_map(|(out, _)| (0..16).map(|_| Parts::new(1, out.clone()))).collect();
+        let made = |parts: &Parts| matches!(parts.make_room(LIST).now_or_never(), Some(Ok(())));
+        calls.retain(made);
+        assert_eq!(calls.len() as u32 * LIST, 4 * PAGE, "no more is made than there is room for");
+        let (out, mut messages) = connection(&budget);
+        for id in 0..100 {
+            let parts = Parts::new(id, out.clone());
+            assert!(matches!(parts.make_room(ANSWER).now_or_never(), Some(Ok(()))));
+            let answer = Part::Progress(Progress { blocks: 1, bytes: None });
+            assert!(matches!(parts.send(answer).now_or_never(), Some(Ok(()))));
+            assert!(messages.try_recv().is_ok());
+        }
+        assert!(out.send_bytes(vec![0; SHARE as usize]).now_or_never().is_some());
     }
 }

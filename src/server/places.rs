@@ -1,5 +1,6 @@
 //! How many connections there may be, and when the idle ones have to make room.
 
+use super::budget::{Account, Budget};
 use super::route::LISTINGS;
 use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
@@ -20,6 +21,11 @@ const LISTINGS_OF_ONE: usize = 8;
 /// Listings of all other uids: the rest is left to the daemon's own and to root.
 const LISTINGS_OF_OTHERS: usize = LISTINGS - LISTINGS_OF_ONE;
 
+/// Bytes that clients have not read yet: of the daemon's own uid and root, and of all others. With a share for each connection and 16 MiB
+/// of long requests this is what clients can have us hold.
+const OWN_UNREAD: u32 = 16 << 20;
+const OTHERS_UNREAD: u32 = 8 << 20;
+
 /// Long requests that may be arriving at a time: with the longest that there may be, 16 MiB.
 pub(super) const LONG_REQUESTS: usize = 16;
 
@@ -37,6 +43,8 @@ struct Shared {
     free: Arc<Semaphore>,
     long: Arc<Semaphore>,
     crowded: watch::Sender<bool>,
+    own_unread: Budget,
+    others_unread: Budget,
     /// Other uids than the daemon's own and root's.
     others: Mutex<HashMap<u32, Held>>,
 }
@@ -93,7 +101,15 @@ impl Places {
     fn of(all: usize) -> Places {
         let free = Arc::new(Semaphore::new(all));
         let long = Arc::new(Semaphore::new(LONG_REQUESTS));
-        Places(Arc::new(Shared { all, free, long, crowded: watch::Sender::new(false), others: Mutex::default() }))
+        Places(Arc::new(Shared {
+            all,
+            free,
+            long,
+            crowded: watch::Sender::new(false),
+            own_unread: Budget::of(OWN_UNREAD),
+            others_unread: Budget::of(OTHERS_UNREAD),
+            others: Mutex::default(),
+        }))
     }
 
     /// A place, while there is one. `other` is the uid of a caller that is neither the daemon's own nor root.
@@ -144,6 +160,24 @@ impl Place {
     /// Leave to hold a long request, unless so many are arriving.
     pub(super) fn long_request(&self) -> Option<OwnedSemaphorePermit> {
         self.places.0.long.clone().try_acquire_owned().ok()
+    }
+
+    fn unread(&self) -> &Budget {
+        let shared = &self.places.0;
+        if self.other.is_some() { &shared.others_unread } else { &shared.own_unread }
+    }
+
+    /// What its messages draw on.
+    pub(super) fn account(&self) -> Account {
+        Account::new(self.unread().clone())
+    }
+
+    /// Returns when others wait for the room that this one's unread messages take, or for its place.
+    pub(super) async fn wanted(&self) {
+        tokio::select! {
+            () = self.crowded() => {}
+            () = self.unread().is_short() => {}
+        }
     }
 
     /// Returns when there is little room left, so that connections without a call under way are to go.

@@ -3,7 +3,7 @@
 use super::audit::{Audit, Refusals};
 use super::authority::{self, Peer};
 use super::late::Late;
-use super::out::Parts;
+use super::out::{ANSWER, LIST, Parts, REPORT};
 use super::pin::Changes;
 use super::{doctor, follow, kubo, mark, pin, state, status, wait};
 use crate::analytics::actor::Analytics;
@@ -119,7 +119,13 @@ impl Routes {
                 | Call::Log(_)
                 | Call::Shutdown(_)
         );
-        let answer = self.route(call, uid, parts);
+        let room = room(&call);
+        let answer = async {
+            if room > 0 && parts.make_room(room).await.is_err() {
+                return Err(Fault::new(FaultKind::Cancelled, "the client hung up"));
+            }
+            self.route(call, uid, parts).await
+        };
         let passed = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -151,7 +157,6 @@ impl Routes {
             Call::Events(verb) => follow::events(self, verb, parts).await.map(Events::done),
             Call::Doctor(_) => doctor::look(self, uid).await.map(Doctor::done),
             Call::ConfigShow(_) => {
-                drop(parts.make_room().await);
                 Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
             }
             Call::PinLs(verb) => self.listing(verb, |part| part, parts).await.map(PinLs::done),
@@ -258,6 +263,21 @@ fn long(call: &Call) -> bool {
         Call::Events(events) => events.follow,
         Call::Log(log) => log.follow,
         _ => false,
+    }
+}
+
+/// About how long the one response of a call may be, which is made when there is room for it. 0: its end is short and may take as long as it
+/// takes, or it comes in parts that see to it themselves.
+fn room(call: &Call) -> u32 {
+    match call {
+        call if long(call) => 0,
+        Call::Events(_) | Call::KuboLogs(_) | Call::Log(_) => 0,
+        Call::PinLs(_) | Call::PinHistory(_) | Call::PinDiff(_) | Call::VfsLs(_) => 0,
+        Call::StateSystem(StateSystem(ask)) | Call::StateNetwork(StateNetwork(ask)) if ask.history => 0,
+        Call::StateStorage(StateStorage(ask)) | Call::StateFiles(StateFiles(ask)) if ask.history => 0,
+        Call::VfsJournal(_) => LIST,
+        Call::ConfigShow(_) | Call::KuboConfig(_) | Call::Metrics(_) | Call::SnapshotLs(_) => REPORT,
+        _ => ANSWER,
     }
 }
 

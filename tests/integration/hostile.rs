@@ -256,3 +256,40 @@ fn hostile_clients_of_every_kind_keep_nobody_from_an_answer_and_leave_nothing_be
     assert!(seen.descriptors.1 <= seen.descriptors.0 + OWN_WORK, "{:?}", seen.descriptors);
     assert_eq!(kit.status().daemon.actors.iter().map(|actor| actor.restarts).sum::<u64>(), 0, "{}", kit.log());
 }
+
+/// As many as there are places for, but some, each of which is owed more than a connection may hold.
+#[test]
+fn clients_that_ask_for_all_and_read_nothing_have_little_held_for_them() {
+    const DEAF: usize = 240;
+    const CALLS: u64 = 16;
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let mut own = kit.client();
+    // Each refusal leaves a line of half a kilobyte in the log.
+    for _ in 0..1000 {
+        let cid = "x".repeat(400);
+        own.call(proto_msgs::pin::PinRm { cid }).expect_err("it is none");
+    }
+    own.call(Status {}).expect("answered");
+    let before = memory(&kit);
+    let calls: String =
+        (0..CALLS).map(|id| format!("{{\"id\":{id},\"call\":{{\"log\":{{\"lines\":2000}}}}}}\n")).collect();
+    let deaf: Vec<_> = (0..DEAF)
+        .map(|_| {
+            let mut stream = UnixStream::connect(kit.socket()).expect("a place");
+            stream.write_all(calls.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    // Until it holds no more than a moment ago, many times in a row.
+    let (mut most, mut looks) = (0, 0);
+    while looks < 40 {
+        own.call(Status {}).expect("answered");
+        let now = memory(&kit);
+        looks = if now > most + (256 << 10) { 0 } else { looks + 1 };
+        most = most.max(now);
+        thread::sleep(STEP);
+    }
+    assert!(most < before + (64 << 20), "{before} bytes before, {most} at most");
+    drop(deaf);
+}
