@@ -22,6 +22,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
@@ -235,8 +236,21 @@ struct Calls<'a> {
     routes: Arc<Routes>,
     out: Out,
     tasks: JoinSet<()>,
-    running: HashMap<u64, AbortHandle>,
+    running: HashMap<u64, Running>,
     ids: HashMap<tokio::task::Id, u64>,
+}
+
+/// One of them.
+struct Running {
+    task: AbortHandle,
+    /// Whether its end is on its way, so that the client may know of it.
+    said: Arc<AtomicBool>,
+}
+
+impl Running {
+    fn has_ended(&self) -> bool {
+        self.said.load(Ordering::Acquire)
+    }
 }
 
 impl<'a> Calls<'a> {
@@ -262,9 +276,12 @@ impl<'a> Calls<'a> {
         if let Call::Cancel(cancel) = request.call {
             return self.cancel(id, cancel.id).await;
         }
+        if let Some(task) = self.running.get(&id).filter(|call| call.has_ended()).map(|call| call.task.id()) {
+            self.join(task).await;
+        }
         let refusal = if self.running.contains_key(&id) {
             Some(Fault::new(FaultKind::Invalid, format!("call {id} is still under way; a new call needs another id")))
-        } else if self.tasks.len() >= CALLS {
+        } else if self.running.values().filter(|call| !call.has_ended()).count() >= CALLS {
             let detail = format!("{CALLS} calls of this connection are under way");
             Some(Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end"))
         } else {
@@ -279,8 +296,9 @@ impl<'a> Calls<'a> {
             Err(fault) => return drop(self.out.send(id, Body::Fault(fault)).await),
         };
         let (routes, peer, out) = (self.routes.clone(), self.peer, self.out.clone());
+        let parts = Parts::new(id, out);
+        let said = parts.said();
         let mut call = Box::pin(async move {
-            let parts = Parts::new(id, out);
             let deadline = request.deadline_ms.map(Duration::from_millis);
             let body = match routes.answer(request.call, peer, deadline, &parts).await {
                 Ok(done) => Body::Done(done),
@@ -296,28 +314,34 @@ impl<'a> Calls<'a> {
             Ok(Poll::Pending) => {}
             Err(_) => return self.failed(id).await,
         }
-        let handle = self.tasks.spawn(call);
-        self.ids.insert(handle.id(), id);
-        self.running.insert(id, handle);
+        let task = self.tasks.spawn(call);
+        self.ids.insert(task.id(), id);
+        self.running.insert(id, Running { task, said });
+    }
+
+    /// Waits for the end of this task, and meets those of others; whether it was cancelled.
+    async fn join(&mut self, task: tokio::task::Id) -> bool {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            let this = match &ended {
+                Ok((id, ())) => *id == task,
+                Err(error) => error.id() == task,
+            };
+            let cancelled = ended.as_ref().is_err_and(tokio::task::JoinError::is_cancelled);
+            self.ended(ended).await;
+            if this {
+                return cancelled;
+            }
+        }
+        false
     }
 
     async fn cancel(&mut self, id: u64, other: u64) {
         let mut was_running = false;
-        if let Some(call) = self.running.get(&other) {
-            let task = call.id();
-            call.abort();
+        if let Some(Running { task, .. }) = self.running.get(&other) {
+            task.abort();
             // It may have been answering just now: only its end says whether it has. What others end with meanwhile is said, too.
-            while let Some(ended) = self.tasks.join_next_with_id().await {
-                let this = match &ended {
-                    Ok((id, ())) => *id == task,
-                    Err(error) => error.id() == task,
-                };
-                was_running = this && ended.as_ref().is_err_and(tokio::task::JoinError::is_cancelled);
-                self.ended(ended).await;
-                if this {
-                    break;
-                }
-            }
+            let task = task.id();
+            was_running = self.join(task).await;
         }
         if was_running {
             let fault = Fault::new(FaultKind::Cancelled, "the client cancelled the call");

@@ -7,6 +7,7 @@ use super::budget::Account;
 use proto_msgs::verb::{Body, Part, Response};
 use proto_msgs::{binary, json};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -59,6 +60,14 @@ struct Reserved {
     common: OwnedSemaphorePermit,
 }
 
+/// What the end of a call has besides its bytes.
+#[derive(Default)]
+struct End<'a> {
+    fd: Option<OwnedFd>,
+    /// Becomes true before the client can have it.
+    said: Option<&'a AtomicBool>,
+}
+
 /// The client has hung up.
 #[derive(Debug)]
 pub(super) struct Gone;
@@ -78,20 +87,20 @@ impl Out {
 
     /// Sends a response; waits while the client is slow.
     pub(super) async fn send(&self, id: u64, body: Body) -> Result<(), Gone> {
-        self.send_with(id, body, None).await
+        self.send_with(id, body, End::default()).await
     }
 
-    /// The same with a descriptor.
-    async fn send_with(&self, id: u64, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
+    /// The same with what an end has besides.
+    async fn send_with(&self, id: u64, body: Body, end: End<'_>) -> Result<(), Gone> {
         let bytes = self.bytes(id, body);
         let common = self.or_gone(self.account.take(length(&bytes))).await?;
-        self.queue(bytes, fd, common).await
+        self.queue(bytes, end, common).await
     }
 
     /// Sends what is in no form.
     pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
         let common = self.or_gone(self.account.take(length(&bytes))).await?;
-        self.queue(bytes, None, common).await
+        self.queue(bytes, End::default(), common).await
     }
 
     /// Waits for room for a response that is to be made.
@@ -104,19 +113,24 @@ impl Out {
 
     /// Sends a response into room that was taken for it before it was made. What it does not need is given back; one that is longer than
     /// was thought goes with what it has.
-    async fn send_into(&self, reserved: Reserved, id: u64, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
+    async fn send_into(&self, reserved: Reserved, id: u64, body: Body, end: End<'_>) -> Result<(), Gone> {
         let bytes = self.bytes(id, body);
         let Reserved { making, mut common } = reserved;
         let common = common.split(length(&bytes) as usize).unwrap_or(common);
-        let queued = self.queue(bytes, fd, common).await;
+        let queued = self.queue(bytes, end, common).await;
         drop(making);
         queued
     }
 
-    async fn queue(&self, bytes: Vec<u8>, fd: Option<OwnedFd>, common: OwnedSemaphorePermit) -> Result<(), Gone> {
+    async fn queue(&self, bytes: Vec<u8>, end: End<'_>, common: OwnedSemaphorePermit) -> Result<(), Gone> {
         let room = self.room.clone().acquire_many_owned(length(&bytes).min(BYTES));
         let room = self.or_gone(async { room.await.ok() }).await?;
-        self.outbox.send(Message { bytes, fd, _room: [room, common] }).await.map_err(|_| Gone)
+        let place = self.outbox.reserve().await.map_err(|_| Gone)?;
+        if let Some(said) = end.said {
+            said.store(true, Ordering::Release);
+        }
+        place.send(Message { bytes, fd: end.fd, _room: [room, common] });
+        Ok(())
     }
 
     /// A writer that has ended takes nothing, and would leave nobody any room.
@@ -157,11 +171,12 @@ pub(super) struct Parts {
     out: Out,
     fd: Arc<Mutex<Option<OwnedFd>>>,
     reserved: Arc<Mutex<Option<Reserved>>>,
+    said: Arc<AtomicBool>,
 }
 
 impl Parts {
     pub(super) fn new(id: u64, out: Out) -> Parts {
-        Parts { id, out, fd: Arc::default(), reserved: Arc::default() }
+        Parts { id, out, fd: Arc::default(), reserved: Arc::default(), said: Arc::default() }
     }
 
     /// Before a response of up to about so many bytes is made: waits for the room that it will take, so that clients that do not read
@@ -183,7 +198,12 @@ impl Parts {
 
     /// Sends a part; waits while the client is slow.
     pub(super) async fn send(&self, part: Part) -> Result<(), Gone> {
-        self.say(Body::Part(part), None).await
+        self.say(Body::Part(part), End::default()).await
+    }
+
+    /// True from before the client can have the end of the call, and not before there is room for it.
+    pub(super) fn said(&self) -> Arc<AtomicBool> {
+        self.said.clone()
     }
 
     /// Sends the end of the call.
@@ -191,13 +211,13 @@ impl Parts {
         // Only an answer has any use for a descriptor.
         let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
         let fd = fd.filter(|_| matches!(body, Body::Done(_)));
-        self.say(body, fd).await
+        self.say(body, End { fd, said: Some(&self.said) }).await
     }
 
-    async fn say(&self, body: Body, fd: Option<OwnedFd>) -> Result<(), Gone> {
+    async fn say(&self, body: Body, end: End<'_>) -> Result<(), Gone> {
         match self.reserved() {
-            Some(reserved) => self.out.send_into(reserved, self.id, body, fd).await,
-            None => self.out.send_with(self.id, body, fd).await,
+            Some(reserved) => self.out.send_into(reserved, self.id, body, end).await,
+            None => self.out.send_with(self.id, body, end).await,
         }
     }
 

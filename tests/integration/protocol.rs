@@ -252,3 +252,22 @@ fn wait_answers_when_it_is_so() {
         Err(ClientError::Fault(fault)) if fault.kind == proto_msgs::FaultKind::Timeout
     ));
 }
+
+#[test]
+fn an_id_may_be_used_again_as_soon_as_its_end_is_read_and_so_may_a_place() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let mut raw = Raw::connect(&kit);
+    for _ in 0..1000 {
+        raw.send(b"{\"id\":1,\"call\":{\"lock_check\":{}}}\n");
+        assert!(raw.line()["done"].is_object());
+    }
+    // As many as a connection may have under way, each in the place of one that has just ended.
+    let call = |id: u64| format!("{{\"id\":{id},\"call\":{{\"config_show\":{{}}}}}}\n");
+    raw.send((1..=16).map(call).collect::<String>().as_bytes());
+    for _ in 0..1000 {
+        let end = raw.line();
+        assert!(end["done"].is_object(), "{end}");
+        raw.send(call(end["id"].as_u64().expect("an id")).as_bytes());
+    }
+}
