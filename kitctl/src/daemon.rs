@@ -134,6 +134,11 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         let age = snapshot.age_s.map_or_else(|| "of unknown age".to_owned(), |age| format!("as of {} ago", span(age)));
         row(out, "", format!("newest snapshot {}, {age}{behind}", snapshot.name))?;
     }
+    if let [oldest, others @ ..] = &report.detached.oldest[..] {
+        let (count, since) = (counted(report.detached.count, "detached pin"), ago(&oldest.since));
+        let which = if others.is_empty() { "" } else { "the oldest " };
+        row(out, "pins", format!("{count} under way, {which}{} begun {since}", oldest.cid))?;
+    }
     if let Some(lock) = &report.lock {
         row(out, "lock", verdict(lock))?;
     }

@@ -138,6 +138,7 @@ fn told(what: &What) -> String {
         What::Error(error) => format!("in {}: {}", error.actor, error.detail),
         What::Pin(end) => match &end.failed {
             None => format!("{} is pinned", end.cid),
+            Some(_) if end.cancelled => format!("the pin of {} was given up, as was asked for", end.cid),
             Some(why) => format!("{} was not pinned: {why}", end.cid),
         },
         What::Index(change) => {

@@ -232,6 +232,9 @@ fn rm(ask: &mut Ask, out: &mut Out, cids: &[String]) -> Result<u8, Failure> {
                 }
                 out.csv([removed.cid, removed.generation.to_string()])
             }
+            _ if removed.given_up => {
+                out.line(format!("unpinned {}: its pin that was under way is given up", removed.cid))
+            }
             _ => out.line(format!("unpinned {}", removed.cid)),
         }
     })

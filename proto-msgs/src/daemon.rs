@@ -2,7 +2,7 @@
 
 use crate::kubo::KuboReport;
 use crate::lock::LockFile;
-use crate::pin::Source;
+use crate::pin::{PinsUnderWay, Source};
 use crate::snapshot::SnapshotBrief;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub struct StatusReport {
     pub index: IndexReport,
     /// `repo.lock` as the janitor saw it last; `null` before the first look, and where no repo is known.
     pub lock: Option<LockFile>,
+    /// Pins that were begun with `pin add --detach` and have not come to their end.
+    #[serde(default)]
+    pub detached: PinsUnderWay,
     /// The newest error of any part since the daemon began.
     pub last_error: Option<LastError>,
 }

@@ -179,6 +179,9 @@ pub struct PinEnd {
     pub cid: String,
     /// Why it is not pinned; `null` when it is, and the index knows it.
     pub failed: Option<String>,
+    /// Whether it is not because `pin rm` has ended it.
+    #[serde(default)]
+    pub cancelled: bool,
 }
 
 /// Changes of the pin set.

@@ -4,7 +4,10 @@ mod work;
 
 use crate::bulk::Bulk;
 use serde::{Deserialize, Serialize};
-pub use work::{BrokenBlock, BrokenPin, PinBegin, PinBegun, PinUpdate, PinUpdated, PinVerified, PinVerify};
+pub use work::{
+    BrokenBlock, BrokenPin, PinBegin, PinBegun, PinUnderWay, PinUpdate, PinUpdated, PinVerified, PinVerify,
+    PinsUnderWay,
+};
 
 /// How Kubo holds a CID. Indirect pins are not in the index: every block below a recursive pin is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -372,6 +375,9 @@ pub struct PinRemoved {
     pub generation: u64,
     /// The CID as Kubo prints it.
     pub cid: String,
+    /// Whether a pin of it that was begun with `pin add --detach` was under way, and is given up.
+    #[serde(default)]
+    pub given_up: bool,
 }
 
 /// `pin tag CID +a -b`: tags of a CID, pinned or not; with nothing to add or remove it only tells them.

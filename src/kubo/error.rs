@@ -74,16 +74,22 @@ impl RpcError {
     }
 }
 
+impl RpcError {
+    /// Whether Kubo says that what is asked for is not pinned, or not in this way.
+    pub fn is_not_pinned(&self) -> bool {
+        let RpcError::Refused { message, .. } = self else { return false };
+        ["not pinned", "not recursively pinned"].iter().any(|words| message.contains(words))
+    }
+}
+
 impl From<RpcError> for Fault {
     fn from(error: RpcError) -> Fault {
-        let detail = error.to_string();
+        let (detail, not_pinned) = (error.to_string(), error.is_not_pinned());
         match error {
             RpcError::Unreachable(_) | RpcError::Connection(_) => Fault::new(FaultKind::KuboDown, detail)
                 .hint("Kubo ended, is being restarted, or hung up; `ipfs-kitctl kubo status` says which"),
             RpcError::Deadline(_) => Fault::new(FaultKind::Timeout, detail),
-            RpcError::Refused { message, .. }
-                if message.contains("not pinned") || message.contains("not recursively pinned") =>
-            {
+            RpcError::Refused { .. } if not_pinned => {
                 Fault::new(FaultKind::NotFound, detail).hint("`ipfs-kitctl pin ls` shows what is pinned")
             }
             RpcError::Refused { status: 400, .. } => Fault::new(FaultKind::Invalid, detail),

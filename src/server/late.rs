@@ -150,7 +150,7 @@ mod tests {
     use proto_msgs::daemon::{DaemonReport, IndexReport};
     use proto_msgs::kubo::Held;
     use proto_msgs::lock::{LockAction, LockFile, LockRole};
-    use proto_msgs::pin::Source;
+    use proto_msgs::pin::{PinsUnderWay, Source};
 
     fn status(state: KuboState) -> StatusReport {
         let flags = ["x", "--data-dir", "/d", "--runtime-dir", "/r", "--ipfs-path", "/repo"];
@@ -182,7 +182,7 @@ mod tests {
             sizes: None,
             snapshot: None,
         };
-        StatusReport { daemon, kubo, index, lock: None, last_error: None }
+        StatusReport { daemon, kubo, index, lock: None, detached: PinsUnderWay::default(), last_error: None }
     }
 
     fn late(late: Late, status: &StatusReport) -> (String, String) {

@@ -11,6 +11,7 @@
 //! audit       who has asked for what changes something
 //! route       which owner answers which verb
 //! late        what is said of a call whose time is over
+//! detached    pins that nobody waits for
 //! pin, kubo, status, doctor, follow, wait   the verbs that need more than one owner
 //! ```
 //! Connection tasks are as old as their connection, not as the actor: a restart of the actor cuts nobody off.
@@ -20,6 +21,7 @@ mod audit;
 mod authority;
 mod budget;
 mod connection;
+mod detached;
 mod doctor;
 mod follow;
 mod kubo;

@@ -1,5 +1,6 @@
 //! `pin add`, `rm` and `update`: first Kubo, then the index, then the reply, so that the next `pin ls` has it. And `pin verify`.
 
+use super::detached::{DETACHED, Detached};
 use super::kubo;
 use super::out::Parts;
 use super::places::quarter_of_descriptors;
@@ -12,15 +13,13 @@ use crate::index::apply::{ApplyAdded, ApplyRemoved};
 use crate::kubo::rpc::{Rpc, RpcError};
 use kameo::actor::ActorRef;
 use proto_msgs::daemon::IndexRefresh;
-use proto_msgs::event::{PinEnd, What};
-use proto_msgs::pin::{
-    Pin, PinAdd, PinAdded, PinBegin, PinBegun, PinRemoved, PinRm, PinType, PinUpdate, PinUpdated, PinVerify, Progress,
-};
+use proto_msgs::pin::{Pin, PinAdd, PinAdded, PinRemoved, PinRm, PinType, PinUpdate, PinUpdated, PinVerify, Progress};
 use proto_msgs::verb::{Done, Part, Verb};
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +27,7 @@ use tokio_util::task::TaskTracker;
 /// Kubo's limit, in bytes.
 const NAME: usize = 255;
 const RPC_DEADLINE: Duration = Duration::from_secs(50);
-/// Changes under way in the whole daemon, where there are descriptors for them: each holds a connection to Kubo.
+/// Changes under way in the whole daemon that somebody waits for, where there are descriptors for them: each holds a connection to Kubo.
 const CHANGES: usize = 1024;
 /// CIDs that share a lock only wait for each other's short last step.
 const LOCKS: usize = 32;
@@ -38,6 +37,8 @@ const LOCKS: usize = 32;
 #[derive(Clone)]
 pub struct Changes {
     most: usize,
+    places: Arc<Semaphore>,
+    pub(super) detached: Detached,
     running: TaskTracker,
     settling: Arc<[Mutex<()>; LOCKS]>,
 }
@@ -46,8 +47,11 @@ impl Changes {
     /// None yet; as many at a time as this process has descriptors for.
     #[expect(clippy::new_without_default, reason = "it asks the kernel")]
     pub fn new() -> Changes {
-        let most = CHANGES.min(quarter_of_descriptors());
-        Changes { most, running: TaskTracker::new(), settling: Arc::default() }
+        let all = quarter_of_descriptors();
+        let detached = DETACHED.min(all / 4);
+        let most = CHANGES.min(all - detached);
+        let (places, detached) = (Arc::new(Semaphore::new(most)), Detached::new(detached));
+        Changes { most, places, detached, running: TaskTracker::new(), settling: Arc::default() }
     }
 
     /// Returns when none is under way.
@@ -65,31 +69,33 @@ impl Changes {
         rpc: Rpc,
         change: impl Future<Output = Result<(), RpcError>> + Send + 'static,
     ) -> Result<Vec<Settled>, Fault> {
-        let Begun { task, cancel } = self.begin(routes, cids, rpc, change)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| {
+            let detail = format!("{} changes of pins are under way", self.most);
+            Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end")
+        })?;
+        let Begun { task, cancel } = self.begin(routes, cids, rpc, place, change)?;
         let _cancelled = cancel.drop_guard();
         task.await.unwrap_or_else(|_| Err(panicked()))
     }
 
     /// Begins it, as a task that nobody has to wait for.
-    fn begin(
+    pub(super) fn begin(
         &self,
         routes: &Routes,
         cids: Vec<Cid>,
         rpc: Rpc,
+        place: OwnedSemaphorePermit,
         change: impl Future<Output = Result<(), RpcError>> + Send + 'static,
     ) -> Result<Begun, Fault> {
         if routes.board.is_stopping() {
             return Err(Fault::new(FaultKind::NotReady, "the daemon is stopping"));
-        }
-        if self.running.len() >= self.most {
-            let detail = format!("{} changes of pins are under way", self.most);
-            return Err(Fault::new(FaultKind::Busy, detail).hint("wait for one of them to end"));
         }
         let (settling, index, indexer) = (self.settling.clone(), routes.index.clone(), routes.indexer.clone());
         let board = routes.board.clone();
         let cancel = CancellationToken::new();
         let cancelled = cancel.clone();
         let task = self.running.spawn(async move {
+            let _place = place;
             let change = async {
                 expected(&rpc, &board).await?;
                 change.await.map_err(Fault::from)
@@ -118,17 +124,22 @@ impl Changes {
         });
         Ok(Begun { task, cancel })
     }
+
+    /// A task that the end of the daemon waits for.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.running.spawn(task));
+    }
 }
 
 /// The generation that has it, and the pin, where there is one.
-type Settled = (u64, Option<Pin>);
+pub(super) type Settled = (u64, Option<Pin>);
 
-struct Begun {
-    task: JoinHandle<Result<Vec<Settled>, Fault>>,
-    cancel: CancellationToken,
+pub(super) struct Begun {
+    pub(super) task: JoinHandle<Result<Vec<Settled>, Fault>>,
+    pub(super) cancel: CancellationToken,
 }
 
-fn panicked() -> Fault {
+pub(super) fn panicked() -> Fault {
     Fault::new(FaultKind::Internal, "a defect: the change of a pin panicked")
 }
 
@@ -190,16 +201,16 @@ async fn expected(rpc: &Rpc, board: &Board) -> Result<(), Fault> {
 }
 
 /// What is to be pinned, as Kubo is asked for it.
-struct Wanted {
-    cid: Cid,
-    text: String,
-    name: Option<String>,
-    pin_type: PinType,
-    rpc: Rpc,
+pub(super) struct Wanted {
+    pub(super) cid: Cid,
+    pub(super) text: String,
+    pub(super) name: Option<String>,
+    pub(super) pin_type: PinType,
+    pub(super) rpc: Rpc,
 }
 
 impl Wanted {
-    fn new(routes: &Routes, PinAdd { cid, name, direct }: PinAdd) -> Result<Wanted, Fault> {
+    pub(super) fn new(routes: &Routes, PinAdd { cid, name, direct }: PinAdd) -> Result<Wanted, Fault> {
         let cid = crate::cid::parse(&cid)?;
         let rpc = routes.board.kubo_rpc()?;
         let pin_type = if direct { PinType::Direct } else { PinType::Recursive };
@@ -211,14 +222,14 @@ impl Wanted {
         Ok(Wanted { cid, text: crate::cid::text(&cid), name, pin_type, rpc })
     }
 
-    fn change(&self, parts: Option<Parts>) -> impl Future<Output = Result<(), RpcError>> + Send + 'static {
+    pub(super) fn change(&self, parts: Option<Parts>) -> impl Future<Output = Result<(), RpcError>> + Send + 'static {
         let (rpc, text, name, pin_type) = (self.rpc.clone(), self.text.clone(), self.name.clone(), self.pin_type);
         let on_progress = move |at| parts.iter().for_each(|parts| parts.offer(Part::Progress(Progress::clone(&at))));
         async move { rpc.pin_add(&text, name.as_deref(), pin_type, on_progress).await }
     }
 
     /// The end of it.
-    fn end(text: &str, settled: Vec<Settled>) -> Result<(u64, Pin), Fault> {
+    pub(super) fn end(text: &str, settled: Vec<Settled>) -> Result<(u64, Pin), Fault> {
         match settled.into_iter().next() {
             Some((generation, Some(pin))) => Ok((generation, pin)),
             _ => Err(undone(text, "pinned", "unpinned")),
@@ -232,24 +243,6 @@ pub(super) async fn add(routes: &Routes, verb: PinAdd, parts: &Parts) -> Result<
     let settled = routes.changes.carry_out(routes, vec![wanted.cid], wanted.rpc, change).await?;
     let (generation, pin) = Wanted::end(&wanted.text, settled)?;
     Ok(PinAdd::done(PinAdded { generation, pin }))
-}
-
-/// Nobody waits for it: its end is an event.
-pub(super) fn begin(routes: &Routes, PinBegin(verb): PinBegin) -> Result<Done, Fault> {
-    let wanted = Wanted::new(routes, verb)?;
-    let change = wanted.change(None);
-    let begun = routes.changes.begin(routes, vec![wanted.cid], wanted.rpc, change)?;
-    let (board, cid) = (routes.board.clone(), wanted.text.clone());
-    routes.changes.running.spawn(async move {
-        let settled = begun.task.await.unwrap_or_else(|_| Err(panicked()));
-        let failed = settled.and_then(|settled| Wanted::end(&cid, settled)).err().map(|fault| fault.detail);
-        match &failed {
-            None => tracing::info!("{cid} is pinned, as was asked for by a client that did not wait"),
-            Some(why) => tracing::warn!("{cid} was not pinned, for a client that did not wait: {why}"),
-        }
-        board.events.push(What::Pin(PinEnd { cid, failed }));
-    });
-    Ok(PinBegin::done(PinBegun { cid: wanted.text }))
 }
 
 pub(super) async fn update(routes: &Routes, verb: PinUpdate) -> Result<Done, Fault> {
@@ -283,16 +276,29 @@ pub(super) async fn verify(routes: &Routes, parts: &Parts) -> Result<Done, Fault
     }
 }
 
+/// A pin of this CID that nobody waits for is given up first: it would come after all.
 pub(super) async fn rm(routes: &Routes, verb: PinRm) -> Result<Done, Fault> {
     let cid = crate::cid::parse(&verb.cid)?;
     let text = crate::cid::text(&cid);
     let rpc = routes.board.kubo_rpc()?;
+    let given_up = Arc::new(AtomicBool::new(false));
     let change = {
-        let (rpc, text) = (rpc.clone(), text.clone());
-        async move { rpc.pin_rm(&text, RPC_DEADLINE).await }
+        let (rpc, text, given_up) = (rpc.clone(), text.clone(), given_up.clone());
+        let detached = routes.changes.detached.clone();
+        async move {
+            let was_under_way = detached.give_up(&cid).await;
+            given_up.store(was_under_way, Ordering::Relaxed);
+            match rpc.pin_rm(&text, RPC_DEADLINE).await {
+                // It had not got that far.
+                Err(error) if was_under_way && error.is_not_pinned() => Ok(()),
+                removed => removed,
+            }
+        }
     };
     match routes.changes.carry_out(routes, vec![cid], rpc, change).await?.into_iter().next() {
-        Some((generation, None)) => Ok(PinRm::done(PinRemoved { generation, cid: text })),
+        Some((generation, None)) => {
+            Ok(PinRm::done(PinRemoved { generation, cid: text, given_up: given_up.load(Ordering::Relaxed) }))
+        }
         _ => Err(undone(&text, "unpinned", "pinned")),
     }
 }

@@ -5,7 +5,7 @@ use super::authority::{self, Peer};
 use super::late::Late;
 use super::out::{ANSWER, LIST, Parts, REPORT};
 use super::pin::Changes;
-use super::{doctor, follow, kubo, mark, pin, state, status, wait};
+use super::{detached, doctor, follow, kubo, mark, pin, state, status, wait};
 use crate::analytics::actor::Analytics;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
@@ -167,7 +167,7 @@ impl Routes {
                 None => ask(&self.index, verb).await,
             },
             Call::PinAdd(verb) => pin::add(self, verb, parts).await,
-            Call::PinBegin(verb) => pin::begin(self, verb),
+            Call::PinBegin(verb) => detached::begin(self, verb),
             Call::PinUpdate(verb) => pin::update(self, verb).await,
             Call::PinVerify(_) => pin::verify(self, parts).await,
             Call::PinRm(verb) => pin::rm(self, verb).await,

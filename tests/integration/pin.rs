@@ -4,7 +4,7 @@ use crate::kit::{DEADLINE, Kit, eventually, identity_cid};
 use proto_msgs::daemon::{Condition, IndexRefresh, Metrics};
 use proto_msgs::event::{Events, PinEnd, What};
 use proto_msgs::kubo::{KuboStart, KuboStop};
-use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinType, PinUpdate, PinVerify, Source};
+use proto_msgs::pin::{PinAdd, PinBegin, PinInfo, PinRm, PinType, PinUpdate, PinVerify, PinsUnderWay, Source};
 use proto_msgs::verb::Verb;
 use proto_msgs::{Client, ClientError, FaultKind};
 use serde_json::json;
@@ -405,6 +405,44 @@ fn pins_that_lack_blocks_are_named_by_verify() {
     assert_eq!(kit.fault(PinVerify {}).kind, FaultKind::KuboDown);
 }
 
+/// How detached pins have ended.
+fn ends(kit: &Kit) -> Vec<PinEnd> {
+    let page = kit.call(Events { since: None, epoch: None, follow: false });
+    let ends = page.events.into_iter().filter_map(|event| match event.what {
+        What::Pin(end) => Some(end),
+        _ => None,
+    });
+    ends.collect()
+}
+
+#[test]
+fn a_detached_pin_is_told_while_it_is_under_way_and_given_up_by_its_removal() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let gate = Gate::open(&kit, "add");
+    let cid = identity_cid("slow");
+    let begin = || kit.try_call(PinBegin(add(&cid)));
+    begin().expect("begun");
+    let held = gate.held();
+    begin().expect("as before");
+    assert_eq!(kit.fault(PinBegin(PinAdd { name: Some("other".into()), ..add(&cid) })).kind, FaultKind::Conflict);
+    let detached = kit.status().detached;
+    assert_eq!((detached.count, detached.oldest.len(), &detached.oldest[0].cid), (1, 1, &cid));
+    let said = kit.ctl(&["status"]);
+    assert!(said.out.contains(&format!("1 detached pin under way, {cid} begun ")), "{}", said.out);
+    assert_eq!(ends(&kit), []);
+
+    let removed = kit.call(PinRm { cid: cid.clone() });
+    assert_eq!((removed.cid, removed.given_up), (cid.clone(), true));
+    let [end] = &ends(&kit)[..] else { panic!("one end: {:?}", ends(&kit)) };
+    assert_eq!((&end.cid, end.failed.is_some(), end.cancelled), (&cid, true, true));
+    assert_eq!(kit.status().detached, PinsUnderWay::default());
+    gate.0.set_nonblocking(true).expect("set");
+    assert!(gate.0.accept().is_err(), "Kubo was asked once");
+    assert_eq!(kit.fault(PinRm { cid }).kind, FaultKind::NotFound, "nothing is under way any more");
+    drop(held);
+}
+
 #[test]
 fn a_detached_pin_outlives_its_client_and_its_end_is_an_event() {
     let mut kit = Kit::fake();
@@ -414,18 +452,10 @@ fn a_detached_pin_outlives_its_client_and_its_end_is_an_event() {
     let said = kit.ctl(&["pin", "add", "--detach", "--name", "n", &cid, "-o", "cid"]);
     assert_eq!((said.code, said.out.trim_end()), (Some(0), &*cid));
     let held = gate.held();
-    let ends = |kit: &Kit| {
-        let page = kit.call(Events { since: None, epoch: None, follow: false });
-        let ends = page.events.into_iter().filter_map(|event| match event.what {
-            What::Pin(end) => Some(end),
-            _ => None,
-        });
-        ends.collect::<Vec<_>>()
-    };
     assert_eq!(ends(&kit), []);
     kit.script(&json!({}));
     release(held);
-    let pinned = PinEnd { cid: cid.clone(), failed: None };
+    let pinned = PinEnd { cid: cid.clone(), failed: None, cancelled: false };
     eventually(|| ends(&kit) == [pinned.clone()], || kit.log());
     assert_eq!(kit.call(PinInfo { cid }).pins[0].name.as_deref(), Some("n"));
     assert_eq!(kit.ctl(&["pin", "add", "--detach", "nonsense"]).code, Some(2));

@@ -26,7 +26,7 @@ fn a_batch_goes_on_after_a_pause_in_which_the_daemon_closed_the_connection() {
             stream.write_all(&hello).expect("written");
             let frame = binary::read_frame(&mut stream, MAX_REQUEST).expect("a request");
             let request: Request = binary::decode(&frame).expect("a request");
-            let body = Body::Done(PinRm::done(PinRemoved { cid: V0.to_owned(), generation: 1 }));
+            let body = Body::Done(PinRm::done(PinRemoved { cid: V0.to_owned(), generation: 1, given_up: false }));
             stream.write_all(&binary::frame(&Response { id: request.id, body })).expect("written");
             drop(stream);
             closed.send(()).expect("somebody waits");

@@ -21,7 +21,7 @@ fn several_cids_are_all_tried_and_the_highest_code_is_returned() {
         Call::PinRm(PinRm { cid }) => match cid.as_str() {
             "bad" => fault(FaultKind::Invalid, "bad is no CID", None),
             "gone" => fault(FaultKind::NotFound, "it is not pinned", None),
-            _ => Body::Done(PinRm::done(PinRemoved { generation: 1, cid })),
+            _ => Body::Done(PinRm::done(PinRemoved { generation: 1, cid, given_up: false })),
         },
         other => panic!("{other:?}"),
     });

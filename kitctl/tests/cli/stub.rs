@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use proto_msgs::binary::{self, Hello};
 use proto_msgs::daemon::{ActorReport, DaemonReport, IndexReport, StatusReport};
 use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
-use proto_msgs::pin::{Pin, PinPage, PinType, SizeKind, Source};
+use proto_msgs::pin::{Pin, PinPage, PinType, PinsUnderWay, SizeKind, Source};
 use proto_msgs::verb::{Body, Call, Request, Response};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -240,6 +240,7 @@ pub(crate) fn status(state: KuboState) -> StatusReport {
             snapshot: None,
         },
         lock: None,
+        detached: PinsUnderWay::default(),
         last_error: None,
     }
 }

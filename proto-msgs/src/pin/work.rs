@@ -19,6 +19,26 @@ pub struct PinBegun {
     pub cid: String,
 }
 
+/// Pins that were begun so and have not come to their end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinsUnderWay {
+    /// How many.
+    pub count: u64,
+    /// The oldest of them, at most ten.
+    pub oldest: Vec<PinUnderWay>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinUnderWay {
+    /// The CID as Kubo prints it.
+    pub cid: String,
+    /// When it was begun.
+    pub since: String,
+}
+
 /// `pin update FROM TO`: has Kubo pin `to` in the place of `from`, under the same name, and answers when the index knows it too. Kubo
 /// looks only at what differs between the two.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
