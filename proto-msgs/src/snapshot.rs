@@ -102,6 +102,9 @@ pub struct SnapshotAt {
     pub manifest: SnapshotManifest,
     /// Newer ones that are not good, and why: they were passed over.
     pub passed_over: Vec<String>,
+    /// Whether it was made for this call: `snapshot now` answers with the newest where nothing has changed since.
+    #[serde(default)]
+    pub made: bool,
 }
 
 /// `snapshot ls`: the snapshots that there are.

@@ -45,7 +45,7 @@ impl Frozen {
                 Err(Refusal::Duckdb(error)) => Err(words(error)),
             })?;
         let Some((name, manifest, set)) = found else { return Err(passed_over) };
-        let at = SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over };
+        let at = SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over, made: false };
         Ok(Frozen { connection, set, at })
     }
 

@@ -19,7 +19,7 @@ use crate::janitor::wait::until_free;
 use crate::kubo::actor::Kubo;
 use crate::kubo::process::Spawner;
 use crate::outside::Turns;
-use crate::snapshot::actor::Snapshots;
+use crate::snapshot::actor::{MakeNow, Snapshots};
 use kameo::actor::ActorRef;
 use kameo::message::Message;
 use kameo::prelude::Actor;
@@ -32,7 +32,7 @@ use proto_msgs::legacy::IndexImport;
 use proto_msgs::lock::LockWait;
 use proto_msgs::log::Log;
 use proto_msgs::pin::{PinDiff, PinHistory, PinInfo, PinLs};
-use proto_msgs::snapshot::SnapshotFd;
+use proto_msgs::snapshot::{SnapshotFd, SnapshotNow};
 use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Call, Done, Part, Verb};
 use proto_msgs::vfs::VfsLs;
@@ -96,7 +96,7 @@ impl Routes {
         let admitted = peer.admit(&call, &self.config.borrow().access);
         let refused = admitted.is_err();
         let answer = match admitted {
-            Ok(()) => self.in_time(call, peer.uid, deadline, parts).await,
+            Ok(()) => self.in_time(call, peer, deadline, parts).await,
             Err(fault) => Err(fault),
         };
         match audit {
@@ -107,7 +107,7 @@ impl Routes {
         answer
     }
 
-    async fn in_time(&self, call: Call, uid: u32, deadline: Option<Duration>, parts: &Parts) -> Result<Done, Fault> {
+    async fn in_time(&self, call: Call, peer: Peer, deadline: Option<Duration>, parts: &Parts) -> Result<Done, Fault> {
         let late = Late::of(&call);
         let limit = deadline.or_else(|| if long(&call) { None } else { Some(DEADLINE) });
         let stays = matches!(
@@ -124,7 +124,7 @@ impl Routes {
             if room > 0 && parts.make_room(room).await.is_err() {
                 return Err(Fault::new(FaultKind::Cancelled, "the client hung up"));
             }
-            self.route(call, uid, parts).await
+            self.route(call, peer, parts).await
         };
         let passed = async {
             match limit {
@@ -146,7 +146,7 @@ impl Routes {
         tokio::time::sleep(LAST_CALLS).await;
     }
 
-    async fn route(&self, call: Call, uid: u32, parts: &Parts) -> Result<Done, Fault> {
+    async fn route(&self, call: Call, peer: Peer, parts: &Parts) -> Result<Done, Fault> {
         match call {
             Call::Status(_) => Ok(Status::done(status::report(self))),
             Call::KuboStatus(_) => Ok(KuboStatus::done(status::kubo(self))),
@@ -203,7 +203,9 @@ impl Routes {
             }
             Call::StateFiles(verb) => state::answer(self, verb.0, Part::StateFiles, parts).await.map(StateFiles::done),
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
-            Call::SnapshotNow(verb) => ask(&self.snapshots, verb).await,
+            Call::SnapshotNow(ask) => {
+                fault::ask(&self.snapshots, MakeNow { ask, own: peer.is_own() }).await.map(SnapshotNow::done)
+            }
             Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotPath(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotFd(verb) => {
@@ -214,7 +216,7 @@ impl Routes {
             Call::SnapshotVerify(verb) => ask(&self.snapshots, verb).await,
             Call::Wait(verb) => wait::until(self, verb).await,
             Call::Shutdown(_) => {
-                self.board.stop(StopReason::Asked(uid));
+                self.board.stop(StopReason::Asked(peer.uid));
                 Ok(Shutdown::done(ShuttingDown { pid: std::process::id() }))
             }
             Call::Cancel(_) => Err(Fault::new(FaultKind::Internal, "cancel belongs to the connection")),

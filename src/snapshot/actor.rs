@@ -12,7 +12,7 @@
 use super::answer::{self, unreadable};
 use super::arrow::PINS_ARROW;
 use super::lookup::PinFile;
-use super::place::Place;
+use super::place::{Name, Place};
 use super::publish::{self, Order, PublishError, Turn};
 use super::{legacy, pace};
 use crate::board::{Board, StopReason};
@@ -44,6 +44,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// The shortest time between two snapshots that nobody asked for, where refreshes come more rarely.
 const LEAST: Duration = Duration::from_secs(30);
+
+/// Between two that others than the daemon's own uid and root have made: each is a copy of all pins that is kept for days.
+const OTHERS: Duration = Duration::from_secs(60);
 
 /// At the daemon's end there is time for one where the one before took no longer than this, and for no more than that.
 const QUICK: Duration = Duration::from_secs(1);
@@ -85,6 +88,23 @@ struct Notes {
     spare: Option<u64>,
     failures: u32,
     told_of_legacy: bool,
+    /// When one was begun last because somebody else than the daemon's own uid or root asked.
+    for_others: Option<Instant>,
+}
+
+/// Who asks for a snapshot.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Instant,
+    own: bool,
+}
+
+/// `snapshot now`, and whether the daemon's own uid or root asks.
+pub struct MakeNow {
+    /// What is asked for.
+    pub ask: SnapshotNow,
+    /// Whether as often as it likes.
+    pub own: bool,
 }
 
 impl Book {
@@ -204,19 +224,44 @@ pub(super) async fn begin(args: &SnapshotArgs) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes one now; tells of what went wrong, and notes when the next one may be made. For somebody who asked at that time one
-/// that began since is as good.
-async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Result<SnapshotManifest, Fault> {
+/// The newest, if another one would be no better for somebody who asked at that time: it began since, or nothing has changed.
+async fn as_good(args: &SnapshotArgs, arrow: bool, asked: Asked) -> Option<SnapshotManifest> {
+    let newest = args.board.snapshot.borrow().clone().filter(|newest| !arrow || newest.rows(PINS_ARROW).is_some())?;
+    if args.book.notes().began.is_some_and(|began| began >= asked.at) {
+        return Some(newest);
+    }
+    let same = {
+        let index = args.board.index.borrow();
+        *args.board.snapshot_holds.borrow() == Some(index.changes)
+            && newest.generation == index.generation
+            && newest.as_of == index.as_of.map(crate::time::text)
+    };
+    // Somebody may have taken it away.
+    let name = Name { generation: newest.generation, serial: newest.serial };
+    let is_there = || look(args, move |place| Ok(place.look(name)));
+    (same && is_there().await.is_ok_and(|found| found.as_ref() == Ok(&newest))).then_some(newest)
+}
+
+/// Makes one now, unless the newest is as good for who asked; whether it did. Tells of what went wrong, and notes when the next one may be
+/// made.
+async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Asked>) -> Result<(SnapshotManifest, bool), Fault> {
     let turn = args.book.turn().await;
     args.life.fault_point("make");
-    let newest = args.board.snapshot.borrow().clone();
-    if let (Some(asked), Some(newest)) = (asked, newest)
-        && args.book.notes().began.is_some_and(|began| began >= asked)
-        && (!arrow || newest.rows(PINS_ARROW).is_some())
+    if let Some(asked) = asked
+        && let Some(newest) = as_good(args, arrow, asked).await
     {
-        return Ok(newest);
+        return Ok((newest, false));
     }
     let began = Instant::now();
+    if asked.is_some_and(|asked| !asked.own) {
+        let last = &mut args.book.notes().for_others;
+        if last.is_some_and(|last| began < last + OTHERS) {
+            let detail = format!("a snapshot was made for somebody less than {} s ago", OTHERS.as_secs());
+            return Err(Fault::new(FaultKind::Busy, detail)
+                .hint("ask again in a minute; `ipfs-kitctl snapshot path` names the newest"));
+        }
+        *last = Some(began);
+    }
     let stopping = args.board.is_stopping();
     let (changes, made) = tokio::select! {
         made = publish(args, arrow, turn) => made,
@@ -253,7 +298,7 @@ async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Instant>) -> Resul
     notes.failures = 0;
     notes.began = Some(began);
     notes.next = Some(began + pace::after_success(budget, LEAST.min(config.interval), began.elapsed(), wrote));
-    Ok(manifest)
+    Ok((manifest, true))
 }
 
 fn is_due(next: Option<Instant>) -> bool {
@@ -384,12 +429,12 @@ async fn look<R: Send + 'static>(
     looked.await.unwrap_or_else(|error| Err(unreadable(&error)))
 }
 
-impl Message<SnapshotNow> for Snapshots {
+impl Message<MakeNow> for Snapshots {
     type Reply = DelegatedReply<Result<SnapshotAt, Fault>>;
 
-    async fn handle(&mut self, ask: SnapshotNow, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+    async fn handle(&mut self, MakeNow { ask, own }: MakeNow, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         self.args.life.fault_point("message");
-        let (args, asked) = (self.args.clone(), Instant::now());
+        let (args, asked) = (self.args.clone(), Asked { at: Instant::now(), own });
         ctx.spawn(async move {
             if !args.board.index.borrow().complete {
                 let detail = "the index is not complete yet, and a snapshot of a part would stand for all";
@@ -397,9 +442,9 @@ impl Message<SnapshotNow> for Snapshots {
                     .hint("`ipfs-kitctl wait --for=index=complete`, then ask again"));
             }
             begin(&args).await.map_err(|error| unreadable(&error))?;
-            let manifest = make(&args, ask.arrow, Some(asked)).await?;
+            let (manifest, made) = make(&args, ask.arrow, Some(asked)).await?;
             let path = args.config.borrow().snapshot_dir().join(&manifest.name).display().to_string();
-            Ok(SnapshotAt { path, manifest, passed_over: Vec::new() })
+            Ok(SnapshotAt { path, manifest, passed_over: Vec::new(), made })
         })
     }
 }

@@ -26,7 +26,7 @@ pub fn newest(place: &Place) -> Result<SnapshotAt, Fault> {
 /// The same, or why none is good.
 pub fn chosen(place: &Place) -> Result<SnapshotAt, Vec<String>> {
     let (name, manifest, passed_over) = place.choose()?;
-    Ok(SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over })
+    Ok(SnapshotAt { path: place.path(name).display().to_string(), manifest, passed_over, made: false })
 }
 
 /// The newest one, and its `pins.arrow`, open. None of its bytes are read, so the time does not depend on how many pins there are.
@@ -51,7 +51,7 @@ pub fn pins(place: &Place) -> Result<(SnapshotAt, OwnedFd), Fault> {
         if length != facts.bytes {
             return Err(damaged(format!("{PINS_ARROW} has {length} bytes where {} were written", facts.bytes)));
         }
-        let at = SnapshotAt { path: path.display().to_string(), manifest, passed_over: Vec::new() };
+        let at = SnapshotAt { path: path.display().to_string(), manifest, passed_over: Vec::new(), made: false };
         return Ok((at, file.into()));
     }
 }

@@ -95,7 +95,7 @@ fn answer(order: Order) -> Result<bool, Refusal> {
     // What is to run in a thread of its own has one by now.
     confine(&[(Resource::Nproc, 0)]).map_err(failed("set its limits"))?;
     engine.give(&tables(&manifest), walled)?;
-    let at = SnapshotAt { path: dir.display().to_string(), manifest, passed_over };
+    let at = SnapshotAt { path: dir.display().to_string(), manifest, passed_over, made: false };
     engine.ask(&query, |schema| Output::begin(order.form, order.rows, schema, &at))
 }
 

@@ -1,13 +1,14 @@
 //! What a client may take of the daemon, and that others do not notice: the table of limits in docs/PROTOCOL.md.
 
 use crate::kit::{Kit, identity_cid, skipped};
-use crate::raw::{Raw, connect_as, descriptors, start_open_to};
+use crate::raw::{Raw, connect_as, descriptors, start_granting, start_open_to};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use proto_msgs::binary::{self, Hello};
-use proto_msgs::daemon::Status;
+use proto_msgs::daemon::{IndexPause, Status};
 use proto_msgs::limits::{MAX_DEPTH, MAX_ENTRIES, MAX_TEXT};
 use proto_msgs::pin::{PinInfo, PinTag};
+use proto_msgs::snapshot::SnapshotNow;
 use proto_msgs::{ClientError, FaultKind};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
@@ -199,4 +200,27 @@ fn descriptors_that_are_sent_along_are_dropped() {
         assert_eq!(raw.line()["id"], n);
         assert_eq!(zeros(&kit), before);
     }
+}
+
+#[test]
+fn others_have_a_snapshot_made_once_a_minute_and_the_daemons_own_uid_as_often_as_it_likes() {
+    if !nix::unistd::geteuid().is_root() {
+        return skipped("snapshots of another uid", "not root");
+    }
+    let mut kit = Kit::fake();
+    kit.env("IPFS_KITD_SNAPSHOT_ENABLED", "false");
+    start_granting(&mut kit, "record", &[OTHER]);
+    kit.call(IndexPause {});
+    let mut other = Raw::over(connect_as(&kit, OTHER));
+    let mut ask = || {
+        other.send(b"{\"id\":1,\"call\":{\"snapshot_now\":{}}}\n");
+        other.line()
+    };
+    let first = ask();
+    assert_eq!(first["done"]["snapshot_now"]["made"], true, "{first}");
+    assert_eq!(ask()["done"]["snapshot_now"]["made"], false, "nothing has changed");
+    kit.call(PinTag { cid: identity_cid("said"), add: vec!["so".to_owned()], remove: vec![] });
+    assert_eq!(ask()["fault"]["kind"], "busy");
+    assert!(kit.call(SnapshotNow::default()).made);
+    assert_eq!(ask()["done"]["snapshot_now"]["made"], false, "that one is as good");
 }

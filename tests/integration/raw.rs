@@ -52,10 +52,15 @@ pub(crate) fn connect_as(kit: &Kit, uid: u32) -> UnixStream {
 
 /// Starts a daemon whose configuration lets these look at it.
 pub(crate) fn start_open_to(kit: &mut Kit, uids: &[u32]) {
+    start_granting(kit, "observe", uids);
+}
+
+/// The same at another level.
+pub(crate) fn start_granting(kit: &mut Kit, level: &str, uids: &[u32]) {
     let config = kit.path("home/.config/ipfs-kitd/config.toml");
     std::fs::create_dir_all(config.parent().expect("a directory")).expect("made");
     let names: Vec<_> = uids.iter().map(u32::to_string).collect();
-    std::fs::write(&config, format!("[access]\nobserve = {names:?}\n")).expect("written");
+    std::fs::write(&config, format!("[access]\n{level} = {names:?}\n")).expect("written");
     kit.start_whole();
     std::fs::set_permissions(kit.path(""), PermissionsExt::from_mode(0o755)).expect("chmod");
     let mode = || std::fs::metadata(kit.socket()).map_or(0, |found| found.permissions().mode() & 0o777);

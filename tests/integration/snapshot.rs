@@ -2,7 +2,7 @@
 
 use crate::kit::{Kit, eventually, identity_cid};
 use proto_msgs::FaultKind;
-use proto_msgs::daemon::ActorReport;
+use proto_msgs::daemon::{ActorReport, IndexPause};
 use proto_msgs::doctor::Doctor;
 use proto_msgs::pin::{PinAdd, PinRm, PinTag};
 use proto_msgs::snapshot::{SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerify};
@@ -187,4 +187,23 @@ fn a_defect_in_making_one_by_itself_is_counted_and_the_next_incarnation_publishe
     let failed = |actor: &ActorReport| actor.name == "snapshot" && actor.running && actor.restarts == 1;
     kit.until("restarted", |status| status.daemon.actors.iter().any(failed));
     published(&kit, kit.status().index.generation);
+}
+
+#[test]
+fn where_nothing_has_changed_the_newest_is_the_answer() {
+    let mut kit = Kit::fake();
+    kit.env("IPFS_KITD_SNAPSHOT_ENABLED", "false").start_whole();
+    kit.call(IndexPause {});
+    let first = kit.call(SnapshotNow::default());
+    let again = kit.call(SnapshotNow::default());
+    assert_eq!((first.made, again.made, &again.manifest), (true, false, &first.manifest));
+    add(&kit, "one");
+    let second = kit.call(SnapshotNow::default());
+    assert_eq!((second.made, second.manifest.serial), (true, first.manifest.serial + 1));
+    fs::remove_file(Path::new(&second.path).join("pins.parquet")).expect("removed");
+    assert!(kit.call(SnapshotNow::default()).made, "the newest is not whole");
+    let cid = identity_cid("one");
+    kit.call(PinTag { cid, add: vec!["said".to_owned()], remove: vec![] });
+    let marked = kit.call(SnapshotNow::default());
+    assert_eq!((marked.made, marked.manifest.rows("marks.parquet")), (true, Some(1)));
 }

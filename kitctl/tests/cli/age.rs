@@ -27,7 +27,7 @@ fn max_age_holds_for_samples_and_snapshots_too() {
         Call::SnapshotPath(_) => {
             let manifest = SnapshotManifest { as_of: Some(ago(300)), ..SnapshotManifest::default() };
             let path = "/data/snapshots/gen-1.1".to_owned();
-            Body::Done(SnapshotPath::done(SnapshotAt { path, manifest, passed_over: vec![] }))
+            Body::Done(SnapshotPath::done(SnapshotAt { path, manifest, passed_over: vec![], made: false }))
         }
         Call::SnapshotLs(_) => {
             let row = |serial: u64, seconds, problem: Option<&str>| SnapshotRow {

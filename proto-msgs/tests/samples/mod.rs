@@ -706,7 +706,7 @@ fn snapshot(s: &Seed) -> SnapshotAt {
         took_s: s.real(),
         files: s.list(SnapshotFile { name: s.t(), rows: s.number, bytes: s.number, sha256: s.t() }),
     };
-    SnapshotAt { path: s.t(), manifest, passed_over: s.list(s.t()) }
+    SnapshotAt { path: s.t(), manifest, passed_over: s.list(s.t()), made: s.flag }
 }
 
 fn snapshot_row(s: &Seed) -> SnapshotRow {
