@@ -34,19 +34,32 @@ use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Decoder, Fram
 /// From `connect` to the first byte, and to the end of the hello.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Without a call under way and without a new one.
-const IDLE: Duration = Duration::from_secs(300);
-/// The same while there is little room for others.
-const IDLE_IN_A_CROWD: Duration = Duration::from_secs(5);
+const IDLE: Patience = Patience { in_a_crowd: Duration::from_secs(5), otherwise: Duration::from_secs(300) };
 /// From the first byte of a request to its last.
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long a client may leave a full socket buffer unread: as long as somebody looks at one page of `pin ls | less`.
-const WRITE_STALL: Duration = Duration::from_secs(600);
-/// The same while there is little room for others, or others wait for room for their answers.
-const WRITE_STALL_IN_A_CROWD: Duration = Duration::from_secs(10);
+const WRITE_STALL: Patience = Patience { in_a_crowd: Duration::from_secs(10), otherwise: Duration::from_secs(600) };
 /// For the last words to a client, and for its own.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Calls of one connection at a time.
 const CALLS: usize = 16;
+
+/// How long something may last.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// While it is in the way of others.
+    in_a_crowd: Duration,
+    otherwise: Duration,
+}
+
+impl Patience {
+    /// Returns when it is over. It is in the way of others from when on that returns.
+    async fn ends(self, in_the_way: impl Future<Output = ()>) {
+        tokio::time::sleep(self.in_a_crowd).await;
+        // The crowd may come, or the whole time pass.
+        let _ = timeout(self.otherwise - self.in_a_crowd, in_the_way).await;
+    }
+}
 
 /// Tells a client why it is not served, in JSON: a client of any form can show it.
 pub(crate) async fn refuse(stream: Stream, fault: Fault) {
@@ -92,7 +105,7 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
             _ => drop(out.send(0, Body::Fault(neither_form())).await),
         }
     };
-    let write = write(&stream, messages, &place);
+    let write = write(&stream, messages, &place, WRITE_STALL);
     tokio::pin!(read, write);
     tokio::select! {
         // The reader ends after the last answer is in the outbox; the writer empties it.
@@ -105,7 +118,12 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
     }
 }
 
-async fn write(stream: &Stream, mut messages: mpsc::Receiver<Message>, place: &Place) -> io::Result<()> {
+async fn write(
+    stream: &Stream,
+    mut messages: mpsc::Receiver<Message>,
+    place: &Place,
+    patience: Patience,
+) -> io::Result<()> {
     let mut stream = stream;
     while let Some(message) = messages.recv().await {
         let written = async {
@@ -119,7 +137,7 @@ async fn write(stream: &Stream, mut messages: mpsc::Receiver<Message>, place: &P
             // Nearly always there is room, and no timer is needed.
             biased;
             written = written => written?,
-            () = too_long(place.wanted(), WRITE_STALL_IN_A_CROWD, WRITE_STALL) => return Err(io::ErrorKind::TimedOut.into()),
+            () = patience.ends(place.wanted()) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
     Ok(())
@@ -266,7 +284,7 @@ impl<'a> Calls<'a> {
                 message = &mut next => return message,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 // During the stop its end would be taken for the daemon's.
-                () = too_long(self.place.crowded(), IDLE_IN_A_CROWD, IDLE), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
+                () = IDLE.ends(self.place.crowded()), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
             }
         }
     }
@@ -382,13 +400,6 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// Returns after so long, or earlier when it is in the way of others.
-async fn too_long(in_the_way: impl Future<Output = ()>, in_a_crowd: Duration, otherwise: Duration) {
-    tokio::time::sleep(in_a_crowd).await;
-    // The crowd may come, or the whole time pass.
-    let _ = timeout(otherwise - in_a_crowd, in_the_way).await;
-}
-
 /// What is no more than so many bytes holds no text and no list that is too long.
 fn exceeded(length: usize, request: &Request) -> Option<Fault> {
     let what = (length > MAX_ENTRIES).then(|| limits::exceeded(&json::request_line(request))).flatten()?;
@@ -442,4 +453,57 @@ fn many_long() -> Fault {
 
 fn longer_than(limit: usize) -> Fault {
     Fault::new(FaultKind::Invalid, format!("a request is at most {limit} bytes long"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::places::Places;
+    use futures_util::FutureExt;
+    use interprocess::os::unix::uds_local_socket::tokio::Stream as UdStream;
+    use std::future::{pending, ready};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn patience_ends_with_its_time_or_sooner_in_a_crowd() {
+        Patience { in_a_crowd: MOMENT, otherwise: 2 * MOMENT }.ends(pending()).await;
+        let patience = Patience { in_a_crowd: MOMENT, otherwise: LONG };
+        patience.ends(ready(())).await;
+        assert_eq!(Patience { in_a_crowd: LONG, ..patience }.ends(ready(())).now_or_never(), None);
+        let mut alone = Box::pin(patience.ends(pending()));
+        assert!(timeout(20 * MOMENT, &mut alone).await.is_err());
+    }
+
+    /// What becomes of a message to a client that reads nothing.
+    async fn unread(place: &Place, patience: Patience) -> io::Result<()> {
+        let (ours, _theirs) = UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("set");
+        let stream = Stream::UdSocket(UdStream::try_from(OwnedFd::from(ours)).expect("a stream"));
+        let (out, messages) = Out::new(Form::Json, place.account());
+        out.send_bytes(vec![0; 8 << 20]).await.expect("queued");
+        write(&stream, messages, place, patience).await
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_dropped_at_once_when_others_wait_for_the_room() {
+        let places = Places::new();
+        let place = places.take(None).expect("a place");
+        let patience = Patience { in_a_crowd: MOMENT, otherwise: 20 * MOMENT };
+        let ended = |written: io::Result<()>| written.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        assert!(ended(unread(&place, patience).await), "its time is over");
+        let patience = Patience { otherwise: LONG, ..patience };
+        let mut alone = Box::pin(unread(&place, patience));
+        assert!(timeout(50 * MOMENT, &mut alone).await.is_err(), "it has time while nobody waits");
+        let other = places.take(None).expect("a place").account();
+        let rest = other.take(8 << 20).await;
+        let waits = other.take(1 << 20);
+        tokio::pin!(waits);
+        assert!(waits.as_mut().now_or_never().is_none(), "all is taken");
+        assert!(ended(alone.await));
+        drop(rest);
+    }
 }

@@ -271,3 +271,12 @@ fn an_id_may_be_used_again_as_soon_as_its_end_is_read_and_so_may_a_place() {
         raw.send(call(end["id"].as_u64().expect("an id")).as_bytes());
     }
 }
+
+#[test]
+fn a_deadline_may_be_as_long_as_a_number() {
+    let mut kit = Kit::fake();
+    kit.start_whole();
+    let mut raw = Raw::connect(&kit);
+    raw.send(format!("{{\"id\":1,\"deadline_ms\":{},\"call\":{{\"doctor\":{{}}}}}}\n", (1_u64 << 53) - 1).as_bytes());
+    assert!(raw.line()["done"].is_object());
+}

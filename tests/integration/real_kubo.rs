@@ -3,9 +3,10 @@
 use crate::kit::{Kit, eventually, identity_cid, ipfs, real_kubo, said};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use proto_msgs::FaultKind;
 use proto_msgs::daemon::{Condition, IndexRefresh};
 use proto_msgs::kubo::{KuboRestart, KuboStart, KuboState};
-use proto_msgs::pin::{PinAdd, PinInfo, PinRm};
+use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinUpdate, PinVerify};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -184,6 +185,34 @@ fn what_kubo_refuses_is_passed_on_in_its_own_words() {
     let refused = kit.ctl(&["pin", "add", &identity_cid("named"), "--name", &long]);
     assert_ne!(refused.code, Some(0));
     assert!(refused.err.contains("255"), "{}", refused.err);
+}
+
+#[test]
+fn a_real_kubo_moves_a_pin_to_another_version_and_finds_a_block_that_is_missing() {
+    let mut kit = Kit::real();
+    kit.start_whole();
+    let added = |data: &[u8]| ipfs(&kit, &["add", "-Q", "--pin=false", "--cid-version=1"], data).trim().to_owned();
+    let (old, new) = (added(b"one version"), added(b"another version"));
+    kit.call(PinAdd { cid: old.clone(), name: Some("page".into()), direct: false });
+    let moved = kit.call(PinUpdate { from: old.clone(), to: new.clone(), keep: false });
+    assert_eq!((&moved.pin.cid, moved.pin.name.as_deref(), moved.kept), (&new, Some("page"), false));
+    assert_eq!(kit.fault(PinInfo { cid: old.clone() }).kind, FaultKind::NotFound);
+    assert_eq!(kit.fault(PinUpdate { from: old, to: new.clone(), keep: false }).kind, FaultKind::NotFound);
+    assert_equal(&kit);
+
+    let sound = kit.call(PinVerify {});
+    assert!(sound.pins >= 1 && sound.broken == 0, "{sound:?}");
+    // Kubo itself removes no block that a pin keeps.
+    let shards = std::fs::read_dir(kit.repo().join("blocks"))
+        .expect("listed")
+        .filter_map(|shard| shard.ok()?.path().read_dir().ok());
+    let files = shards.flatten().filter_map(|file| Some(file.ok()?.path()));
+    let files: Vec<_> =
+        files.filter(|file| std::fs::read(file).is_ok_and(|bytes| bytes == b"another version")).collect();
+    assert_eq!(files.len(), 1);
+    std::fs::remove_file(&files[0]).expect("removed");
+    let found = kit.call(PinVerify {});
+    assert_eq!((found.pins, found.broken, &found.examples[0].cid), (sound.pins, 1, &new));
 }
 
 #[test]
