@@ -128,7 +128,7 @@ async fn write(
     while let Some(message) = messages.recv().await {
         let written = async {
             let sent = match &message.fd {
-                Some(fd) => pass(stream, &message.bytes, fd.as_fd()).await?,
+                Some(passed) => pass(stream, &message.bytes, passed.fd.as_fd()).await?,
                 None => 0,
             };
             stream.write_all(&message.bytes[sent..]).await

@@ -44,13 +44,20 @@ pub(super) struct Out {
     room: Arc<Semaphore>,
     making: Arc<Semaphore>,
     account: Account,
+    descriptor: Arc<Semaphore>,
+}
+
+/// A descriptor on its way. A connection has one at a time, so that clients that do not read hold no more of them than connections.
+pub(super) struct Passed {
+    pub(super) fd: OwnedFd,
+    _turn: OwnedSemaphorePermit,
 }
 
 /// Bytes that take up room until they are dropped.
 pub(super) struct Message {
     pub(super) bytes: Vec<u8>,
     /// Goes with the first of them.
-    pub(super) fd: Option<OwnedFd>,
+    pub(super) fd: Option<Passed>,
     _room: [OwnedSemaphorePermit; 2],
 }
 
@@ -63,7 +70,7 @@ struct Reserved {
 /// What the end of a call has besides its bytes.
 #[derive(Default)]
 struct End<'a> {
-    fd: Option<OwnedFd>,
+    fd: Option<Passed>,
     /// Becomes true before the client can have it.
     said: Option<&'a AtomicBool>,
 }
@@ -77,7 +84,7 @@ impl Out {
     pub(super) fn new(form: Form, account: Account) -> (Out, mpsc::Receiver<Message>) {
         let (outbox, messages) = mpsc::channel(OUTBOX);
         let of = |bytes: u32| Arc::new(Semaphore::new(bytes as usize));
-        (Out { form, outbox, room: of(BYTES), making: of(MAKING), account }, messages)
+        (Out { form, outbox, room: of(BYTES), making: of(MAKING), account, descriptor: of(1) }, messages)
     }
 
     /// The same in JSON, for a client whose own form is not understood.
@@ -169,7 +176,7 @@ impl Out {
 pub(super) struct Parts {
     id: u64,
     out: Out,
-    fd: Arc<Mutex<Option<OwnedFd>>>,
+    fd: Arc<Mutex<Option<Passed>>>,
     reserved: Arc<Mutex<Option<Reserved>>>,
     said: Arc<AtomicBool>,
 }
@@ -191,9 +198,15 @@ impl Parts {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Has the end of the call carry this descriptor.
-    pub(super) fn attach(&self, fd: OwnedFd) {
-        *self.fd.lock().unwrap_or_else(PoisonError::into_inner) = Some(fd);
+    /// Waits until no descriptor is on its way to this client.
+    pub(super) async fn descriptor(&self) -> Result<OwnedSemaphorePermit, Gone> {
+        let turn = self.out.descriptor.clone().acquire_owned();
+        self.out.or_gone(async { turn.await.ok() }).await
+    }
+
+    /// Has the end of the call carry this descriptor, of which it is the turn.
+    pub(super) fn attach(&self, fd: OwnedFd, turn: OwnedSemaphorePermit) {
+        *self.fd.lock().unwrap_or_else(PoisonError::into_inner) = Some(Passed { fd, _turn: turn });
     }
 
     /// Sends a part; waits while the client is slow.
@@ -237,6 +250,7 @@ mod tests {
     use crate::server::budget::{Budget, SHARE};
     use futures_util::FutureExt;
     use proto_msgs::pin::Progress;
+    use proto_msgs::verb::Verb;
 
     /// A connection that draws on this.
     fn connection(budget: &Budget) -> (Out, mpsc::Receiver<Message>) {
@@ -301,5 +315,20 @@ mod tests {
             assert!(messages.try_recv().is_ok());
         }
         assert!(out.send_bytes(vec![0; SHARE as usize]).now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_has_one_descriptor_on_its_way() {
+        let (out, mut messages) = connection(&Budget::of(PAGE));
+        let (first, second) = (Parts::new(1, out.clone()), Parts::new(2, out.clone()));
+        let turn = first.descriptor().now_or_never().and_then(Result::ok).expect("the first");
+        first.attach(std::fs::File::open("/dev/null").expect("opened").into(), turn);
+        let done =
+            Body::Done(proto_msgs::daemon::Cancel::done(proto_msgs::daemon::Cancelled { id: 1, was_running: false }));
+        assert!(matches!(first.end(done).now_or_never(), Some(Ok(()))));
+        let mut waits = Box::pin(second.descriptor());
+        assert!(waits.as_mut().now_or_never().is_none());
+        assert!(messages.try_recv().is_ok_and(|message| message.fd.is_some()));
+        assert!(waits.now_or_never().is_some_and(|turn| turn.is_ok()));
     }
 }

@@ -29,7 +29,8 @@ const OTHERS_UNREAD: u32 = 8 << 20;
 /// Long requests that may be arriving at a time: with the longest that there may be, 16 MiB.
 pub(super) const LONG_REQUESTS: usize = 16;
 
-/// A quarter of the descriptors that the process may have: one is for connections, one for calls to Kubo, half for all else.
+/// A quarter of the descriptors that the process may have: one is for connections, one for calls to Kubo, one for those that are on their
+/// way to clients, and one for all else.
 pub(super) fn quarter_of_descriptors() -> usize {
     getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX) / 4
 }

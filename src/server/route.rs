@@ -209,8 +209,10 @@ impl Routes {
             Call::SnapshotLs(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotPath(verb) => ask(&self.snapshots, verb).await,
             Call::SnapshotFd(verb) => {
+                let hung_up = |_| Fault::new(FaultKind::Cancelled, "the client hung up");
+                let turn = parts.descriptor().await.map_err(hung_up)?;
                 let (at, pins) = fault::ask(&self.snapshots, verb).await?;
-                parts.attach(pins);
+                parts.attach(pins, turn);
                 Ok(SnapshotFd::done(at))
             }
             Call::SnapshotVerify(verb) => ask(&self.snapshots, verb).await,
