@@ -155,7 +155,7 @@ impl Routes {
             Call::KuboConfig(_) => kubo::config(self).await.map(KuboConfig::done),
             Call::Log(verb) => follow::log(verb, parts).await.map(Log::done),
             Call::Events(verb) => follow::events(self, verb, parts).await.map(Events::done),
-            Call::Doctor(_) => doctor::look(self, uid).await.map(Doctor::done),
+            Call::Doctor(_) => doctor::look(self, peer.uid).await.map(Doctor::done),
             Call::ConfigShow(_) => {
                 Ok(ConfigShow::done(ConfigReport { settings: self.config.borrow().settings.clone() }))
             }
