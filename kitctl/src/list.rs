@@ -188,8 +188,8 @@ impl<R: Row> Listing<R> {
                 out.csv(&cells)
             }
             _ => {
-                let cells: Vec<_> = self.columns.iter().map(|name| row.cell(name, &self.columns).readable()).collect();
-                self.table.row(out, &cells)
+                let columns = &self.columns;
+                self.table.row(out, columns.iter().map(|name| row.cell(name, columns).readable()))
             }
         }
     }

@@ -252,6 +252,8 @@ impl Drop for Waiting {
 pub(crate) struct Table {
     page: Vec<Vec<String>>,
     widths: Option<Vec<usize>>,
+    /// The one that is being put together.
+    line: String,
 }
 
 impl Table {
@@ -260,7 +262,7 @@ impl Table {
     /// With a header, or without one.
     pub(crate) fn new(header: Option<&[&str]>) -> Table {
         let header = header.map(|names| names.iter().map(|name| name.to_uppercase()).collect());
-        Table { page: header.into_iter().collect(), widths: None }
+        Table { page: header.into_iter().collect(), widths: None, line: String::new() }
     }
 
     /// Adds a row.
@@ -269,15 +271,16 @@ impl Table {
         out: &mut Out,
         cells: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<(), Failure> {
-        let shown = |cell: &str| match tame(cell) {
-            cell if cell.contains('\t') => cell.replace('\t', "\\t"),
-            cell => cell.into_owned(),
-        };
-        let cells: Vec<String> = cells.into_iter().map(|cell| shown(cell.as_ref())).collect();
         match &self.widths {
-            Some(widths) => out.line(aligned(&cells, widths)),
+            Some(widths) => {
+                self.line.clear();
+                for (cell, column) in cells.into_iter().zip(widths) {
+                    put(&mut self.line, &shown(cell.as_ref()), *column);
+                }
+                out.line(self.line.trim_end())
+            }
             None => {
-                self.page.push(cells);
+                self.page.push(cells.into_iter().map(|cell| shown(cell.as_ref()).into_owned()).collect());
                 if self.page.len() > Table::PAGE { self.finish(out) } else { Ok(()) }
             }
         }
@@ -289,9 +292,7 @@ impl Table {
             return Ok(());
         }
         let columns = self.page.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.page.iter().filter_map(|row| row.get(column)).map(|cell| UnicodeWidthStr::width(cell.as_str())).max()
-        };
+        let width = |column: usize| self.page.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max();
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         for row in std::mem::take(&mut self.page) {
             out.line(aligned(&row, &widths))?;
@@ -303,16 +304,37 @@ impl Table {
 
 fn aligned(cells: &[String], widths: &[usize]) -> String {
     let mut line = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
-        line.push_str(cell);
-        line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 2));
+    for (cell, column) in cells.iter().zip(widths) {
+        put(&mut line, cell, *column);
     }
-    line.trim_end().to_owned()
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Adds a cell, and blanks to the next one.
+fn put(line: &mut String, cell: &str, column: usize) {
+    line.push_str(cell);
+    line.extend(std::iter::repeat_n(' ', column.saturating_sub(width(cell)) + 2));
+}
+
+/// A cell as a terminal may have it.
+fn shown(cell: &str) -> Cow<'_, str> {
+    match tame(cell) {
+        cell if cell.contains('\t') => cell.replace('\t', "\\t").into(),
+        cell => cell,
+    }
+}
+
+/// Places that a text takes on a terminal.
+fn width(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
 }
 
 /// What others named, without what a terminal would obey or nobody would see: such characters are shown as escapes.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
-    if !text.contains(steers) {
+    // Nearly all texts are of this kind, and there may be millions.
+    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'));
+    if plain || !text.contains(steers) {
         return Cow::Borrowed(text);
     }
     let escape = |c: char| if steers(c) { c.escape_default().to_string() } else { c.to_string() };
@@ -359,26 +381,27 @@ pub(crate) fn ago(time: &str) -> String {
 
 /// `850ms`, `42s`, `3m`, `5h`, `12d`: one unit, rounded down.
 pub(crate) fn span(seconds: f64) -> String {
+    // As whole numbers: text of a fraction takes ten times as long.
     match seconds.max(0.0) {
-        s if s < 1.0 => format!("{:.0}ms", (s * 1000.0).floor()),
-        s if s < 120.0 => format!("{:.0}s", s.floor()),
-        s if s < 7200.0 => format!("{:.0}m", (s / 60.0).floor()),
-        s if s < 172_800.0 => format!("{:.0}h", (s / 3600.0).floor()),
-        s => format!("{:.0}d", (s / 86400.0).floor()),
+        s if s < 1.0 => format!("{}ms", (s * 1000.0) as u64),
+        s if s < 120.0 => format!("{}s", s as u64),
+        s if s < 7200.0 => format!("{}m", (s / 60.0) as u64),
+        s if s < 172_800.0 => format!("{}h", (s / 3600.0) as u64),
+        s => format!("{}d", (s / 86400.0) as u64),
     }
 }
 
 /// `1.4 MiB`.
 pub(crate) fn size(bytes: Option<u64>) -> String {
     let Some(bytes) = bytes else { return "-".to_owned() };
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let unit = bytes.checked_ilog2().unwrap_or(0) / 10;
+    let name = units[unit as usize];
+    if unit == 0 {
+        return format!("{bytes} {name}");
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+    let tenths = (u128::from(bytes) * 10 + (1 << (10 * unit - 1))) >> (10 * unit);
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -393,6 +416,7 @@ mod tests {
         );
         assert_eq!(size(Some(1_468_006)), "1.4 MiB");
         assert_eq!((size(Some(17)), size(None)), ("17 B".to_owned(), "-".to_owned()));
+        assert_eq!([0, 1023, 1024, u64::MAX].map(|bytes| size(Some(bytes))), ["0 B", "1023 B", "1.0 KiB", "16.0 EiB"]);
     }
 
     #[test]
