@@ -24,6 +24,10 @@ use std::sync::Arc;
 
 /// The end of an Arrow file: the length of its footer, and six bytes that say what it is.
 const TRAILER: u64 = 10;
+/// Bytes of a key.
+const KEY: u64 = 32;
+/// So many keys are read at a time where the search has come down to them: a page of memory.
+const SCAN: u64 = 128;
 /// The longest text that is read.
 const TEXT: u64 = 16 << 20;
 
@@ -55,7 +59,8 @@ struct Columns {
 #[derive(Debug)]
 struct Batch {
     first_row: u64,
-    /// Where each buffer is in the file, and its bytes.
+    rows: u64,
+    /// Where each buffer is in the file, and its bytes; none of those that say of a column what is null in it, and nothing is.
     buffers: Vec<(u64, u64)>,
 }
 
@@ -110,8 +115,13 @@ impl PinFile {
             let place = |buffer: &arrow_ipc::Buffer| {
                 (at + metadata + buffer.offset().cast_unsigned(), buffer.length().cast_unsigned())
             };
-            batches
-                .push(Batch { first_row: rows, buffers: batch.buffers().into_iter().flatten().map(place).collect() });
+            let mut buffers: Vec<_> = batch.buffers().into_iter().flatten().map(place).collect();
+            for (node, nulls) in batch.nodes().into_iter().flatten().zip(first_buffers(&schema)) {
+                if let Some(nulls) = buffers.get_mut(nulls).filter(|_| node.null_count() == 0) {
+                    *nulls = (0, 0);
+                }
+            }
+            batches.push(Batch { first_row: rows, rows: batch.length().cast_unsigned(), buffers });
             rows += batch.length().cast_unsigned();
         }
         Ok(PinFile { file, columns, batches, rows, fresh })
@@ -129,8 +139,18 @@ impl PinFile {
         let key = entry.key().digest;
         let (mut low, mut high) = (0, self.rows);
         while low < high {
+            if high - low <= SCAN {
+                let row = self.row(low, disk)?;
+                let keys = row.keys(self.columns.key + 1, high - low)?;
+                let below = keys.chunks_exact(KEY as usize).take_while(|found| *found < key.as_slice()).count() as u64;
+                low += below;
+                if below * KEY < keys.len() as u64 {
+                    break;
+                }
+                continue;
+            }
             let middle = low + (high - low) / 2;
-            if self.row(middle, disk)?.bytes(self.columns.key + 1, 32)?.as_slice() < key.as_slice() {
+            if self.row(middle, disk)?.bytes(self.columns.key + 1, KEY)?.as_slice() < key.as_slice() {
                 low = middle + 1
             } else {
                 high = middle
@@ -139,7 +159,7 @@ impl PinFile {
         // The same block in other versions and codecs.
         for number in low..self.rows {
             let row = self.row(number, disk)?;
-            if row.bytes(self.columns.key + 1, 32)? != key {
+            if row.bytes(self.columns.key + 1, KEY)? != key {
                 break;
             }
             if row.number(self.columns.id)? == Some(entry.id().cast_signed()) {
@@ -183,14 +203,9 @@ impl PinFile {
 impl Columns {
     fn of(schema: &Schema) -> io::Result<Columns> {
         let column = |name: &str, wanted: fn(&DataType) -> bool| {
-            let mut buffer = 0;
-            for field in schema.fields() {
-                if field.name() == name && wanted(field.data_type()) {
-                    return Ok(buffer);
-                }
-                buffer += if *field.data_type() == DataType::Utf8 { 3 } else { 2 };
-            }
-            Err(invalid(format!("it has no column {name} that can be read")))
+            let mut columns = schema.fields().iter().zip(first_buffers(schema));
+            let found = columns.find(|(field, _)| field.name() == name && wanted(field.data_type()));
+            found.map(|(_, buffer)| buffer).ok_or_else(|| invalid(format!("it has no column {name} that can be read")))
         };
         let text = |name| column(name, |found| *found == DataType::Utf8);
         let number = |name| column(name, |found| found.primitive_width() == Some(8));
@@ -209,7 +224,21 @@ impl Columns {
     }
 }
 
+/// Each column's first buffer. A text has three, a value two.
+fn first_buffers(schema: &Schema) -> impl Iterator<Item = usize> {
+    schema.fields().iter().scan(0, |next, field| {
+        let first = *next;
+        *next += if *field.data_type() == DataType::Utf8 { 3 } else { 2 };
+        Some(first)
+    })
+}
+
 impl Row<'_> {
+    /// The keys of so many rows from this one on, as far as they are in its batch.
+    fn keys(&self, buffer: usize, rows: u64) -> io::Result<Vec<u8>> {
+        self.within(buffer, self.number * KEY, rows.min(self.batch.rows - self.number) * KEY)
+    }
+
     /// The value in this buffer, where each has so many bytes.
     fn bytes(&self, buffer: usize, width: u64) -> io::Result<Vec<u8>> {
         self.within(buffer, self.number * width, width)
