@@ -9,10 +9,12 @@
 //! ```
 //! What was made before this process began counts for the budget; what it holds does not: each process publishes once.
 
+mod now;
+
 use super::answer::{self, unreadable};
 use super::arrow::PINS_ARROW;
 use super::lookup::PinFile;
-use super::place::{Name, Place};
+use super::place::Place;
 use super::publish::{self, Order, PublishError, Turn};
 use super::{legacy, pace};
 use crate::board::{Board, StopReason};
@@ -28,10 +30,11 @@ use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
+use now::Asked;
+pub use now::MakeNow;
 use proto_msgs::event::{SnapshotPublished, What};
 use proto_msgs::snapshot::{
-    SnapshotAt, SnapshotFd, SnapshotList, SnapshotLs, SnapshotManifest, SnapshotNow, SnapshotPath, SnapshotVerified,
-    SnapshotVerify,
+    SnapshotAt, SnapshotFd, SnapshotList, SnapshotLs, SnapshotManifest, SnapshotPath, SnapshotVerified, SnapshotVerify,
 };
 use proto_msgs::{Fault, FaultKind};
 use std::io;
@@ -44,9 +47,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// The shortest time between two snapshots that nobody asked for, where refreshes come more rarely.
 const LEAST: Duration = Duration::from_secs(30);
-
-/// Between two that others than the daemon's own uid and root have made: each is a copy of all pins that is kept for days.
-const OTHERS: Duration = Duration::from_secs(60);
 
 /// At the daemon's end there is time for one where the one before took no longer than this, and for no more than that.
 const QUICK: Duration = Duration::from_secs(1);
@@ -90,21 +90,6 @@ struct Notes {
     told_of_legacy: bool,
     /// When one was begun last because somebody else than the daemon's own uid or root asked.
     for_others: Option<Instant>,
-}
-
-/// Who asks for a snapshot.
-#[derive(Clone, Copy)]
-struct Asked {
-    at: Instant,
-    own: bool,
-}
-
-/// `snapshot now`, and whether the daemon's own uid or root asks.
-pub struct MakeNow {
-    /// What is asked for.
-    pub ask: SnapshotNow,
-    /// Whether as often as it likes.
-    pub own: bool,
 }
 
 impl Book {
@@ -224,43 +209,17 @@ pub(super) async fn begin(args: &SnapshotArgs) -> io::Result<()> {
     Ok(())
 }
 
-/// The newest, if another one would be no better for somebody who asked at that time: it began since, or nothing has changed.
-async fn as_good(args: &SnapshotArgs, arrow: bool, asked: Asked) -> Option<SnapshotManifest> {
-    let newest = args.board.snapshot.borrow().clone().filter(|newest| !arrow || newest.rows(PINS_ARROW).is_some())?;
-    if args.book.notes().began.is_some_and(|began| began >= asked.at) {
-        return Some(newest);
-    }
-    let same = {
-        let index = args.board.index.borrow();
-        *args.board.snapshot_holds.borrow() == Some(index.changes)
-            && newest.generation == index.generation
-            && newest.as_of == index.as_of.map(crate::time::text)
-    };
-    // Somebody may have taken it away.
-    let name = Name { generation: newest.generation, serial: newest.serial };
-    let is_there = || look(args, move |place| Ok(place.look(name)));
-    (same && is_there().await.is_ok_and(|found| found.as_ref() == Ok(&newest))).then_some(newest)
-}
-
 /// Makes one now, unless the newest is as good for who asked; whether it did. Tells of what went wrong, and notes when the next one may be
 /// made.
 async fn make(args: &SnapshotArgs, arrow: bool, asked: Option<Asked>) -> Result<(SnapshotManifest, bool), Fault> {
     let turn = args.book.turn().await;
     args.life.fault_point("make");
-    if let Some(asked) = asked
-        && let Some(newest) = as_good(args, arrow, asked).await
-    {
-        return Ok((newest, false));
-    }
     let began = Instant::now();
-    if asked.is_some_and(|asked| !asked.own) {
-        let last = &mut args.book.notes().for_others;
-        if last.is_some_and(|last| began < last + OTHERS) {
-            let detail = format!("a snapshot was made for somebody less than {} s ago", OTHERS.as_secs());
-            return Err(Fault::new(FaultKind::Busy, detail)
-                .hint("ask again in a minute; `ipfs-kitctl snapshot path` names the newest"));
+    if let Some(asked) = asked {
+        if let Some(newest) = now::as_good(args, arrow, asked).await {
+            return Ok((newest, false));
         }
-        *last = Some(began);
+        now::admit(args, asked, began)?;
     }
     let stopping = args.board.is_stopping();
     let (changes, made) = tokio::select! {
@@ -427,26 +386,6 @@ async fn look<R: Send + 'static>(
     let looked =
         blocking(move || Ok(Place::open(&dir).map_err(|error| unreadable(&error)).and_then(|place| job(&place))));
     looked.await.unwrap_or_else(|error| Err(unreadable(&error)))
-}
-
-impl Message<MakeNow> for Snapshots {
-    type Reply = DelegatedReply<Result<SnapshotAt, Fault>>;
-
-    async fn handle(&mut self, MakeNow { ask, own }: MakeNow, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        self.args.life.fault_point("message");
-        let (args, asked) = (self.args.clone(), Asked { at: Instant::now(), own });
-        ctx.spawn(async move {
-            if !args.board.index.borrow().complete {
-                let detail = "the index is not complete yet, and a snapshot of a part would stand for all";
-                return Err(Fault::new(FaultKind::NotReady, detail)
-                    .hint("`ipfs-kitctl wait --for=index=complete`, then ask again"));
-            }
-            begin(&args).await.map_err(|error| unreadable(&error))?;
-            let (manifest, made) = make(&args, ask.arrow, Some(asked)).await?;
-            let path = args.config.borrow().snapshot_dir().join(&manifest.name).display().to_string();
-            Ok(SnapshotAt { path, manifest, passed_over: Vec::new(), made })
-        })
-    }
 }
 
 impl Message<SnapshotLs> for Snapshots {
