@@ -192,7 +192,10 @@ fn verify(ask: &mut Ask, out: &mut Out, show: &Show) -> Result<u8, Failure> {
     let mut found = found?;
     let (pins, broken, shown) = (found.pins, found.broken, found.examples.len() as u64);
     if out.format == Format::Table && broken == 0 {
-        out.line(format!("{} verified, each with all of its blocks", counted(pins, "pin")))?;
+        out.line(format!(
+            "{} verified, each with all of its blocks that have links; Kubo does not look for raw ones",
+            counted(pins, "pin")
+        ))?;
         return Ok(exit::OK);
     }
     list::whole(out, &BROKEN, show, &mut found, ("examples", |found| &mut found.examples))?;

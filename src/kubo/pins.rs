@@ -43,7 +43,7 @@ impl Rpc {
         self.slow::<Value>("pin/update", &call).await.map(drop)
     }
 
-    /// Reads every block of every recursive pin, for as long as it takes.
+    /// Reads every block with links of every recursive pin, for as long as it takes.
     pub async fn pin_verify(&self, mut on_progress: impl FnMut(u64) + Send) -> Result<PinVerified, RpcError> {
         let mut found = PinVerified { pins: 0, broken: 0, examples: Vec::new() };
         let each = self.lines("pin/verify?verbose=true", |line| {

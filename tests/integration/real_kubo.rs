@@ -9,6 +9,7 @@ use proto_msgs::kubo::{KuboRestart, KuboStart, KuboState};
 use proto_msgs::pin::{PinAdd, PinInfo, PinRm, PinUpdate, PinVerify};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -191,7 +192,8 @@ fn what_kubo_refuses_is_passed_on_in_its_own_words() {
 fn a_real_kubo_moves_a_pin_to_another_version_and_finds_a_block_that_is_missing() {
     let mut kit = Kit::real();
     kit.start_whole();
-    let added = |data: &[u8]| ipfs(&kit, &["add", "-Q", "--pin=false", "--cid-version=1"], data).trim().to_owned();
+    let add = ["add", "-Q", "--pin=false", "--cid-version=1", "--raw-leaves=false"];
+    let added = |data: &[u8]| ipfs(&kit, &add, data).trim().to_owned();
     let (old, new) = (added(b"one version"), added(b"another version"));
     kit.call(PinAdd { cid: old.clone(), name: Some("page".into()), direct: false });
     let moved = kit.call(PinUpdate { from: old.clone(), to: new.clone(), keep: false });
@@ -200,19 +202,25 @@ fn a_real_kubo_moves_a_pin_to_another_version_and_finds_a_block_that_is_missing(
     assert_eq!(kit.fault(PinUpdate { from: old, to: new.clone(), keep: false }).kind, FaultKind::NotFound);
     assert_equal(&kit);
 
+    let raw = ipfs(&kit, &["add", "-Q", "--cid-version=1", "--raw-leaves=true"], b"a raw block").trim().to_owned();
     let sound = kit.call(PinVerify {});
-    assert!(sound.pins >= 1 && sound.broken == 0, "{sound:?}");
+    assert!(sound.pins >= 2 && sound.broken == 0, "{sound:?}");
     // Kubo itself removes no block that a pin keeps.
-    let shards = std::fs::read_dir(kit.repo().join("blocks"))
-        .expect("listed")
-        .filter_map(|shard| shard.ok()?.path().read_dir().ok());
-    let files = shards.flatten().filter_map(|file| Some(file.ok()?.path()));
-    let files: Vec<_> =
-        files.filter(|file| std::fs::read(file).is_ok_and(|bytes| bytes == b"another version")).collect();
-    assert_eq!(files.len(), 1);
-    std::fs::remove_file(&files[0]).expect("removed");
+    let remove = |text: &[u8]| {
+        let shards = std::fs::read_dir(kit.repo().join("blocks")).expect("listed");
+        let files = shards.filter_map(|shard| shard.ok()?.path().read_dir().ok()).flatten();
+        let has =
+            |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.windows(text.len()).any(|part| part == text));
+        let files: Vec<_> = files.filter_map(|file| Some(file.ok()?.path())).filter(has).collect();
+        assert_eq!(files.len(), 1);
+        std::fs::remove_file(&files[0]).expect("removed");
+    };
+    remove(b"a raw block");
+    assert_eq!(kit.call(PinVerify {}), sound, "Kubo does not look whether the raw block {raw} is there");
+    remove(b"another version");
     let found = kit.call(PinVerify {});
-    assert_eq!((found.pins, found.broken, &found.examples[0].cid), (sound.pins, 1, &new));
+    let cids: Vec<_> = found.examples.iter().map(|broken| &broken.cid).collect();
+    assert_eq!((found.pins, found.broken, cids), (sound.pins, 1, vec![&new]));
 }
 
 #[test]

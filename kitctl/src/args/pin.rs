@@ -54,7 +54,8 @@ Example:
         #[arg(long)]
         keep: bool,
     },
-    /// Have Kubo look whether every block of every recursive pin is in its repo (exit code 1 when one is missing); reads all of them
+    /// Have Kubo look whether every block with links of every recursive pin is in its repo (exit code 1 when one is missing). It does
+    /// not look for raw blocks, of which most files consist
     #[command(after_help = "Example:\n  ipfs-kitctl pin verify -o ndjson")]
     Verify(Show),
     /// Have Kubo unpin CIDs

@@ -67,7 +67,8 @@ pub struct PinUpdated {
     pub pin: Pin,
 }
 
-/// `pin verify`: has Kubo look whether its repo holds every block of every recursive pin, without fetching any. Its parts are
+/// `pin verify`: has Kubo look whether its repo holds every block with links of every recursive pin, without fetching any. Kubo does not
+/// look whether raw blocks are there, of which most files consist: `ipfs repo verify` reads all blocks that are. Its parts are
 /// [`Progress`], counted in pins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
