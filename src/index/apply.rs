@@ -177,6 +177,16 @@ impl State {
         self.publish(Arc::new(set), meta);
     }
 
+    /// Whether this CID is pinned.
+    pub(super) fn holds(&self, cid: &Cid) -> bool {
+        self.set().get(&Key::of(cid)).is_some()
+    }
+
+    /// The generation of the pin set.
+    pub(super) fn generation(&self) -> u64 {
+        self.published.generation
+    }
+
     fn set(&self) -> &PinSet {
         &self.published.set
     }

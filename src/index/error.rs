@@ -41,6 +41,9 @@ pub enum IndexError {
     /// What is to be said of a CID is more than may be.
     #[error("{0}")]
     Mark(String),
+    /// Something is said of so many CIDs that are not pinned, and of no more.
+    #[error("something is said of {0} CIDs already that are not pinned")]
+    Marks(usize),
     /// What people say cannot be put on disk.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -17,6 +17,10 @@ pub(crate) fn fault(board: &Board, actor: &str, action: &str, error: &IndexError
             (FaultKind::Conflict, "one data dir belongs to one node; give the other repo a data dir of its own")
         }
         IndexError::Mark(_) => (FaultKind::Invalid, "take something away first"),
+        IndexError::Marks(_) => (
+            FaultKind::Conflict,
+            "pin it first, or take away what is said of others; `ipfs-kitctl sql` finds them in `marks`",
+        ),
         IndexError::Unfit(_) => (FaultKind::Conflict, "nothing was changed; another backup may be good"),
         IndexError::Journal(error) if error.wants_room() => (
             FaultKind::Conflict,

@@ -20,6 +20,9 @@ use std::io;
 const BATCH: usize = 20_000;
 const BATCH_BYTES: usize = 16 << 20;
 
+/// CIDs that are not pinned and of which something is said, at most: so many could else be named until the disk is full.
+const UNPINNED: usize = 100_000;
+
 /// What the writer has to do with marks.
 pub(super) struct Marks {
     pub(super) journal: Journal,
@@ -27,6 +30,8 @@ pub(super) struct Marks {
     applied: u64,
     /// The one that it does not have yet. There is never a second: before it is there, none is taken.
     pending: Option<(u64, Mark)>,
+    /// How many of the marked CIDs are not pinned in a generation, where they were counted.
+    unpinned: Option<(u64, usize)>,
 }
 
 /// Somebody says something of a CID, pinned or not.
@@ -46,7 +51,7 @@ impl Marks {
 
     /// DuckDB has other marks now, as if they were the journal's up to this record.
     pub(super) fn replaced(&mut self, applied: u64) {
-        (self.applied, self.pending) = (applied, None);
+        (self.applied, self.pending, self.unpinned) = (applied, None, None);
     }
 
     /// Makes file and journal of one mind at the start. `fresh` says that the file is new. Answers what is to be told.
@@ -98,7 +103,7 @@ impl Marks {
             }
         }
         told.iter().for_each(|text| tracing::warn!("{text}"));
-        let marks = Marks { journal, applied: meta.journal_seq, pending: None };
+        let marks = Marks { journal, applied: meta.journal_seq, pending: None, unpinned: None };
         Ok((marks, (!told.is_empty()).then(|| told.join("; "))))
     }
 }
@@ -207,7 +212,17 @@ pub(super) fn settle(connection: &Connection, state: &mut State) -> Result<(), I
 }
 
 /// Records what is said; when this returns it is on disk. Nothing new said is answered with what holds.
-pub fn say(connection: &Connection, state: &mut State, Say { cid, what }: Say) -> Result<PinMarked, IndexError> {
+pub fn say(connection: &Connection, state: &mut State, say: Say) -> Result<PinMarked, IndexError> {
+    say_within(connection, state, say, UNPINNED)
+}
+
+/// The same with another limit for CIDs that are not pinned.
+pub fn say_within(
+    connection: &Connection,
+    state: &mut State,
+    Say { cid, what }: Say,
+    most: usize,
+) -> Result<PinMarked, IndexError> {
     if what != What::Nothing {
         settle(connection, state)?;
     }
@@ -221,13 +236,37 @@ pub fn say(connection: &Connection, state: &mut State, Say { cid, what }: Say) -
     let Some(after) = before.with(what, Timestamp::now()).map_err(IndexError::Mark)? else {
         return Ok(reply(before, seq, shown));
     };
+    let counts = !state.holds(&cid) && before.is_blank() != after.is_blank();
+    if counts && before.is_blank() && unpinned(connection, state, most)? >= most {
+        return Err(IndexError::Marks(most));
+    }
     let seq = state.marks.journal.append(&after)?;
     state.marks.pending = Some((seq, after.clone()));
+    if let Some((_, unpinned)) = state.marks.unpinned.as_mut().filter(|_| counts) {
+        *unpinned = if after.is_blank() { unpinned.saturating_sub(1) } else { *unpinned + 1 };
+    }
     let settled = settle(connection, state);
     if let Err(error) = &settled {
         tracing::warn!(%error, seq, "a mark is in the journal and not yet in the index");
     }
     Ok(reply(after, Some(seq), settled.is_ok()))
+}
+
+/// Of how many CIDs that are not pinned something is said. They are counted once a generation, and only where there are so many marks
+/// at all.
+fn unpinned(connection: &Connection, state: &mut State, most: usize) -> Result<usize, IndexError> {
+    let generation = state.generation();
+    if let Some((_, unpinned)) = state.marks.unpinned.filter(|(counted, _)| *counted == generation) {
+        return Ok(unpinned);
+    }
+    let all: i64 = connection.query_row("SELECT count(*) FROM marks", [], |row| row.get(0))?;
+    if all.cast_unsigned() < most as u64 {
+        return Ok(0);
+    }
+    let mut unpinned = 0;
+    rows::marked_cids(connection, |cid| unpinned += usize::from(!state.holds(&cid)))?;
+    state.marks.unpinned = Some((generation, unpinned));
+    Ok(unpinned)
 }
 
 fn reply(mark: Mark, seq: Option<u64>, shown: bool) -> PinMarked {

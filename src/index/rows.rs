@@ -233,6 +233,16 @@ pub(super) fn all_marks<E: From<duckdb::Error>>(
     Ok(())
 }
 
+/// Gives every CID of which something is said.
+pub(super) fn marked_cids(connection: &Connection, mut take: impl FnMut(Cid)) -> duckdb::Result<()> {
+    let mut statement = connection.prepare("SELECT cid FROM marks")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        take(cid(row, 0)?);
+    }
+    Ok(())
+}
+
 fn read_mark(row: &duckdb::Row<'_>) -> duckdb::Result<(u64, Mark)> {
     let tags: String = row.get(1)?;
     let mark = Mark {

@@ -382,3 +382,30 @@ fn d19_a_journal_that_cannot_be_read_at_a_start_takes_nothing_and_hides_nothing_
         assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0]);
     }));
 }
+
+#[tokio::test]
+async fn so_many_cids_that_are_not_pinned_may_be_marked_and_no_more() {
+    let place = Place::new();
+    place.list(minute(0), |l| l.added = (0..3).map(|n| pin(raw(n), RECURSIVE, "")).collect()).await;
+    let say = |n: u64, tier: Option<&str>| {
+        let ask = Say { cid: raw(n), what: What::tier(Some(tier.unwrap_or_default().to_owned())).expect("a tier") };
+        place.store.write(move |connection, state| marks::say_within(connection, state, ask, 2))
+    };
+    let full = |said: Result<PinMarked, IndexError>| matches!(said, Err(IndexError::Marks(2)));
+    for n in [0, 1, 2, 10, 11] {
+        say(n, Some("cold")).await.expect("recorded");
+    }
+    assert!(full(say(12, Some("cold")).await));
+    assert!(full(say(12, Some("cold")).await), "and again, by what was counted");
+    assert!(say(12, None).await.is_ok(), "nothing is said");
+    say(10, Some("warm")).await.expect("changed");
+    say(0, None).await.expect("taken away from one that is pinned");
+    assert!(full(say(12, Some("cold")).await));
+    say(0, Some("cold")).await.expect("recorded: it is pinned");
+    say(11, None).await.expect("taken away");
+    say(12, Some("cold")).await.expect("recorded in its place");
+    place.list(minute(1), |l| l.removed = vec![Key::of(&raw(0))]).await;
+    assert!(say(12, None).await.is_ok());
+    assert!(full(say(13, Some("cold")).await), "the one that is not pinned any more counts");
+    assert_eq!(told_of(&place, raw(0)).await.tier.as_deref(), Some("cold"));
+}
