@@ -1,3 +1,4 @@
 //! Figures over all pins.
 
 pub mod actor;
+pub mod hotness;
