@@ -1,5 +1,6 @@
 //! Figures over all pins.
 
 pub mod actor;
+pub mod forecast;
 pub mod hotness;
 pub mod score;

@@ -1,0 +1,114 @@
+//! Whether a pin is read within an hour, a day, a week, and when it is read next. Pure.
+//!
+//! `memory.rs` is what is remembered of a pin, `features.rs` the models that forecast from it, `mix.rs` how their forecasts become one,
+//! `calibration.rs` how that one comes to be as often right as it says, `next.rs` the time of the next access. All that is learnt is
+//! learnt from forecasts whose horizon has passed; there are no weights from elsewhere.
+//!
+//! It is called with the time: `Moment::new`, then `forecast` for each pin. A caller keeps some of the forecasts' `Sample`s until their
+//! horizon has passed, tells by `learn` what happened, and calls `fit` before the next round.
+//!
+//! What it can't know: accesses that no source sees, a reader's plans, and what has never happened yet.
+
+mod calibration;
+mod features;
+mod memory;
+mod mix;
+mod next;
+
+pub use memory::Memory;
+pub use next::Next;
+
+use calibration::Calibration;
+use features::{Features, context, features};
+use memory::{DAY, HOUR, WAVES, WEEK, mean_waves};
+use mix::Mix;
+
+/// Seconds.
+pub const HORIZONS: [f64; 3] = [HOUR, DAY, WEEK];
+/// A pin that is watched for less has no forecast.
+pub const WATCHED: f64 = DAY;
+/// Outcomes that have to be learnt before there is a forecast within a horizon.
+pub const OUTCOMES: u64 = 500;
+
+/// What is the same for all pins at a time.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    now: f64,
+    means: [[[f64; 2]; WAVES.len()]; HORIZONS.len()],
+}
+
+impl Moment {
+    /// `now` in seconds since the Unix epoch.
+    pub fn new(now: f64) -> Self {
+        Moment { now, means: HORIZONS.map(|horizon| mean_waves(now, horizon)) }
+    }
+}
+
+/// What a pin was forecast from; to be kept until the horizon has passed.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    context: usize,
+    features: Features,
+}
+
+/// All that is learnt.
+#[derive(Clone, Debug, Default)]
+pub struct Forecaster {
+    horizons: [Learnt; HORIZONS.len()],
+}
+
+#[derive(Clone, Debug, Default)]
+struct Learnt {
+    mix: Mix,
+    calibration: Calibration,
+    outcomes: u64,
+}
+
+impl Forecaster {
+    /// The probability of an access within each of the horizons, never falling from one to the next. `None` with too little evidence:
+    /// on the pin, or of how such forecasts come true.
+    pub fn forecast(&self, pin: &Memory, moment: &Moment) -> [Option<f64>; HORIZONS.len()] {
+        let evidence = pin.at(moment.now);
+        if evidence.watched < WATCHED {
+            return [None; _];
+        }
+        let context = context(&evidence);
+        let mut least = 0.0;
+        std::array::from_fn(|i| {
+            let learnt = &self.horizons[i];
+            (learnt.outcomes >= OUTCOMES).then(|| {
+                let features = features(&evidence, HORIZONS[i], &moment.means[i]);
+                least = learnt.calibration.corrected(learnt.mix.probability(context, &features)).max(least);
+                least
+            })
+        })
+    }
+
+    /// What `learn` needs later for one of the horizons.
+    pub fn sample(pin: &Memory, moment: &Moment, horizon: usize) -> Option<Sample> {
+        let evidence = pin.at(moment.now);
+        (evidence.watched >= WATCHED).then(|| Sample {
+            context: context(&evidence),
+            features: features(&evidence, HORIZONS[horizon], &moment.means[horizon]),
+        })
+    }
+
+    /// Learns whether the pin of a sample was read within the horizon.
+    pub fn learn(&mut self, horizon: usize, sample: &Sample, happened: bool) {
+        let learnt = &mut self.horizons[horizon];
+        let forecast = learnt.mix.learn(sample.context, &sample.features, happened);
+        learnt.calibration.learn(forecast, happened);
+        learnt.outcomes += 1;
+    }
+
+    /// Takes what was learnt since the last time into the calibration.
+    pub fn fit(&mut self) {
+        self.horizons.iter_mut().for_each(|learnt| learnt.calibration.fit());
+    }
+}
+
+/// When the pin is read next, by its forecast; `None` when that is incomplete.
+pub fn next_access(forecast: &[Option<f64>; HORIZONS.len()]) -> Option<Next> {
+    let [Some(hour), Some(day), Some(week)] = *forecast else { return None };
+    Some(next::next(&HORIZONS, &[hour, day, week]))
+}
