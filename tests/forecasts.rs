@@ -1,10 +1,13 @@
-//! The simulated year keeps to what it says of itself.
+//! The simulated year keeps to what it says of itself, and forecasts on it are better than what anybody could do without them.
 
 #[path = "../benches/simulation/mod.rs"]
 mod simulation;
 
+use ipfs_kitd::analytics::forecast::{Forecaster, Memory, Moment, next_access};
+use ipfs_kitd::analytics::score::{Use, judge, skill};
 use simulation::Simulation;
 use simulation::process::{DAY, HOUR, START, WEEK};
+use simulation::season::{Row, Season, pass};
 use std::collections::BTreeMap;
 
 #[test]
@@ -54,4 +57,62 @@ fn what_the_simulation_calls_true_is_what_happens() {
     for (of, [expected, variance, happened]) in seen {
         assert!((expected - happened).abs() <= 4.5 * variance.sqrt(), "{of:?}: {expected} expected, {happened} seen");
     }
+}
+
+/// On a seed that no model was chosen by, as in the bench of the whole year.
+#[test]
+fn forecasts_beat_the_base_rate_the_last_period_and_the_legacy_rule() {
+    let mut rows: [Row; 3] = Default::default();
+    let season = Season { seed: 103, pins: 4_000, days: 90.0, every: 43.0, learnt: 4_000 };
+    let seen = pass(&season, |horizon, scored, _| rows[horizon].add(scored));
+    assert!(seen.accesses > 50_000, "{} accesses", seen.accesses);
+    for (row, horizon) in rows.iter().zip(["1 h", "24 h", "7 d"]) {
+        let Row { model, truth, last, legacy } = row;
+        let base = model.base();
+        let skill = skill(model.brier(), base.brier());
+        assert!(skill >= 0.1, "{horizon}: {skill}");
+        for (rule, name) in [(&base, "the base rate"), (last, "the last period"), (legacy, "the legacy rule")] {
+            assert!(model.brier() < rule.brier(), "{horizon}: {} against {} of {name}", model.brier(), rule.brier());
+            assert!(model.log_loss() < rule.log_loss(), "{horizon}: {name} has a better log loss");
+        }
+        assert_eq!(judge(model, &[*last, *legacy]), Use::Model, "{horizon}");
+        assert!(truth.brier() < model.brier() && truth.log_loss() < model.log_loss(), "{horizon}: nobody knows better");
+    }
+}
+
+#[test]
+fn without_enough_evidence_there_is_no_forecast() {
+    let mut forecaster = Forecaster::default();
+    let moment = Moment::new(START + 30.0 * DAY);
+    let (old, new) = (Memory::new(START), Memory::new(START + 30.0 * DAY - HOUR));
+    assert_eq!(forecaster.forecast(&old, &moment), [None; 3], "nothing is learnt");
+    for n in 0..1_000 {
+        for horizon in 0..2 {
+            let sample = Forecaster::sample(&old, &moment, horizon).expect("it is watched for long enough");
+            forecaster.learn(horizon, &sample, n % 10 == 0);
+        }
+    }
+    forecaster.fit();
+    let forecast = forecaster.forecast(&old, &moment);
+    assert!(matches!(forecast, [Some(_), Some(_), None]), "{forecast:?}: no week was learnt");
+    assert_eq!(next_access(&forecast), None);
+    assert_eq!(forecaster.forecast(&new, &moment), [None; 3], "watched for an hour");
+    assert!(Forecaster::sample(&new, &moment, 0).is_none());
+}
+
+#[test]
+fn a_longer_horizon_is_never_less_likely() {
+    let mut forecaster = Forecaster::default();
+    let mut pin = Memory::new(START);
+    pin.record(START + DAY);
+    let moment = Moment::new(START + 30.0 * DAY);
+    for horizon in 0..3 {
+        // The other way round from what is possible.
+        let sample = Forecaster::sample(&pin, &moment, horizon).expect("it is watched for long enough");
+        (0..1_000).for_each(|n| forecaster.learn(horizon, &sample, n % 10 < 6 - 2 * horizon));
+    }
+    forecaster.fit();
+    let forecast = forecaster.forecast(&pin, &moment).map(|p| p.expect("a forecast"));
+    assert!(forecast.is_sorted() && forecast[0] > 0.4, "{forecast:?}");
+    assert!(next_access(&forecast.map(Some)).is_some_and(|next| next.earliest <= next.middle));
 }

@@ -11,6 +11,7 @@
 
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod season;
 
 use process::{DAY, HOUR, Happening, Process, START, Source, WEEK};
 use random::Random;
