@@ -15,9 +15,10 @@ pub(crate) struct Season {
     pub(crate) pins: u32,
     /// The year's length in days.
     pub(crate) days: f64,
-    /// Hours from one round of forecasts to the next; such that all hours of the day and days of the week have their turn.
+    /// Hours from one round of forecasts to the next; no whole number, so that all minutes, hours and weekdays have their
+    /// turn.
     pub(crate) every: f64,
-    /// Outcomes of each round and horizon that are learnt from.
+    /// Outcomes of each round and horizon that are learnt from, if all forecasts were nearly certain.
     pub(crate) learnt: u32,
 }
 
@@ -133,9 +134,9 @@ pub(crate) fn pass(season: &Season, mut tell: impl FnMut(usize, &Scored, &Simula
         }
         watch.forget(now);
         forecaster.fit();
-        let rounds = forecast(&simulation, &watch, &forecaster, now, &mut seen, || {
-            random.share() < f64::from(season.learnt) / f64::from(pins)
-        });
+        let share = f64::from(season.learnt) / f64::from(pins);
+        let learnt = |forecast| random.share() < share * Forecaster::interest(forecast);
+        let rounds = forecast(&simulation, &watch, &forecaster, now, &mut seen, learnt);
         for (waiting, round) in waiting.iter_mut().zip(rounds) {
             waiting.push_back(round);
         }
@@ -150,7 +151,7 @@ fn forecast(
     forecaster: &Forecaster,
     now: f64,
     seen: &mut Seen,
-    mut learnt: impl FnMut() -> bool,
+    mut learnt: impl FnMut(Option<f64>) -> bool,
 ) -> [Round; HORIZONS.len()] {
     let began = Instant::now();
     let moment = Moment::new(now);
@@ -171,8 +172,8 @@ fn forecast(
                     happened: false,
                 });
             }
-            if learnt()
-                && let Some(sample) = Forecaster::sample(&watch.pins[n], &moment, i)
+            if learnt(forecast[i])
+                && let Some(sample) = forecaster.sample(&watch.pins[n], &moment, i)
             {
                 round.samples.push((pin, sample));
             }

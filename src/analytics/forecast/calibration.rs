@@ -28,6 +28,18 @@ struct Bin {
     happened: f64,
 }
 
+impl Bin {
+    fn with_prior(&self) -> Bin {
+        let more = 1.0 + PRIOR / self.count;
+        let forecast = self.forecast * more;
+        Bin { count: self.count + PRIOR, forecast, happened: self.happened + self.forecast * (more - 1.0) }
+    }
+
+    fn frequency(&self) -> f64 {
+        self.happened / self.count
+    }
+}
+
 impl Default for Calibration {
     fn default() -> Self {
         Calibration { bins: [Bin::default(); _], curve: vec![(0.0, 0.0), (1.0, 1.0)] }
@@ -47,26 +59,22 @@ impl Calibration {
 
     /// Draws the curve anew.
     pub(super) fn fit(&mut self) {
-        // Weight, sum of forecasts, sum of frequencies.
-        let mut pools: Vec<Bin> = Vec::with_capacity(BINS);
-        for bin in self.bins.iter().filter(|bin| bin.count > 0.0) {
-            let prior = PRIOR * bin.forecast / bin.count;
-            let mut pool =
-                Bin { count: bin.count + PRIOR, forecast: bin.forecast + prior, happened: bin.happened + prior };
-            while let Some(last) = pools.last()
-                && last.happened * pool.count >= pool.happened * last.count
-            {
-                pool.count += last.count;
-                pool.forecast += last.forecast;
-                pool.happened += last.happened;
-                pools.pop();
+        let filled = || self.bins.iter().filter(|bin| bin.count > 0.0).map(Bin::with_prior);
+        // Each with the number of bins in it.
+        let mut pools: Vec<(Bin, usize)> = Vec::with_capacity(BINS);
+        for bin in filled() {
+            let mut pool = (bin, 1);
+            while let Some((last, bins)) = pools.pop_if(|(last, _)| last.frequency() >= pool.0.frequency()) {
+                pool.0.count += last.count;
+                pool.0.happened += last.happened;
+                pool.1 += bins;
             }
             pools.push(pool);
         }
-        self.curve.clear();
-        self.curve.push((0.0, 0.0));
-        self.curve.extend(pools.iter().map(|pool| (pool.forecast / pool.count, pool.happened / pool.count)));
-        self.curve.push((1.0, 1.0));
+        // A pool has the same frequency at each of its bins, and is no single point: it may be wide.
+        let pooled = pools.iter().flat_map(|(pool, bins)| std::iter::repeat_n(pool.frequency(), *bins));
+        let points = filled().map(|bin| bin.forecast / bin.count).zip(pooled);
+        self.curve = std::iter::once((0.0, 0.0)).chain(points).chain([(1.0, 1.0)]).collect();
     }
 
     pub(super) fn corrected(&self, forecast: f64) -> f64 {

@@ -30,8 +30,8 @@ impl Mix {
         1.0 / (1.0 + (-f64::from(odds)).exp())
     }
 
-    /// Learns what happened, and says what it would have forecast.
-    pub(super) fn learn(&mut self, context: usize, features: &Features, happened: bool) -> f64 {
+    /// Learns what happened.
+    pub(super) fn learn(&mut self, context: usize, features: &Features, happened: bool) {
         let probability = self.probability(context, features);
         let off = (probability - f64::from(u8::from(happened))) as f32;
         let set = self.weights[context].iter_mut().zip(&mut self.slopes[context]);
@@ -40,6 +40,5 @@ impl Mix {
             *slopes += slope * slope;
             *weight -= STEP * slope / slopes.sqrt();
         }
-        probability
     }
 }

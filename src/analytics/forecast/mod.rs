@@ -49,6 +49,8 @@ impl Moment {
 pub struct Sample {
     context: usize,
     features: Features,
+    /// Before the correction.
+    forecast: f64,
 }
 
 /// All that is learnt.
@@ -84,20 +86,29 @@ impl Forecaster {
         })
     }
 
+    /// How much more is learnt from the outcome of this forecast than from that of one that is nearly certain: most outcomes are of the
+    /// latter kind, and a caller that keeps a part of the samples keeps more of the others. Which are kept depends on the forecast
+    /// alone and never on the outcome, so that the calibration stays unbiased.
+    pub fn interest(forecast: Option<f64>) -> f64 {
+        1.0 + forecast.map_or(0.0, |p| 200.0 * p * (1.0 - p))
+    }
+
     /// What `learn` needs later for one of the horizons.
-    pub fn sample(pin: &Memory, moment: &Moment, horizon: usize) -> Option<Sample> {
+    pub fn sample(&self, pin: &Memory, moment: &Moment, horizon: usize) -> Option<Sample> {
         let evidence = pin.at(moment.now);
-        (evidence.watched >= WATCHED).then(|| Sample {
-            context: context(&evidence),
-            features: features(&evidence, HORIZONS[horizon], &moment.means[horizon]),
+        (evidence.watched >= WATCHED).then(|| {
+            let context = context(&evidence);
+            let features = features(&evidence, HORIZONS[horizon], &moment.means[horizon]);
+            let forecast = self.horizons[horizon].mix.probability(context, &features);
+            Sample { context, features, forecast }
         })
     }
 
     /// Learns whether the pin of a sample was read within the horizon.
     pub fn learn(&mut self, horizon: usize, sample: &Sample, happened: bool) {
         let learnt = &mut self.horizons[horizon];
-        let forecast = learnt.mix.learn(sample.context, &sample.features, happened);
-        learnt.calibration.learn(forecast, happened);
+        learnt.mix.learn(sample.context, &sample.features, happened);
+        learnt.calibration.learn(sample.forecast, happened);
         learnt.outcomes += 1;
     }
 
