@@ -1,4 +1,5 @@
-//! The simulated year keeps to what it says of itself, forecasts on it are better than what anybody could do without them.
+//! The simulated year keeps to what it says of itself, forecasts on it are better than what anybody could do without them, and
+//! generated readers are taken for what they are.
 
 #[path = "../benches/simulation/mod.rs"]
 mod simulation;
@@ -7,6 +8,7 @@ use ipfs_kitd::analytics::forecast::{Forecaster, Memory, Moment, next_access};
 use ipfs_kitd::analytics::score::{Use, judge, skill};
 use simulation::Simulation;
 use simulation::process::{DAY, HOUR, START, WEEK};
+use simulation::readers::{CLASSES, confusion};
 use simulation::season::{Row, Season, pass};
 use std::collections::BTreeMap;
 
@@ -77,6 +79,17 @@ fn forecasts_beat_the_base_rate_the_last_period_and_the_legacy_rule() {
         }
         assert_eq!(judge(model, &[*last, *legacy]), Use::Model, "{horizon}");
         assert!(truth.brier() < model.brier() && truth.log_loss() < model.log_loss(), "{horizon}: nobody knows better");
+    }
+}
+
+/// On a seed that no threshold was chosen by.
+#[test]
+fn readers_are_taken_for_what_they_are() {
+    for (accesses, least) in [(20, 0.7), (100, 0.85)] {
+        for (n, row) in confusion(103, 200, accesses).iter().enumerate() {
+            let share = row[n] as f64 / row.iter().sum::<u64>() as f64;
+            assert!(share >= least, "{:?} after {accesses} accesses: {share}; {row:?}", CLASSES[n]);
+        }
     }
 }
 

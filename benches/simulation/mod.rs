@@ -12,6 +12,7 @@
 
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod readers;
 pub(crate) mod season;
 
 use process::{DAY, HOUR, Happening, Process, START, Source, WEEK};

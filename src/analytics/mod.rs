@@ -3,4 +3,5 @@
 pub mod actor;
 pub mod forecast;
 pub mod hotness;
+pub mod pattern;
 pub mod score;
