@@ -1,6 +1,7 @@
 //! Figures over all pins.
 
 pub mod actor;
+pub mod disk;
 pub mod forecast;
 pub mod hotness;
 pub mod pattern;
