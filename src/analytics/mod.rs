@@ -6,3 +6,4 @@ pub mod forecast;
 pub mod hotness;
 pub mod pattern;
 pub mod score;
+pub mod tier;
