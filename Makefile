@@ -34,8 +34,8 @@ build: ours ## Build ipfs-kitd and ipfs-kitctl (5 minutes the first time)
 test: ours ## Run all tests, with a real Kubo among them
 	$(CARGO) test --workspace --locked
 
-bench: build ## Measure, and print each figure beside its limit
-	$(CARGO) bench --profile dev --locked -p ipfs-kitd --bench '*'
+bench: build dist ## Measure, and print each figure beside its limit
+	LD_LIBRARY_PATH="$(CURDIR)/$(dist)" IPFS_KITD_BENCH_PROGRAMS="$(CURDIR)/$(dist)" $(CARGO) bench --profile dev --locked -p ipfs-kitd --bench '*'
 
 run: build ## Run a daemon with a Kubo of its own and a few real pins, in the foreground
 	@tools/run

@@ -4,7 +4,7 @@ use ipfs_kitd::janitor::evidence::{Looks, look};
 use ipfs_kitd::janitor::places::Places;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto_msgs::daemon::{Condition, Status, StatusReport, Wait};
+use proto_msgs::daemon::{Condition, IndexInfo, Status, StatusReport, Wait};
 use proto_msgs::verb::{Part, Verb};
 use proto_msgs::{Client, ClientError, Fault};
 use std::io::Write;
@@ -45,9 +45,11 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
-/// The program beside the daemon in the build directory.
+/// A program of ours: of the build directory, or of the one where `make bench` finds what is installed.
 pub(crate) fn built(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_ipfs-kitd")).with_file_name(name);
+    let installed = std::env::var_os("IPFS_KITD_BENCH_PROGRAMS").map(|dir| Path::new(&dir).join(name));
+    let built = || Path::new(env!("CARGO_BIN_EXE_ipfs-kitd")).with_file_name(name);
+    let path = installed.filter(|path| path.exists()).unwrap_or_else(built);
     assert!(path.exists(), "{} is not built; cargo test --workspace builds it", path.display());
     path
 }
@@ -165,7 +167,7 @@ impl Kit {
 
     /// The daemon's command line, not started.
     pub(crate) fn command(&self) -> Command {
-        let daemon = env!("CARGO_BIN_EXE_ipfs-kitd").to_owned();
+        let daemon = built("ipfs-kitd").display().to_string();
         let mut words = self.before.iter().chain([&daemon]);
         let mut command = Command::new(words.next().expect("the daemon at least"));
         command.args(words).env_clear();
@@ -239,6 +241,17 @@ impl Kit {
         self.wait(Condition::KuboRunning);
         self.wait(Condition::IndexComplete);
         self
+    }
+
+    /// Where nothing is to change by itself: no sizes, no samples; [`Kit::wait_for_mfs`] waits for the rest.
+    pub(crate) fn at_rest(&mut self) -> &mut Kit {
+        let off = [("SNAPSHOT_ENABLED", "false"), ("SIZE_SHARE", "0"), ("STATE_INTERVAL", "0s")];
+        off.iter().fold(self, |kit, (setting, value)| kit.env(&format!("IPFS_KITD_{setting}"), value))
+    }
+
+    /// Waits for the first look at MFS to be in the index.
+    pub(crate) fn wait_for_mfs(&self) {
+        eventually(|| self.call(IndexInfo {}).mfs.as_of.is_some(), || "MFS was not looked at".to_owned());
     }
 
     pub(crate) fn log(&self) -> String {

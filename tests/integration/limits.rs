@@ -208,8 +208,8 @@ fn others_have_a_snapshot_made_once_a_minute_and_the_daemons_own_uid_as_often_as
         return skipped("snapshots of another uid", "not root");
     }
     let mut kit = Kit::fake();
-    kit.env("IPFS_KITD_SNAPSHOT_ENABLED", "false");
-    start_granting(&mut kit, "record", &[OTHER]);
+    start_granting(kit.at_rest(), "record", &[OTHER]);
+    kit.wait_for_mfs();
     kit.call(IndexPause {});
     let mut other = Raw::over(connect_as(&kit, OTHER));
     let mut ask = || {

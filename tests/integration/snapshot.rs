@@ -192,7 +192,8 @@ fn a_defect_in_making_one_by_itself_is_counted_and_the_next_incarnation_publishe
 #[test]
 fn where_nothing_has_changed_the_newest_is_the_answer() {
     let mut kit = Kit::fake();
-    kit.env("IPFS_KITD_SNAPSHOT_ENABLED", "false").start_whole();
+    kit.at_rest().start_whole();
+    kit.wait_for_mfs();
     kit.call(IndexPause {});
     let first = kit.call(SnapshotNow::default());
     let again = kit.call(SnapshotNow::default());
