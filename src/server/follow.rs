@@ -173,4 +173,25 @@ mod tests {
         assert_eq!((last, states), (POURED, 1), "up to the newest, and the state once");
         assert!(missed > POURED / 2, "{missed}");
     }
+
+    #[tokio::test]
+    async fn lines_are_found_by_number_time_and_what_is_wanted_of_them() {
+        let kept = Shared::default();
+        for (at, n) in [("2026-01-01T00:00:01Z", 1), ("2026-01-01T00:00:02Z", 2), ("2026-01-01T00:00:03Z", 3)] {
+            kept.lock().push((at, n), 1);
+        }
+        let (out, _messages) = Out::new(Form::Json, Account::new(Budget::of(1 << 30)));
+        let parts = Parts::new(1, out);
+        let found = async |lines, since, least| {
+            let tail = Tail { lines, since, follow: false };
+            let part = |_| panic!("nobody follows");
+            let found = tail.of(&kept, |(at, _)| *at, |(_, n)| *n >= least, part, &parts).await;
+            found.expect("lines").0.into_iter().map(|(_, n)| n).collect::<Vec<_>>()
+        };
+        assert_eq!(found(None, None, 0).await, [1, 2, 3]);
+        assert_eq!(found(Some(1), None, 0).await, [3]);
+        assert_eq!(found(None, None, 2).await, [2, 3]);
+        assert_eq!(found(None, Some("2026-01-01T00:00:02Z"), 0).await, [2, 3]);
+        assert_eq!(found(None, Some("9999-12-30T00:00:00Z"), 0).await, [0; 0]);
+    }
 }
