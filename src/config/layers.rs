@@ -94,6 +94,28 @@ pub(super) fn located(key: &'static str, path: Sourced<PathBuf>) -> Result<Sourc
     Ok(path.map(|path| std::path::absolute(&path).unwrap_or(path)))
 }
 
+/// Key, and what could stand there.
+pub(super) type Key = (&'static str, &'static str);
+
+/// A value whose text says all of it.
+pub(super) fn parsed<T: std::str::FromStr + std::fmt::Display>(
+    layers: &Layers<'_>,
+    (key, wanted): Key,
+    file: Option<T>,
+    default: T,
+    fits: impl Fn(&T) -> bool,
+) -> Result<Sourced<T>, ConfigError> {
+    let picked = layers.pick(key, None, |text| text.parse().map_err(|_| text), file.map(Ok));
+    let Some(Sourced { value, source }) = picked else { return Ok(Sourced::from_default(default)) };
+    match value {
+        Ok(value) if fits(&value) => Ok(Sourced { value, source }),
+        wrong => {
+            let value = wrong.map_or_else(|text| text, |value| value.to_string());
+            Err(ConfigError::Value { key, value, source_text: source, wanted })
+        }
+    }
+}
+
 pub(super) fn duration(
     layers: &Layers<'_>,
     key: &'static str,

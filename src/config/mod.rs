@@ -12,7 +12,7 @@ mod snapshot;
 pub use access::Access;
 pub use attach::Attach;
 pub use flags::Flags;
-use layers::{Layers, Sourced, duration, duration_text, located, setting, some, words};
+use layers::{Layers, Sourced, duration, duration_text, located, parsed, setting, some, words};
 use proto_msgs::daemon::Setting;
 use serde::Deserialize;
 pub use snapshot::Snapshot;
@@ -262,25 +262,10 @@ impl Config {
                 wanted: "a program with an absolute path",
             });
         }
-        let share = |key, file| layers.pick(key, None, |t| t.parse().unwrap_or(f64::NAN), file);
-        let busy_share = share("busy_share", file.busy_share).unwrap_or_else(|| Sourced::from_default(0.2));
-        if !(busy_share.value > 0.0 && busy_share.value <= 1.0) {
-            return Err(ConfigError::Value {
-                key: "busy_share",
-                value: busy_share.value.to_string(),
-                source_text: busy_share.source,
-                wanted: "a share of wall time above 0 and at most 1",
-            });
-        }
-        let size_share = share("size_share", file.size_share).unwrap_or_else(|| Sourced::from_default(0.1));
-        if !(0.0..=1.0).contains(&size_share.value) {
-            return Err(ConfigError::Value {
-                key: "size_share",
-                value: size_share.value.to_string(),
-                source_text: size_share.source,
-                wanted: "a share of wall time from 0 (sizes are not looked for) to 1",
-            });
-        }
+        let busy = ("busy_share", "a share of wall time above 0 and at most 1");
+        let busy_share = parsed(&layers, busy, file.busy_share, 0.2, |share| *share > 0.0 && *share <= 1.0)?;
+        let size = ("size_share", "a share of wall time from 0 (sizes are not looked for) to 1");
+        let size_share = parsed(&layers, size, file.size_share, 0.1, |share| (0.0..=1.0).contains(share))?;
 
         let (snapshot, snapshot_settings) = snapshot::resolve(&layers, file.snapshot)?;
         let (access, access_settings) = access::resolve(&layers, file.access);

@@ -1,7 +1,7 @@
 //! Snapshots, as settings: the table `[snapshot]`.
 
 use super::ConfigError;
-use super::layers::{Layers, Sourced, duration, duration_text, setting};
+use super::layers::{Key, Layers, duration, duration_text, parsed, setting};
 use crate::snapshot::pace::Budget;
 use proto_msgs::daemon::Setting;
 use serde::Deserialize;
@@ -75,9 +75,6 @@ pub(super) fn resolve(layers: &Layers<'_>, file: Option<File>) -> Result<(Snapsh
     Ok((snapshot, settings))
 }
 
-/// Key, and what could stand there.
-type Key = (&'static str, &'static str);
-
 const KEYS: [Key; 6] = [
     ("snapshot.enabled", "true or false"),
     ("snapshot.share", "a share of wall time above 0 and at most 1"),
@@ -86,21 +83,3 @@ const KEYS: [Key; 6] = [
     ("snapshot.keep_age", "a duration up to 8760h, such as 10m"),
     ("snapshot.arrow_max_rows", "a number of pins"),
 ];
-
-fn parsed<T: std::str::FromStr + std::fmt::Display>(
-    layers: &Layers<'_>,
-    (key, wanted): Key,
-    file: Option<T>,
-    default: T,
-    fits: impl Fn(&T) -> bool,
-) -> Result<Sourced<T>, ConfigError> {
-    let picked = layers.pick(key, None, |text| text.parse().map_err(|_| text), file.map(Ok));
-    let Some(Sourced { value, source }) = picked else { return Ok(Sourced::from_default(default)) };
-    match value {
-        Ok(value) if fits(&value) => Ok(Sourced { value, source }),
-        wrong => {
-            let value = wrong.map_or_else(|text| text, |value| value.to_string());
-            Err(ConfigError::Value { key, value, source_text: source, wanted })
-        }
-    }
-}
