@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Decoder, FramedRead, LengthDelimitedCodec};
@@ -95,17 +95,16 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
     };
     let form = if first == binary::FIRST_BYTE { Form::Binary } else { Form::Json };
     let (out, messages) = Out::new(form, place.account());
+    let wire = Wire { stream: &stream, turn: Mutex::new(()), place: &place, patience: WRITE_STALL };
     let read = async {
         let out = out;
         match first {
-            binary::FIRST_BYTE => read_binary(reader, &stream, Calls::new(peer, routes, out, &place)).await,
-            b'{' | b' ' | b'\t' | b'\r' | b'\n' => {
-                read_json(reader, &stream, Calls::new(peer, routes, out, &place)).await;
-            }
+            binary::FIRST_BYTE => read_binary(reader, Calls::new(peer, routes, out, &wire)).await,
+            b'{' | b' ' | b'\t' | b'\r' | b'\n' => read_json(reader, Calls::new(peer, routes, out, &wire)).await,
             _ => drop(out.send(0, Body::Fault(neither_form())).await),
         }
     };
-    let write = write(&stream, messages, &place, WRITE_STALL);
+    let write = write(&wire, messages);
     tokio::pin!(read, write);
     tokio::select! {
         // The reader ends after the last answer is in the outbox; the writer empties it.
@@ -118,27 +117,38 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
     }
 }
 
-async fn write(
-    stream: &Stream,
-    mut messages: mpsc::Receiver<Message>,
-    place: &Place,
+/// The writing side of a connection: one message at a time.
+struct Wire<'a> {
+    stream: &'a Stream,
+    turn: Mutex<()>,
+    place: &'a Place,
     patience: Patience,
-) -> io::Result<()> {
-    let mut stream = stream;
-    while let Some(message) = messages.recv().await {
+}
+
+impl Wire<'_> {
+    /// Writes a message, whose turn it is.
+    async fn write(&self, _: MutexGuard<'_, ()>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let mut stream = self.stream;
         let written = async {
-            let sent = match &message.fd {
-                Some(passed) => pass(stream, &message.bytes, passed.fd.as_fd()).await?,
+            let sent = match fd {
+                Some(fd) => pass(stream, bytes, fd).await?,
                 None => 0,
             };
-            stream.write_all(&message.bytes[sent..]).await
+            stream.write_all(&bytes[sent..]).await
         };
         tokio::select! {
             // Nearly always there is room, and no timer is needed.
             biased;
-            written = written => written?,
-            () = patience.ends(place.wanted()) => return Err(io::ErrorKind::TimedOut.into()),
+            written = written => written,
+            () = self.patience.ends(self.place.wanted()) => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+async fn write(wire: &Wire<'_>, mut messages: mpsc::Receiver<Message>) -> io::Result<()> {
+    while let Some(message) = messages.recv().await {
+        let fd = message.fd.as_ref().map(|passed| passed.fd.as_fd());
+        wire.write(wire.turn.lock().await, &message.bytes, fd).await?;
     }
     Ok(())
 }
@@ -168,15 +178,19 @@ where
     timeout(REQUEST, frames.next()).await.unwrap_or_else(|_| Some(Err(D::Error::from(io::ErrorKind::TimedOut.into()))))
 }
 
-async fn read_json(reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls<'_>) {
+async fn read_json(reader: BufReader<&Stream>, mut calls: Calls<'_>) {
     let out = calls.out.clone();
     let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), MAX_REQUEST);
-    let mut lines = FramedRead::new(reader, Long::new(codec, calls.place));
+    let mut lines = FramedRead::new(reader, Long::new(codec, calls.wire.place));
     while let Some(line) = calls.while_running(next(&mut lines)).await {
         match line {
             Ok(line) if line.trim_ascii().is_empty() => {}
             Ok(line) => match json::parse_request(&line) {
-                Ok(request) => calls.begin(request).await,
+                Ok(request) => {
+                    if calls.begin(request).await.is_err() {
+                        return;
+                    }
+                }
                 Err((id, fault)) => drop(out.send(id, Body::Fault(fault)).await),
             },
             Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => {
@@ -193,10 +207,10 @@ async fn read_json(reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls
             }
         }
     }
-    calls.finish(stream).await;
+    calls.finish().await;
 }
 
-async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls: Calls<'_>) {
+async fn read_binary(mut reader: BufReader<&Stream>, mut calls: Calls<'_>) {
     let out = calls.out.clone();
     let same = match timeout(HANDSHAKE, shake_hands(&mut reader)).await {
         Ok(Ok(same)) => same,
@@ -209,13 +223,14 @@ async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls:
         return;
     }
     let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_REQUEST).new_codec();
-    let mut frames = FramedRead::new(reader, Long::new(codec, calls.place));
+    let mut frames = FramedRead::new(reader, Long::new(codec, calls.wire.place));
     while let Some(frame) = calls.while_running(next(&mut frames)).await {
         let fault = match frame.map(|frame| (frame.len(), binary::decode::<Request>(&frame))) {
             Ok((length, Ok(request))) => {
                 match exceeded(length, &request) {
                     Some(fault) => drop(out.send(request.id, Body::Fault(fault)).await),
-                    None => calls.begin(request).await,
+                    None if calls.begin(request).await.is_err() => return,
+                    None => {}
                 }
                 continue;
             }
@@ -229,7 +244,7 @@ async fn read_binary(mut reader: BufReader<&Stream>, stream: &Stream, mut calls:
         drop(out.send(0, Body::Fault(fault)).await);
         return;
     }
-    calls.finish(stream).await;
+    calls.finish().await;
 }
 
 /// Whether the client was built from the same types. An error when it is no client at all.
@@ -249,7 +264,7 @@ async fn shake_hands(reader: &mut BufReader<&Stream>) -> io::Result<bool> {
 
 /// The calls of one connection that are under way.
 struct Calls<'a> {
-    place: &'a Place,
+    wire: &'a Wire<'a>,
     peer: Peer,
     routes: Arc<Routes>,
     out: Out,
@@ -272,8 +287,8 @@ impl Running {
 }
 
 impl<'a> Calls<'a> {
-    fn new(peer: Peer, routes: Arc<Routes>, out: Out, place: &'a Place) -> Self {
-        Calls { place, peer, routes, out, tasks: JoinSet::new(), running: HashMap::new(), ids: HashMap::new() }
+    fn new(peer: Peer, routes: Arc<Routes>, out: Out, wire: &'a Wire<'a>) -> Self {
+        Calls { wire, peer, routes, out, tasks: JoinSet::new(), running: HashMap::new(), ids: HashMap::new() }
     }
 
     /// Waits for the next request while calls go on; `None` when the client has been idle for too long, too.
@@ -284,15 +299,17 @@ impl<'a> Calls<'a> {
                 message = &mut next => return message,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 // During the stop its end would be taken for the daemon's.
-                () = IDLE.ends(self.place.crowded()), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
+                () = IDLE.ends(self.wire.place.crowded()), if self.tasks.is_empty() && !self.routes.board.is_stopping() => return None,
             }
         }
     }
 
-    async fn begin(&mut self, request: Request) {
+    /// Begins a call; an error when the client takes no answer.
+    async fn begin(&mut self, request: Request) -> io::Result<()> {
         let id = request.id;
         if let Call::Cancel(cancel) = request.call {
-            return self.cancel(id, cancel.id).await;
+            self.cancel(id, cancel.id).await;
+            return Ok(());
         }
         if let Some(task) = self.running.get(&id).filter(|call| call.has_ended()).map(|call| call.task.id()) {
             self.join(task).await;
@@ -306,35 +323,59 @@ impl<'a> Calls<'a> {
             None
         };
         let turn = refusal.map_or_else(
-            || self.place.turn(lists(&request.call)).map_err(|many| many_calls(&many, self.peer.uid)),
+            || self.wire.place.turn(lists(&request.call)).map_err(|many| many_calls(&many, self.peer.uid)),
             Err,
         );
         let turn = match turn {
             Ok(turn) => turn,
-            Err(fault) => return drop(self.out.send(id, Body::Fault(fault)).await),
+            Err(fault) => {
+                drop(self.out.send(id, Body::Fault(fault)).await);
+                return Ok(());
+            }
         };
-        let (routes, peer, out) = (self.routes.clone(), self.peer, self.out.clone());
-        let parts = Parts::new(id, out);
-        let said = parts.said();
+        let (routes, peer) = (self.routes.clone(), self.peer);
+        let parts = Parts::new(id, self.out.clone());
+        let of_call = parts.clone();
         let mut call = Box::pin(async move {
             let deadline = request.deadline_ms.map(Duration::from_millis);
-            let body = match routes.answer(request.call, peer, deadline, &parts).await {
+            match routes.answer(request.call, peer, deadline, &of_call).await {
                 Ok(done) => Body::Done(done),
                 Err(fault) => Body::Fault(fault),
-            };
-            drop(parts.end(body).await);
-            drop(turn);
+            }
         });
         // What can be answered at once needs no task of its own, and no other thread.
         let begun = AssertUnwindSafe(|| call.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         match panic::catch_unwind(begun) {
-            Ok(Poll::Ready(())) => return,
+            Ok(Poll::Ready(body)) => return self.say(parts, body).await,
             Ok(Poll::Pending) => {}
-            Err(_) => return self.failed(id).await,
+            Err(_) => {
+                self.failed(id).await;
+                return Ok(());
+            }
         }
-        let task = self.tasks.spawn(call);
+        let said = parts.said();
+        let task = self.tasks.spawn(async move {
+            drop(parts.end(call.await).await);
+            drop(turn);
+        });
         self.ids.insert(task.id(), id);
         self.running.insert(id, Running { task, said });
+        Ok(())
+    }
+
+    /// Says the end of a call that was over at once: where nothing else waits to be written, without waking the writer.
+    async fn say(&self, parts: Parts, body: Body) -> io::Result<()> {
+        match self.wire.turn.try_lock() {
+            Ok(turn) if parts.is_next() => {
+                let (bytes, _room) = parts.at_once(body);
+                self.wire.write(turn, &bytes, None).await
+            }
+            taken => {
+                drop(taken);
+                drop(parts.end(body).await);
+                Ok(())
+            }
+        }
     }
 
     /// Waits for the end of this task, and meets those of others; whether it was cancelled.
@@ -388,13 +429,13 @@ impl<'a> Calls<'a> {
     }
 
     /// The client sends nothing more: its calls go on until they are over or it hangs up.
-    async fn finish(mut self, stream: &Stream) {
+    async fn finish(mut self) {
         // A hang-up after a half-close raises no event that tokio reports, so it is looked for.
         let mut look = tokio::time::interval(Duration::from_millis(250));
         while !self.tasks.is_empty() {
             tokio::select! {
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
-                _ = look.tick() => if hung_up(stream) { return },
+                _ = look.tick() => if hung_up(self.wire.stream) { return },
             }
         }
     }
@@ -485,7 +526,7 @@ mod tests {
         let stream = Stream::UdSocket(UdStream::try_from(OwnedFd::from(ours)).expect("a stream"));
         let (out, messages) = Out::new(Form::Json, place.account());
         out.send_bytes(vec![0; 8 << 20]).await.expect("queued");
-        write(&stream, messages, place, patience).await
+        write(&Wire { stream: &stream, turn: Mutex::new(()), place, patience }, messages).await
     }
 
     #[tokio::test]

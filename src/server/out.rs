@@ -227,6 +227,17 @@ impl Parts {
         self.say(body, End { fd, said: Some(&self.said) }).await
     }
 
+    /// Whether nothing was queued that is not written yet, and no descriptor is to go with the end of this call.
+    pub(super) fn is_next(&self) -> bool {
+        let idle = self.out.room.available_permits() == BYTES as usize;
+        idle && self.fd.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// The end of the call as bytes for who writes it himself, with the room that they take until then.
+    pub(super) fn at_once(&self, body: Body) -> (Vec<u8>, impl Sized + use<>) {
+        (self.out.bytes(self.id, body), self.reserved())
+    }
+
     async fn say(&self, body: Body, end: End<'_>) -> Result<(), Gone> {
         match self.reserved() {
             Some(reserved) => self.out.send_into(reserved, self.id, body, end).await,
