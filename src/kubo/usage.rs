@@ -1,6 +1,8 @@
 //! What a process takes of the machine, as `/proc` says.
 
 use rustix::time::{ClockId, clock_gettime};
+use std::fs::File;
+use std::io::Read;
 
 /// One look at a process.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +25,10 @@ impl Usage {
 
 /// Of the process with this number, if it is there.
 pub fn of(pid: u32) -> Option<Usage> {
-    parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    // It is asked for with each `status`; whole in one read, which the kernel gives to whoever has room.
+    let mut stat = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+    parse(&String::from_utf8_lossy(&stat[..length]))
 }
 
 /// The fields behind the name, which stands in brackets and may hold anything; the first of them is the third of all.
