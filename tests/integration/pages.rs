@@ -53,8 +53,21 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// In one pass: what is put in may hold any letters.
+    fn filled(&self, mut rest: &str) -> String {
+        let mut line = String::new();
+        while let Some(first) = rest.chars().next() {
+            let letter = &rest[..first.len_utf8()];
+            let example = self.instead.iter().find(|(of, _)| rest.starts_with(of));
+            let (of, here) = example.copied().unwrap_or((letter, letter));
+            line.push_str(here);
+            rest = &rest[of.len()..];
+        }
+        line
+    }
+
     fn shell(&self, line: &str) -> Command {
-        let line = self.instead.iter().fold(line.to_owned(), |line, (of, here)| line.replace(of, here));
+        let line = self.filled(line);
         let mut shell = self.kit.ctl_command(&[]);
         let ctl: Vec<_> =
             shell.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
