@@ -7,6 +7,7 @@ use proto_msgs::SCHEMA_VERSION;
 use proto_msgs::pin::Source;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::env;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -313,8 +314,14 @@ fn aligned(cells: &[String], widths: &[usize]) -> String {
 
 /// Adds a cell, and blanks to the next one.
 fn put(line: &mut String, cell: &str, column: usize) {
+    const BLANKS: &str = "                                                                ";
     line.push_str(cell);
-    line.extend(std::iter::repeat_n(' ', column.saturating_sub(width(cell)) + 2));
+    let mut blanks = column.saturating_sub(width(cell)) + 2;
+    while blanks > 0 {
+        let some = blanks.min(BLANKS.len());
+        line.push_str(&BLANKS[..some]);
+        blanks -= some;
+    }
 }
 
 /// A cell as a terminal may have it.
@@ -333,7 +340,8 @@ fn width(text: &str) -> usize {
 /// What others named, without what a terminal would obey or nobody would see: such characters are shown as escapes.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
     // Nearly all texts are of this kind, and there may be millions.
-    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'));
+    // All bytes of them, which a processor looks at by sixteen or more.
+    let plain = text.bytes().fold(true, |plain, b| plain & matches!(b, b' '..=b'~' | b'\t'));
     if plain || !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -373,9 +381,22 @@ fn steers(c: char) -> bool {
         || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
+thread_local! {
+    /// The time that was read last: in a list it is often the same from row to row, and to read it takes longer than all else of its cell.
+    static LAST: RefCell<Option<(String, Timestamp)>> = const { RefCell::new(None) };
+}
+
 /// `3m ago`, from an RFC 3339 time.
 pub(crate) fn ago(time: &str) -> String {
-    let Ok(at) = time.parse::<Timestamp>() else { return tame(time).into_owned() };
+    let at = LAST.with_borrow_mut(|last| match last {
+        Some((text, at)) if text == time => Some(*at),
+        _ => {
+            let at = time.parse().ok()?;
+            *last = Some((time.to_owned(), at));
+            Some(at)
+        }
+    });
+    let Some(at) = at else { return tame(time).into_owned() };
     format!("{} ago", span(Timestamp::now().duration_since(at).as_secs_f64()))
 }
 
