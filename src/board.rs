@@ -8,6 +8,7 @@ use crate::indexer::node_state::shelf::Shelf;
 use crate::kubo::rpc::Rpc;
 use crate::snapshot::lookup::PinFile;
 use jiff::Timestamp;
+use proto_msgs::access::SourceReport;
 use proto_msgs::daemon::{ActorReport, LastError};
 use proto_msgs::event::{KuboChange, What};
 use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
@@ -175,6 +176,8 @@ pub struct Board {
     pub refresh: watch::Sender<RefreshState>,
     /// By indexer: how many refreshes are under way; two for the moment in which one ends that is given up.
     pub refreshing: watch::Sender<u32>,
+    /// Where accesses come from.
+    pub sources: watch::Sender<Vec<SourceReport>>,
     /// By enricher.
     pub sizes: watch::Sender<SizesState>,
     /// By snapshot: the newest `pins.arrow` of this process, to look pins up.
@@ -214,6 +217,7 @@ impl Board {
             index,
             refresh: watch::Sender::new(RefreshState::default()),
             refreshing: watch::Sender::new(0),
+            sources: watch::Sender::new(Vec::new()),
             sizes: watch::Sender::new(SizesState::default()),
             snapshot: watch::Sender::new(None),
             snapshot_failed: watch::Sender::new(None),

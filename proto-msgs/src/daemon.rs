@@ -1,5 +1,6 @@
 //! The daemon itself: its state, its index as a whole, its configuration, its end.
 
+use crate::access::SourceReport;
 use crate::kubo::KuboReport;
 use crate::lock::LockFile;
 use crate::pin::{PinsUnderWay, Source};
@@ -23,6 +24,9 @@ pub struct StatusReport {
     pub index: IndexReport,
     /// `repo.lock` as the janitor saw it last; `null` before the first look, and where no repo is known.
     pub lock: Option<LockFile>,
+    /// Where accesses come from.
+    #[serde(default)]
+    pub accesses: Vec<SourceReport>,
     /// Pins that were begun with `pin add --detach` and have not come to their end.
     #[serde(default)]
     pub detached: PinsUnderWay,

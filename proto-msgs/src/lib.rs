@@ -21,9 +21,11 @@
 //!
 //! # Where things stand
 //! [`verb`] ties each verb to its reply, [`pin`], [`bulk`], [`kubo`], [`lock`], [`log`], [`event`], [`doctor`], [`snapshot`], [`state`],
-//! [`daemon`] hold their types, [`fault`] what can go wrong,
+//! [`access`], [`analytics`], [`daemon`] hold their types, [`fault`] what can go wrong,
 //! [`client`] is a blocking client that needs nothing but this crate.
 
+pub mod access;
+pub mod analytics;
 pub mod binary;
 pub mod bulk;
 pub mod client;

@@ -2,6 +2,12 @@
 //!
 //! `pin ls` on the command line is [`PinLs`] here and `pin_ls` in JSON. Adding a verb is one line in the table below.
 
+use crate::access::{AccessImport, AccessImported, AccessLog, AccessPage, AccessRecord, AccessRecorded, AccessRows};
+use crate::analytics::{
+    AnalyticsCold, AnalyticsDisk, AnalyticsHot, AnalyticsPatterns, AnalyticsPredict, AnalyticsReport, AnalyticsScore,
+    AnalyticsSummary, AnalyticsTiers, AnalyticsUnpinFirst, DiskReport, ForecastPage, HeatPage, PatternPage,
+    ScoreReport, TierPage, UnpinPage,
+};
 use crate::bulk::BulkBytes;
 use crate::daemon::{
     Cancel, Cancelled, ConfigReport, ConfigShow, IndexInfo, IndexInfoReport, IndexPause, IndexPaused, IndexRefresh,
@@ -142,6 +148,18 @@ verbs! {
     ConfigShow => ConfigReport, "config_show";
     Shutdown => ShuttingDown, "shutdown";
     Cancel => Cancelled, "cancel";
+    AccessRecord => AccessRecorded, "access_record";
+    AccessLog => AccessPage, "access_log";
+    AccessImport => AccessImported, "access_import";
+    AnalyticsSummary => AnalyticsReport, "analytics_summary";
+    AnalyticsHot => HeatPage, "analytics_hot";
+    AnalyticsCold => HeatPage, "analytics_cold";
+    AnalyticsPatterns => PatternPage, "analytics_patterns";
+    AnalyticsTiers => TierPage, "analytics_tiers";
+    AnalyticsPredict => ForecastPage, "analytics_predict";
+    AnalyticsDisk => DiskReport, "analytics_disk";
+    AnalyticsUnpinFirst => UnpinPage, "analytics_unpin_first";
+    AnalyticsScore => ScoreReport, "analytics_score";
 }
 
 macro_rules! parts {
@@ -174,6 +192,8 @@ parts! {
     Log(LogPage), "log";
     /// Events, in order.
     Events(EventPage), "events";
+    /// Rows of `access_log`, in order.
+    AccessLog(AccessRows), "access_log";
     /// Rows of `vfs_ls`, in order.
     VfsLs(VfsRows), "vfs_ls";
     /// Samples of `state_system`, in order.

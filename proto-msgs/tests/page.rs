@@ -3,6 +3,8 @@
 #[expect(dead_code, reason = "only the golden ones are shown")]
 mod samples;
 
+use proto_msgs::access::{AccessImport, AccessRecord, AccessRows, AccessSeen};
+use proto_msgs::analytics::MOST;
 use proto_msgs::event::What;
 use proto_msgs::pin::{BrokenPin, PinRows, PinVerified};
 use proto_msgs::state::STATE_ROWS;
@@ -79,6 +81,12 @@ fn prose(schema: &Value) -> String {
         ("[`VfsRows::MAX`]", VfsRows::MAX as u64),
         ("[`VfsJournal::MAX`]", VfsJournal::MAX),
         ("[`STATE_ROWS`]", STATE_ROWS as u64),
+        ("[`AccessSeen::PATH`]", AccessSeen::PATH as u64),
+        ("[`AccessSeen::WORD`]", AccessSeen::WORD as u64),
+        ("[`AccessRecord::MAX`]", AccessRecord::MAX as u64),
+        ("[`AccessRows::MAX`]", AccessRows::MAX as u64),
+        ("[`AccessImport::MAX`]", AccessImport::MAX as u64),
+        ("[`MOST`]", MOST),
     ] {
         text = text.replace(name, &value.to_string());
     }

@@ -4,12 +4,14 @@
 //! exit code 78, because a restart would not help.
 
 pub mod access;
+mod analytics;
 mod attach;
 mod flags;
 mod layers;
 mod snapshot;
 
 pub use access::Access;
+pub use analytics::Analytics;
 pub use attach::Attach;
 pub use flags::Flags;
 use layers::{Layers, Sourced, duration, duration_text, located, parsed, setting, some, words};
@@ -61,6 +63,8 @@ pub struct Config {
     pub hook: Vec<String>,
     /// Who else may ask for what.
     pub access: Access,
+    /// Accesses, and what is made of them.
+    pub analytics: Analytics,
     /// What is published as files.
     pub snapshot: Snapshot,
     /// Each of the above as text, with its source.
@@ -80,7 +84,7 @@ const LIVE: [&str; 10] = [
     "hang_limit",
     "hook",
 ];
-const LIVE_TABLES: [&str; 2] = ["snapshot.", "access."];
+const LIVE_TABLES: [&str; 3] = ["snapshot.", "access.", "analytics."];
 
 /// Settings without a default, and what each may be.
 const EXAMPLES: [(&str, &str); 2] = [("attach", "/ip4/127.0.0.1/tcp/5001"), ("api_auth_file", "/etc/ipfs-kitd/secret")];
@@ -151,6 +155,7 @@ struct File {
     hook: Option<Vec<String>>,
     snapshot: Option<snapshot::File>,
     access: Option<access::File>,
+    analytics: Option<analytics::File>,
 }
 
 impl Config {
@@ -269,6 +274,7 @@ impl Config {
 
         let (snapshot, snapshot_settings) = snapshot::resolve(&layers, file.snapshot)?;
         let (access, access_settings) = access::resolve(&layers, file.access);
+        let (analytics, analytics_settings) = analytics::resolve(&layers, file.analytics)?;
         let quoted = |p: &PathBuf| toml::Value::from(p.display().to_string()).to_string();
         let list = |l: &Vec<String>| toml::Value::from(l.clone()).to_string();
         let spanned = |d: &Duration| toml::Value::from(duration_text(*d)).to_string();
@@ -298,6 +304,7 @@ impl Config {
         );
         settings.extend(api_auth_file.as_ref().map(|file| setting("api_auth_file", file, quoted)));
         settings.extend(access_settings);
+        settings.extend(analytics_settings);
         settings.extend(snapshot_settings);
         let config = Config {
             data_dir: data_dir.value,
@@ -319,6 +326,7 @@ impl Config {
             api_auth_file: api_auth_file.map(|file| file.value),
             hook: hook.value,
             access,
+            analytics,
             snapshot,
             settings,
         };
@@ -394,6 +402,7 @@ impl Config {
         config.hang_limit = new.hang_limit;
         config.hook = new.hook;
         config.access = new.access;
+        config.analytics = new.analytics;
         config.snapshot = new.snapshot;
         for old in &mut config.settings {
             if let Some(new) = new.settings.iter().find(|new| new.key == old.key && is_live(&new.key)) {

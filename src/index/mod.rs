@@ -35,9 +35,11 @@
 //! set       the current pins in memory, immutable
 //! fresh     which rows a copy of the table still answers for
 //! vfs       the tree of MFS: changes in batches, and what is asked of it
+//! access    what was read, who has seen it, and which pin keeps it
 //! ```
 //! Nothing else in this process may open the file, not even to read it: POSIX locks drop at the first close.
 
+pub mod access;
 pub mod actor;
 pub mod apply;
 mod damage;

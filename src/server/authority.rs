@@ -83,6 +83,17 @@ pub(crate) fn level(call: &Call) -> Level {
         Call::SnapshotLs(_) | Call::SnapshotPath(_) | Call::SnapshotFd(_) => Level::Observe,
         Call::VfsLs(_) | Call::VfsInfo(_) | Call::VfsJournal(_) => Level::Observe,
         Call::StateSystem(_) | Call::StateNetwork(_) | Call::StateStorage(_) | Call::StateFiles(_) => Level::Observe,
+        Call::AccessLog(_)
+        | Call::AnalyticsSummary(_)
+        | Call::AnalyticsHot(_)
+        | Call::AnalyticsCold(_)
+        | Call::AnalyticsPatterns(_)
+        | Call::AnalyticsTiers(_)
+        | Call::AnalyticsPredict(_)
+        | Call::AnalyticsDisk(_)
+        | Call::AnalyticsUnpinFirst(_)
+        | Call::AnalyticsScore(_) => Level::Observe,
+        Call::AccessRecord(_) | Call::AccessImport(_) => Level::Record,
         // Of the caller's own connection.
         Call::Cancel(_) => Level::Observe,
         Call::PinTag(_) | Call::PinNote(_) | Call::PinTier(_) => Level::Record,
@@ -113,8 +124,11 @@ mod tests {
 
     const OBSERVE: &str = "status doctor events metrics wait config_show pin_ls pin_info pin_history pin_diff kubo_status \
                            lock_check lock_wait index_info snapshot_ls snapshot_path snapshot_fd vfs_ls vfs_info vfs_journal \
-                           state_system state_network state_storage state_files cancel";
-    const RECORD: &str = "pin_tag pin_note pin_tier index_refresh index_verify snapshot_now snapshot_verify";
+                           state_system state_network state_storage state_files cancel access_log analytics_summary \
+                           analytics_hot analytics_cold analytics_patterns analytics_tiers analytics_predict \
+                           analytics_disk analytics_unpin_first analytics_score";
+    const RECORD: &str =
+        "access_record access_import pin_tag pin_note pin_tier index_refresh index_verify snapshot_now snapshot_verify";
     const ADMIN: &str = "kubo_logs log kubo_config pin_begin pin_update pin_verify pin_add pin_rm kubo_gc kubo_start kubo_stop kubo_restart lock_clean index_pause \
                          index_resume index_compact index_backup index_restore index_import shutdown";
 

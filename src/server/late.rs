@@ -54,6 +54,12 @@ impl Late {
             Call::PinBegin(_) | Call::PinUpdate(_) => Late::Change(name),
             Call::PinVerify(_) | Call::KuboConfig(_) | Call::Log(_) => Late::Read(name),
             Call::Events(_) | Call::Doctor(_) => Late::Read(name),
+            // They may be made once more under the same name, or for the same log.
+            Call::AccessRecord(_) | Call::AccessImport(_) => Late::Change(name),
+            Call::AccessLog(_) | Call::AnalyticsSummary(_) | Call::AnalyticsHot(_) => Late::Read(name),
+            Call::AnalyticsCold(_) | Call::AnalyticsPatterns(_) | Call::AnalyticsTiers(_) => Late::Read(name),
+            Call::AnalyticsPredict(_) | Call::AnalyticsDisk(_) => Late::Read(name),
+            Call::AnalyticsUnpinFirst(_) | Call::AnalyticsScore(_) => Late::Read(name),
         }
     }
 
@@ -182,7 +188,15 @@ mod tests {
             sizes: None,
             snapshot: None,
         };
-        StatusReport { daemon, kubo, index, lock: None, detached: PinsUnderWay::default(), last_error: None }
+        StatusReport {
+            daemon,
+            kubo,
+            index,
+            lock: None,
+            accesses: Vec::new(),
+            detached: PinsUnderWay::default(),
+            last_error: None,
+        }
     }
 
     fn late(late: Late, status: &StatusReport) -> (String, String) {

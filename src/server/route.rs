@@ -202,6 +202,18 @@ impl Routes {
                 state::answer(self, verb.0, Part::StateStorage, parts).await.map(StateStorage::done)
             }
             Call::StateFiles(verb) => state::answer(self, verb.0, Part::StateFiles, parts).await.map(StateFiles::done),
+            Call::AccessRecord(_)
+            | Call::AccessLog(_)
+            | Call::AccessImport(_)
+            | Call::AnalyticsSummary(_)
+            | Call::AnalyticsHot(_)
+            | Call::AnalyticsCold(_)
+            | Call::AnalyticsPatterns(_)
+            | Call::AnalyticsTiers(_)
+            | Call::AnalyticsPredict(_)
+            | Call::AnalyticsDisk(_)
+            | Call::AnalyticsUnpinFirst(_)
+            | Call::AnalyticsScore(_) => Err(Fault::new(FaultKind::Internal, "not there yet")),
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::SnapshotNow(ask) => {
                 fault::ask(&self.snapshots, MakeNow { ask, own: peer.is_own() }).await.map(SnapshotNow::done)

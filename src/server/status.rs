@@ -92,6 +92,7 @@ pub(super) fn report(routes: &Routes) -> StatusReport {
         kubo: kubo(routes),
         index,
         lock: board.lock.borrow().clone(),
+        accesses: board.sources.borrow().clone(),
         detached: routes.changes.detached.report(),
         last_error: board.last_error.borrow().clone(),
     }

@@ -240,6 +240,7 @@ pub(crate) fn status(state: KuboState) -> StatusReport {
             snapshot: None,
         },
         lock: None,
+        accesses: Vec::new(),
         detached: PinsUnderWay::default(),
         last_error: None,
     }

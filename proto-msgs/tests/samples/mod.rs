@@ -3,6 +3,8 @@
 //! Each function walks its whole enum; `tests/forms.rs` holds them against the table of verbs, so a new verb can't be left
 //! out.
 
+mod access;
+
 use proto_msgs::bulk::*;
 use proto_msgs::daemon::*;
 use proto_msgs::doctor::*;
@@ -91,7 +93,7 @@ impl Seed {
 /// Every call.
 pub(crate) fn calls(s: &Seed) -> Vec<Call> {
     use PinSort::*;
-    vec![
+    let mut calls = vec![
         Status {}.into(),
         PinLs {
             pin_type: s.flag.then_some(s.pick(&[PinType::Recursive, PinType::Direct])),
@@ -164,17 +166,20 @@ pub(crate) fn calls(s: &Seed) -> Vec<Call> {
         ConfigShow {}.into(),
         Shutdown {}.into(),
         Cancel { id: s.number }.into(),
-    ]
+    ];
+    calls.extend(access::calls(s));
+    calls
 }
 
 /// Every reply, in the order of [`calls`].
 pub(crate) fn dones(s: &Seed) -> Vec<Done> {
-    vec![
+    let mut dones = vec![
         Status::done(StatusReport {
             daemon: daemon(s),
             kubo: kubo(s),
             index: index(s),
             lock: s.flag.then(|| lock(s)),
+            accesses: s.list(access::source(s)),
             detached: PinsUnderWay { count: s.number, oldest: s.list(PinUnderWay { cid: s.t(), since: s.t() }) },
             last_error: s.flag.then(|| error(s)),
         }),
@@ -324,7 +329,9 @@ pub(crate) fn dones(s: &Seed) -> Vec<Done> {
         ConfigShow::done(ConfigReport { settings: s.list(Setting { key: s.t(), value: s.t(), source: s.t() }) }),
         Shutdown::done(ShuttingDown { pid: s.pid() }),
         Cancel::done(Cancelled { id: s.number, was_running: s.flag }),
-    ]
+    ];
+    dones.extend(access::dones(s));
+    dones
 }
 
 /// Every part.
@@ -338,6 +345,7 @@ pub(crate) fn parts(s: &Seed) -> Vec<Part> {
         Part::KuboLogs(logs(s)),
         Part::Log(log(s)),
         Part::Events(events(s)),
+        access::part(s),
         Part::VfsLs(VfsRows { entries: s.list(vfs(s)) }),
         Part::StateSystem(StateRows { samples: s.list(system_state(s)) }),
         Part::StateNetwork(StateRows { samples: s.list(network_state(s)) }),
