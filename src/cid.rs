@@ -55,6 +55,16 @@ impl Key {
         }
     }
 
+    /// The CID with this key, where `form` is another of the same block; `None` for a codec that is not in the key.
+    pub fn cid_like(&self, form: &Cid) -> Option<Cid> {
+        let codec = u64::from(self.ident >> CODEC_SHIFT);
+        match self.ident & V1 {
+            _ if codec == CODEC_LIMIT => None,
+            0 => Cid::new_v0(*form.hash()).ok(),
+            _ => Some(Cid::new_v1(codec, *form.hash())),
+        }
+    }
+
     /// The smallest key of the same block, and the largest: CIDs between them differ in codec or version only.
     pub fn block(self) -> std::ops::RangeInclusive<Key> {
         Key { ident: 0, ..self }..=Key { ident: u32::MAX, ..self }
@@ -132,7 +142,10 @@ mod tests {
             let cid = parse(text).expect("a CID");
             assert_eq!(Key::of(&cid).cid(), Some(cid));
         }
-        assert_eq!(Key::of(&parse("bafkqac3imvwgy3zao5xxe3de").expect("identity")).cid(), None);
+        let identity = parse("bafkqac3imvwgy3zao5xxe3de").expect("identity");
+        assert_eq!(Key::of(&identity).cid(), None);
+        let other = Cid::new_v1(0x71, *identity.hash());
+        assert_eq!(Key::of(&identity).cid_like(&other), Some(identity));
     }
 
     #[test]
@@ -148,6 +161,7 @@ mod tests {
         let v1 = Cid::new_v1(0x70, *v0.hash());
         let (a, b) = (Key::of(&v0), Key::of(&v1));
         assert_ne!(a, b);
+        assert_eq!((a.cid_like(&v1), b.cid_like(&v0)), (Some(v0), Some(v1)));
         assert_eq!(a.digest, b.digest);
         assert!(a.block().contains(&b));
     }

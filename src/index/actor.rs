@@ -327,7 +327,8 @@ macro_rules! read {
     };
 }
 
-// Behind the macros, which it uses.
+// Behind the macros, which they use.
+mod access;
 pub mod vfs;
 
 read!(AskTotals => Totals, "count pins", |connection, _| query::totals(connection, Timestamp::now()));

@@ -5,6 +5,7 @@
 
 mod edit;
 
+use super::access::known;
 use super::error::IndexError;
 use super::fresh::Fresh;
 use super::marks::Marks;
@@ -104,6 +105,7 @@ pub struct State {
     /// Of the copies of `pins` that somebody reads.
     copies: Vec<Weak<Fresh>>,
     pub(super) marks: Marks,
+    pub(super) accesses: known::Known,
     /// The file that all this is in.
     pub(super) home: Home,
 }
@@ -114,7 +116,7 @@ impl State {
         keyed: Keyed,
         set: PinSet,
         meta: &Meta,
-        marks: Marks,
+        (marks, accesses): (Marks, known::Known),
         recovery: Option<String>,
         home: Home,
     ) -> State {
@@ -140,6 +142,7 @@ impl State {
             touched: HashSet::new(),
             copies: Vec::new(),
             marks,
+            accesses,
             home,
         }
     }
@@ -175,6 +178,15 @@ impl State {
         self.published.changes += 1;
         self.published.restored += 1;
         self.publish(Arc::new(set), meta);
+    }
+
+    /// The pin of this block in whatever form: the same CID, or another one with the same bytes.
+    pub(super) fn pin_of(&self, cid: &Cid) -> Option<Cid> {
+        let key = Key::of(cid);
+        if self.set().get(&key).is_some() {
+            return Some(*cid);
+        }
+        self.set().block(&key).iter().find_map(|entry| entry.key().cid_like(cid))
     }
 
     /// Whether this CID is pinned.

@@ -37,7 +37,7 @@ const EVENTS: &str = "(
     UNION ALL SELECT generation, 1, id, cid, type, name, type_before, name_before, changed_at FROM changes)";
 
 /// The CID itself and, of a DAG in protobuf, its other version.
-fn forms(cid: &Cid) -> Vec<Value> {
+pub(super) fn forms(cid: &Cid) -> Vec<Value> {
     let other = match cid.version() {
         ::cid::Version::V0 => Some(Cid::new_v1(cid.codec(), *cid.hash())),
         ::cid::Version::V1 => Cid::new_v0(*cid.hash()).ok().filter(|_| cid.codec() == 0x70),

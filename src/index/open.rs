@@ -2,6 +2,7 @@
 //! moved aside, never deleted, and a new one made; a file that is in use, newer than this program, or merely out of reach is
 //! left as it is.
 
+use super::access::known::Known;
 use super::apply::State;
 use super::damage;
 use super::journal::{self, Journal};
@@ -171,9 +172,10 @@ fn open_file(
     // Not before: what a newer version has made is left as it is, the journal too.
     let journal = Journal::open(journal, journal::FLOOR);
     let (marks, told) = Marks::recover(&connection, journal, &mut meta, version.is_none()).map_err(named)?;
+    let accesses = Known::load(&connection, &keyed).map_err(named)?;
     let recovery = [recovery, told].into_iter().flatten().reduce(|all, text| format!("{all}; {text}"));
     let home = Home::of(path).map_err(|source| OpenError::Io { action: "look at the index file", source })?;
-    Ok((connection, State::new(keyed, set, &meta, marks, recovery, home)))
+    Ok((connection, State::new(keyed, set, &meta, (marks, accesses), recovery, home)))
 }
 
 /// The file that DuckDB has open, by which it is known again.

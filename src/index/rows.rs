@@ -294,7 +294,7 @@ pub(super) fn fill_temp(connection: &Connection, table: &str, columns: Vec<Array
 }
 
 /// Appends columns by position; an appender does not look at names.
-fn append(appender: &mut Appender<'_>, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
+pub(super) fn append(appender: &mut Appender<'_>, columns: Vec<ArrayRef>) -> duckdb::Result<()> {
     let columns = columns.into_iter().map(|column| ("", column, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns)
         .map_err(|error| duckdb::Error::ArrowTypeToDuckdbType(error.to_string(), DataType::Null))?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::path::Path;
 
 /// Version of the tables. A file with a higher one is refused and left as it is.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// `pins`, `gone` and `changes` together are the whole history: what was pinned at a generation is what was added at or before
 /// it and not yet gone, and `changes` says what it was called then. `generations` dates it.
@@ -83,12 +83,45 @@ CREATE TABLE meta(
 );
 ";
 
+/// What was read: the one thing here that neither Kubo nor a snapshot can tell again. A backup that takes the place of the rest leaves
+/// it as it is.
+const ACCESSES: &str = "
+CREATE TABLE access(
+  seq BIGINT NOT NULL,           -- rising, given when it was settled what keeps the CID; rows are stored in this order
+  read_at TIMESTAMP NOT NULL,    -- UTC
+  cid BLOB NOT NULL, path VARCHAR,
+  pin BLOB,                      -- what keeps it, where that is another CID
+  keeper UTINYINT NOT NULL,      -- 0 pinned itself, 1 within `pin`, 2 MFS, 3 nothing, 4 nobody has looked
+  op VARCHAR, bytes BIGINT, first_byte BIGINT,
+  source UTINYINT NOT NULL,      -- 0 record, 1 Kubo, 2 gateway, 3 MFS
+  said_by VARCHAR
+);
+CREATE TABLE access_cursor(      -- up to where each source was read
+  source VARCHAR NOT NULL, place VARCHAR NOT NULL, moved_at TIMESTAMP NOT NULL,
+  since TIMESTAMP NOT NULL       -- the earliest that it could tell of
+);
+CREATE TABLE access_batch(       -- what applications called what they told, for a day
+  name VARCHAR NOT NULL, told_at TIMESTAMP NOT NULL
+);
+CREATE TABLE access_keeper(      -- what was looked up; without a pin: nothing was found
+  cid BLOB NOT NULL, pin BLOB, looked_at TIMESTAMP NOT NULL, generation BIGINT NOT NULL
+);
+CREATE TABLE access_meta(begin BIGINT NOT NULL); -- every number is above it, and it above those of an index that was lost
+INSERT INTO access_meta VALUES ({NOW});
+";
+
+/// The tables of [`ACCESSES`].
+pub(super) const ACCESS_TABLES: [&str; 5] = ["access", "access_cursor", "access_batch", "access_keeper", "access_meta"];
+
+/// From version 2, which knew no accesses.
+const FROM_2: &str = "{ACCESSES} UPDATE meta SET schema_version = {VERSION};";
+
 /// From version 1, which knew neither sizes nor generations of rows, and forgot what a pin was called before.
 const FROM_1: &str = "
 ALTER TABLE pins RENAME TO pins_1;
 ALTER TABLE gone RENAME TO gone_1;
 ALTER TABLE meta RENAME TO meta_1;
-{TABLES}
+{TABLES} {ACCESSES}
 INSERT INTO pins SELECT id, cid, type, name, first_seen, codec, 0, NULL, 0, NULL FROM pins_1 ORDER BY id;
 INSERT INTO gone SELECT id, cid, type, name, first_seen, 0, 0, NULL, 0, NULL, gone_at, generation FROM gone_1 ORDER BY id;
 INSERT INTO meta SELECT {VERSION}, peer_id, generation, as_of_us, complete, next_id, 0 FROM meta_1;
@@ -151,34 +184,44 @@ pub fn version(connection: &Connection) -> duckdb::Result<Option<i64>> {
     connection.query_row("SELECT schema_version FROM meta", [], |row| row.get(0)).map(Some)
 }
 
-/// Makes the tables of a new file; the first generation is this one.
-pub fn create(connection: &Connection, generation: u64) -> duckdb::Result<()> {
-    connection.execute_batch(&format!(
-        "BEGIN; {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, {generation}, NULL, false, 1, 0);
-         INSERT INTO generations VALUES ({generation}, make_timestamp({})); COMMIT;",
-        Timestamp::now().as_microsecond()
-    ))
+/// Statements with what they do not know yet.
+fn filled(statements: &str) -> String {
+    let now = Timestamp::now().as_microsecond().to_string();
+    let whole = statements.replace("{TABLES}", TABLES).replace("{ACCESSES}", ACCESSES);
+    whole.replace("{VERSION}", &VERSION.to_string()).replace("{NOW}", &now)
 }
 
-/// Within a transaction: the tables without any rows, whatever was there before, and a `meta` that is to be written.
+/// Makes the tables of a new file; the first generation is this one.
+pub fn create(connection: &Connection, generation: u64) -> duckdb::Result<()> {
+    connection.execute_batch(&filled(&format!(
+        "BEGIN; {{TABLES}} {{ACCESSES}} INSERT INTO meta VALUES ({{VERSION}}, NULL, {generation}, NULL, false, 1, 0);
+         INSERT INTO generations VALUES ({generation}, make_timestamp({{NOW}})); COMMIT;"
+    )))
+}
+
+/// Within a transaction: the tables without any rows, whatever was there before, and a `meta` that is to be written. What was read
+/// stays: no export has it.
 pub(super) fn clear(connection: &Connection) -> duckdb::Result<()> {
     let mut statement =
         connection.prepare("SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary")?;
     let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<duckdb::Result<Vec<_>>>()?;
-    // They are names of ours, of this version or an older one.
-    let drops: String = names.iter().map(|name| format!("DROP TABLE \"{name}\"; ")).collect();
-    connection
-        .execute_batch(&format!("{drops} {TABLES} INSERT INTO meta VALUES ({VERSION}, NULL, 0, NULL, false, 1, 0)"))
+    let (kept, old): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| ACCESS_TABLES.contains(&name.as_str()));
+    // They are names of ours.
+    let drops: String = old.iter().map(|name| format!("DROP TABLE \"{name}\"; ")).collect();
+    let accesses = if kept.is_empty() { "{ACCESSES}" } else { "" };
+    connection.execute_batch(&filled(&format!(
+        "{drops} {{TABLES}} {accesses} INSERT INTO meta VALUES ({{VERSION}}, NULL, 0, NULL, false, 1, 0)"
+    )))
 }
 
 /// Brings the tables of an older version to this one, all or nothing; `false` when there is no way from there.
 pub fn migrate(connection: &Connection, from: i64) -> duckdb::Result<bool> {
-    if from != 1 {
-        return Ok(false);
-    }
-    let now = Timestamp::now().as_microsecond().to_string();
-    let steps = FROM_1.replace("{TABLES}", TABLES).replace("{VERSION}", &VERSION.to_string()).replace("{NOW}", &now);
-    connection.execute_batch(&format!("BEGIN; {steps} COMMIT;"))?;
+    let steps = match from {
+        1 => FROM_1,
+        2 => FROM_2,
+        _ => return Ok(false),
+    };
+    connection.execute_batch(&filled(&format!("BEGIN; {steps} COMMIT;")))?;
     Ok(true)
 }
 

@@ -92,6 +92,13 @@ impl Keyed {
         hasher.finish128().h1 & ((1 << 56) - 1)
     }
 
+    /// 128 bits of the hash of any other text.
+    pub(super) fn text_hash(&self, text: &str) -> u128 {
+        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
+        hasher.write(text.as_bytes());
+        hasher.finish128().as_u128()
+    }
+
     fn sum(&self, cid_text: &str, tag: u8, rest: &[u8]) -> u128 {
         let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
         hasher.write(cid_text.as_bytes());

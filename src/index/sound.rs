@@ -67,6 +67,26 @@ pub(super) fn checks() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The same of what was read, which comes out of no export. That no number is there twice is not asked, which would sort them all.
+pub(super) fn access_checks() -> Vec<(&'static str, String)> {
+    vec![
+        (
+            "numbers of accesses that none can be",
+            format!("SELECT count(*) FROM access, access_meta WHERE seq NOT BETWEEN begin + 1 AND {MOST}"),
+        ),
+        (
+            "accesses at times that none can be, or kept by nothing that could",
+            "SELECT count(*) FROM access WHERE read_at NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-30'
+               OR keeper > 4 OR keeper = 1 AND pin IS NULL"
+                .to_owned(),
+        ),
+        (
+            "sources that are read from two places",
+            "SELECT count(*) - count(DISTINCT source) FROM access_cursor".to_owned(),
+        ),
+    ]
+}
+
 /// How often it is so.
 pub(super) fn count(connection: &Connection, sql: &str) -> duckdb::Result<i64> {
     connection.query_row(sql, [], |row| row.get(0))

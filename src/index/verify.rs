@@ -132,15 +132,15 @@ fn look(connection: &Connection, state: &IndexState, meta: &Meta, keyed: &Keyed)
         Ok(Err(problem)) => verified.problems.push(problem),
         Err(error) => failed(&mut verified, "the pins cannot be read", error)?,
     }
-    for table in &TABLES {
+    for table in TABLES.iter().map(|table| table.name).chain(schema::ACCESS_TABLES) {
         // Every column, and with it the checksum of every block.
-        let sql = format!("SELECT count(*), count(hash(t)) FROM {} t", table.name);
+        let sql = format!("SELECT count(*), count(hash(t)) FROM {table} t");
         match sound::count(connection, &sql) {
-            Ok(rows) => verified.rows.push((table.name, rows.cast_unsigned())),
-            Err(error) => failed(&mut verified, &format!("{} cannot be read", table.name), error)?,
+            Ok(rows) => verified.rows.push((table, rows.cast_unsigned())),
+            Err(error) => failed(&mut verified, &format!("{table} cannot be read"), error)?,
         }
     }
-    for (what, sql) in sound::checks() {
+    for (what, sql) in sound::checks().into_iter().chain(sound::access_checks()) {
         match sound::count(connection, &sql) {
             Ok(0) => {}
             Ok(count) => verified.problems.push(format!("{what}: {count}")),

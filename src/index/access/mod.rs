@@ -1,11 +1,18 @@
-//! Accesses in the index: `keep` is what the writer does with what sources have told, `read` what readers ask.
+//! Accesses in the index: `keep` is what the writer does with what sources have told, `keeper` finds what keeps a CID, `settle` takes
+//! what was looked up later, `known` is what the writer need not ask the file for, `read` what readers ask.
 //!
 //! Rows are numbered in the order in which it was settled what keeps them, so that whoever has counted up to a number has counted each
 //! of them once. What a source was read up to is kept in the transaction that keeps what it told.
 
+pub mod keep;
+mod keeper;
+pub(super) mod known;
+pub mod read;
+pub mod settle;
+
 use crate::cid::{Cid, Key};
 use jiff::Timestamp;
-use proto_msgs::access::AccessSource;
+use proto_msgs::access::{AccessSource, Keeper};
 use std::sync::Arc;
 
 /// An access as a source tells it.
@@ -74,25 +81,79 @@ pub struct KeepAccesses {
     pub counted: u64,
 }
 
-/// Asks where the source with this name was read up to.
+/// Asks where the source with this name was read up to; answered with a [`Cursor`], or `None` when it never was.
 #[derive(Clone, Debug)]
 pub struct AskCursor(pub String);
+
+/// Up to where a source was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Where reading goes on, in words of the source.
+    pub place: String,
+    /// When it came there.
+    pub at: Timestamp,
+    /// When it was read first, or the earliest access that it told of.
+    pub since: Timestamp,
+}
 
 /// Asks for CIDs of which nobody knows what keeps them, oldest first, at most so many: each once, and none that was looked for in vain.
 #[derive(Clone, Copy, Debug)]
 pub struct AskUnsettled(pub usize);
 
-/// Says what keeps CIDs: the pin that they are within, or nothing. Their accesses get new numbers.
+/// Says what keeps CIDs: the pin that they are within, or nothing. Their accesses get new numbers. A CID that is pinned itself by now is
+/// taken for that, and one within a pin that is gone meanwhile stays unsettled.
 #[derive(Clone, Debug)]
 pub struct Settle(pub Vec<(Cid, Option<Cid>)>);
 
-/// Asks for accesses to pins behind a number, in the order of their numbers.
+/// Asks for accesses to pins behind a number, in the order of their numbers; answered with [`CountedRows`].
 #[derive(Clone, Copy, Debug)]
 pub struct AskCounted {
     /// The number up to which they are known.
     pub after: u64,
     /// At most so many.
     pub most: usize,
+}
+
+/// Accesses to pins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CountedRows {
+    /// In the order of their numbers.
+    pub rows: Vec<Counted>,
+    /// All that are kept up to this number have been told, whatever keeps them; the one that was asked with when there are no more.
+    pub through: u64,
+    /// Every number is above this one, and this one is above those of an index that was lost: whoever has counted up to a lower one,
+    /// but for 0, has counted accesses that are not kept any more.
+    pub begin: u64,
+}
+
+/// Asks for figures over all accesses, as of a time.
+#[derive(Clone, Copy, Debug)]
+pub struct AskFigures(pub Timestamp);
+
+/// Figures over all accesses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Accesses that are kept.
+    pub accesses: u64,
+    /// When the oldest of them took place.
+    pub oldest: Option<Timestamp>,
+    /// Those of each source, and when the first and the last of them took place.
+    pub by_source: Vec<(AccessSource, u64, Timestamp, Timestamp)>,
+    /// Of each of the last 168 hours with one, oldest first.
+    pub by_hour: Vec<Figure>,
+    /// Of each of the last 90 days with one, by UTC, oldest first.
+    pub by_day: Vec<Figure>,
+}
+
+/// Accesses of an hour or a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// When it began.
+    pub at: Timestamp,
+    /// Accesses.
+    pub accesses: u64,
+    /// Bytes that were read, as far as the sources say.
+    pub bytes: u64,
 }
 
 /// An access to a pin, or to something within it.
@@ -110,4 +171,44 @@ pub struct Counted {
     pub offset: Option<u64>,
     /// Who has seen it.
     pub source: AccessSource,
+}
+
+fn source_code(source: AccessSource) -> u8 {
+    match source {
+        AccessSource::Record => 0,
+        AccessSource::Kubo => 1,
+        AccessSource::Gateway => 2,
+        AccessSource::Mfs => 3,
+        AccessSource::Unknown => 255,
+    }
+}
+
+fn source_of(code: u8) -> AccessSource {
+    match code {
+        0 => AccessSource::Record,
+        1 => AccessSource::Kubo,
+        2 => AccessSource::Gateway,
+        3 => AccessSource::Mfs,
+        _ => AccessSource::Unknown,
+    }
+}
+
+fn keeper_code(keeper: Keeper) -> u8 {
+    match keeper {
+        Keeper::Pin => 0,
+        Keeper::Inside => 1,
+        Keeper::Mfs => 2,
+        Keeper::Nothing => 3,
+        Keeper::Unknown => 4,
+    }
+}
+
+fn keeper_of(code: u8) -> Keeper {
+    match code {
+        0 => Keeper::Pin,
+        1 => Keeper::Inside,
+        2 => Keeper::Mfs,
+        3 => Keeper::Nothing,
+        _ => Keeper::Unknown,
+    }
 }
