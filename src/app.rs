@@ -5,6 +5,7 @@
 //! main task included, is for `last_resort.rs`.
 
 use crate::analytics::actor::{Analytics, AnalyticsArgs};
+use crate::analytics::evidence::recorder::Recorder;
 use crate::board::{Board, StopReason};
 use crate::config::{Config, ConfigError, Flags};
 use crate::index::actor::{Index, IndexArgs};
@@ -153,6 +154,7 @@ struct Parts {
     store: Store,
     spawner: Spawner,
     home: Home,
+    recorder: Recorder,
     importer: Arc<Importer>,
     changes: Changes,
     started: (Instant, jiff::Timestamp),
@@ -180,12 +182,14 @@ async fn live(
     let last_resort = LastResort { board: board.clone(), config: config.clone(), spawner: spawner.clone() };
     last_resort.start().map_err(|source| AppError::Io { action: "start the thread for the last resort", source })?;
     let changes = Changes::new();
+    let recorder = Recorder::start(store.clone(), board.clone(), config.clone());
     let parts = Parts {
         board: board.clone(),
         config,
         store: store.clone(),
         spawner: spawner.clone(),
         home: home.clone(),
+        recorder: recorder.clone(),
         importer: importer.clone(),
         changes: changes.clone(),
         started,
@@ -256,7 +260,7 @@ async fn live(
     tracing::info!(%reason, "stopping");
     systemd::stopping();
     let config = configs.borrow().clone();
-    stop(&board, actors, hook, &changes, &config, &spawner, &store).await;
+    stop(&board, actors, hook, (&changes, &recorder), &config, &spawner, &store).await;
     home.close();
     tracing::info!("stopped");
     match reason {
@@ -280,7 +284,7 @@ fn summary(board: &Board) -> String {
 
 /// The recipe: from the bottom up, each with the references that it may ask.
 async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
-    let Parts { board, config, store, spawner, home, importer, changes, started } = parts;
+    let Parts { board, config, store, spawner, home, recorder, importer, changes, started } = parts;
     let life = |name| Life::new(name, &board);
     let index =
         child::<Index>(supervisor, IndexArgs { life: life("index"), board: board.clone(), store: store.clone() }).await;
@@ -314,7 +318,13 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         told: Arc::new(AtomicBool::new(false)),
     };
     let node_state = child::<NodeState>(supervisor, args).await;
-    let args = AnalyticsArgs { life: life("analytics"), board: board.clone(), index: index.clone() };
+    let args = AnalyticsArgs {
+        life: life("analytics"),
+        board: board.clone(),
+        config: config.clone(),
+        index: index.clone(),
+        recorder: recorder.clone(),
+    };
     let analytics = child::<Analytics>(supervisor, args).await;
     let args = SnapshotArgs {
         life: life("snapshot"),
@@ -336,6 +346,7 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         changes,
         janitor: janitor.clone(),
         analytics: analytics.clone(),
+        recorder,
         importer,
         turns: Turns::default(),
         snapshots: snapshots.clone(),
@@ -362,7 +373,7 @@ async fn stop(
     board: &Board,
     actors: Actors,
     hook: Hook,
-    changes: &Changes,
+    (changes, recorder): (&Changes, &Recorder),
     config: &Config,
     spawner: &Spawner,
     store: &Store,
@@ -372,6 +383,7 @@ async fn stop(
     }
     end(board, &actors.snapshots, "snapshot", STOP_DEADLINE).await;
     end(board, &actors.analytics, "analytics", STOP_DEADLINE).await;
+    recorder.end(STOP_DEADLINE).await;
     end(board, &actors.node_state, "node_state", STOP_DEADLINE).await;
     end(board, &actors.enricher, "enricher", STOP_DEADLINE).await;
     end(board, &actors.indexer, "indexer", STOP_DEADLINE).await;

@@ -178,6 +178,8 @@ pub struct Board {
     pub refreshing: watch::Sender<u32>,
     /// Where accesses come from.
     pub sources: watch::Sender<Vec<SourceReport>>,
+    /// By analytics: the number up to which accesses are counted in what is kept beside the index. None behind it is let go.
+    pub counted: watch::Sender<u64>,
     /// By enricher.
     pub sizes: watch::Sender<SizesState>,
     /// By snapshot: the newest `pins.arrow` of this process, to look pins up.
@@ -218,6 +220,7 @@ impl Board {
             refresh: watch::Sender::new(RefreshState::default()),
             refreshing: watch::Sender::new(0),
             sources: watch::Sender::new(Vec::new()),
+            counted: watch::Sender::new(0),
             sizes: watch::Sender::new(SizesState::default()),
             snapshot: watch::Sender::new(None),
             snapshot_failed: watch::Sender::new(None),

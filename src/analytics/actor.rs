@@ -1,7 +1,9 @@
 //! The analytics actor: totals by type, codec, size and age, counted once for each generation of the pin set and each time that
 //! sizes were measured (ages once a minute).
 
+use super::evidence::recorder::Recorder;
 use crate::board::Board;
+use crate::config::Config;
 use crate::fault::ask;
 use crate::index::actor::{AskTotals, Index, dated};
 use crate::index::query::Totals;
@@ -16,7 +18,7 @@ use proto_msgs::daemon::{Metrics, MetricsReport};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// Age classes move with time although nothing changes.
 const FRESH: Duration = Duration::from_secs(60);
@@ -28,8 +30,12 @@ pub struct AnalyticsArgs {
     pub life: Arc<Life>,
     /// What the others publish.
     pub board: Arc<Board>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
     /// Who counts.
     pub index: ActorRef<Index>,
+    /// Where accesses go.
+    pub recorder: Recorder,
 }
 
 /// Totals, when they were counted, and how often sizes had been written by then.

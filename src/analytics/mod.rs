@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod disk;
+pub mod evidence;
 pub mod forecast;
 pub mod hotness;
 pub mod pattern;

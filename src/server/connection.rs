@@ -467,7 +467,7 @@ fn no_hello() -> Fault {
 /// Calls whose rows wait for their reader.
 fn lists(call: &Call) -> bool {
     match call {
-        Call::PinLs(_) | Call::PinHistory(_) | Call::PinDiff(_) | Call::VfsLs(_) => true,
+        Call::PinLs(_) | Call::PinHistory(_) | Call::PinDiff(_) | Call::VfsLs(_) | Call::AccessLog(_) => true,
         Call::StateSystem(StateSystem(ask)) | Call::StateNetwork(StateNetwork(ask)) => ask.history,
         Call::StateStorage(StateStorage(ask)) | Call::StateFiles(StateFiles(ask)) => ask.history,
         _ => false,

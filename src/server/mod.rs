@@ -12,10 +12,11 @@
 //! route       which owner answers which verb
 //! late        what is said of a call whose time is over
 //! detached    pins that nobody waits for
-//! pin, kubo, status, doctor, follow, wait   the verbs that need more than one owner
+//! access, pin, kubo, status, doctor, follow, wait   the verbs that need more than one owner
 //! ```
 //! Connection tasks are as old as their connection, not as the actor: a restart of the actor cuts nobody off.
 
+mod access;
 pub mod actor;
 mod audit;
 mod authority;

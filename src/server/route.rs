@@ -5,8 +5,9 @@ use super::authority::{self, Peer};
 use super::late::Late;
 use super::out::{ANSWER, LIST, Parts, REPORT};
 use super::pin::Changes;
-use super::{detached, doctor, follow, kubo, mark, pin, state, status, wait};
+use super::{access, detached, doctor, follow, kubo, mark, pin, state, status, wait};
 use crate::analytics::actor::Analytics;
+use crate::analytics::evidence::recorder::Recorder;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
 use crate::config::access::Level;
@@ -24,6 +25,7 @@ use kameo::actor::ActorRef;
 use kameo::message::Message;
 use kameo::prelude::Actor;
 use kameo::reply::Reply;
+use proto_msgs::access::{AccessLog, AccessPage, AccessRecord};
 use proto_msgs::daemon::{ConfigReport, ConfigShow, IndexInfo, Shutdown, ShuttingDown, Status};
 use proto_msgs::doctor::Doctor;
 use proto_msgs::event::Events;
@@ -73,6 +75,8 @@ pub struct Routes {
     pub janitor: ActorRef<Janitor>,
     /// Owner of the totals.
     pub analytics: ActorRef<Analytics>,
+    /// Where accesses go.
+    pub recorder: Recorder,
     /// Who imports files of the old system.
     pub importer: Arc<Importer>,
     /// For the doctor's looks at the repo.
@@ -202,9 +206,13 @@ impl Routes {
                 state::answer(self, verb.0, Part::StateStorage, parts).await.map(StateStorage::done)
             }
             Call::StateFiles(verb) => state::answer(self, verb.0, Part::StateFiles, parts).await.map(StateFiles::done),
-            Call::AccessRecord(_)
-            | Call::AccessLog(_)
-            | Call::AccessImport(_)
+            Call::AccessRecord(verb) => access::record(self, verb).await.map(AccessRecord::done),
+            Call::AccessLog(verb) => {
+                let as_of = self.recorder.catch_up().await;
+                let page = self.listing(verb, Part::AccessLog, parts).await?;
+                Ok(AccessLog::done(AccessPage { as_of: crate::time::text(as_of), ..page }))
+            }
+            Call::AccessImport(_)
             | Call::AnalyticsSummary(_)
             | Call::AnalyticsHot(_)
             | Call::AnalyticsCold(_)
@@ -288,7 +296,7 @@ fn room(call: &Call) -> u32 {
     match call {
         call if long(call) => 0,
         Call::Events(_) | Call::KuboLogs(_) | Call::Log(_) => 0,
-        Call::PinLs(_) | Call::PinHistory(_) | Call::PinDiff(_) | Call::VfsLs(_) => 0,
+        Call::PinLs(_) | Call::PinHistory(_) | Call::PinDiff(_) | Call::VfsLs(_) | Call::AccessLog(_) => 0,
         Call::StateSystem(StateSystem(ask)) | Call::StateNetwork(StateNetwork(ask)) if ask.history => 0,
         Call::StateStorage(StateStorage(ask)) | Call::StateFiles(StateFiles(ask)) if ask.history => 0,
         Call::VfsJournal(_) => LIST,

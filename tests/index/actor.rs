@@ -4,6 +4,7 @@ use crate::place::*;
 use clap::Parser;
 use futures_util::future::join_all;
 use ipfs_kitd::analytics::actor::{Analytics, AnalyticsArgs};
+use ipfs_kitd::analytics::evidence::recorder::Recorder;
 use ipfs_kitd::board::{Board, StopReason};
 use ipfs_kitd::cid::{Cid, Key, text};
 use ipfs_kitd::config::{Config, Flags};
@@ -23,16 +24,22 @@ use proto_msgs::pin::{Pin, PinInfo, PinLs, PinRows, SizeKind, Source};
 use proto_msgs::verb::Part;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 pub(crate) struct Actors {
-    board: Arc<Board>,
+    pub(crate) board: Arc<Board>,
     pub(crate) index: ActorRef<Index>,
     args: IndexArgs,
 }
 
-pub(crate) fn actors(place: &Place) -> Actors {
+/// The configuration without any settings.
+pub(crate) fn config() -> watch::Receiver<Arc<Config>> {
     let flags = Flags::parse_from(["ipfs-kitd", "--data-dir", "/d", "--runtime-dir", "/r", "--ipfs-path", "/i"]);
-    let kubo = memory::before_start(&Config::load(&flags).expect("a configuration"));
+    watch::channel(Arc::new(Config::load(&flags).expect("a configuration"))).1
+}
+
+pub(crate) fn actors(place: &Place) -> Actors {
+    let kubo = memory::before_start(&config().borrow());
     let board = Arc::new(Board::new(kubo, place.store.state()));
     let args = IndexArgs { life: Life::new("index", &board), board: board.clone(), store: place.store.clone() };
     Actors { board, index: Index::spawn(args.clone()), args }
@@ -196,7 +203,10 @@ async fn metrics_are_counted_once_for_each_generation() {
     let place = with_pins(3).await;
     let Actors { board, index, .. } = actors(&place);
     let life = Life::new("analytics", &board);
-    let analytics = Analytics::spawn(AnalyticsArgs { life, board: board.clone(), index: index.clone() });
+    let config = config();
+    let recorder = Recorder::start(place.store.clone(), board.clone(), config.clone());
+    let args = AnalyticsArgs { life, board: board.clone(), config, index: index.clone(), recorder };
+    let analytics = Analytics::spawn(args);
     let report = ask(&analytics, Metrics {}).await.expect("a report");
     assert_eq!((report.pins, report.named, report.generation, report.bytes), (3, 0, 1, None));
     assert_eq!((report.by_codec.len(), report.by_codec[0].pins), (1, 3));

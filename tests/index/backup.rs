@@ -1,5 +1,6 @@
 //! A backup and its way back; a look at everything, and the giving back of room.
 
+use crate::access::{seen, told};
 use crate::history::{between, diff};
 use crate::mark::{say, tag, told_of};
 use crate::place::*;
@@ -47,6 +48,21 @@ async fn put_back(place: &Place, from: &Path, kept: &Path, force: bool) -> Resul
     let order = Restore { dir, manifest, force, keep };
     let seal = move |keep: Writing| keep.pack(&kept, false).map(drop);
     place.store.write(move |connection, state| restore::restore(connection, state, order, seal)).await
+}
+
+#[tokio::test]
+async fn a_backup_has_no_accesses_and_leaves_those_that_there_are() {
+    let place = Place::new();
+    place.add(raw(1), RECURSIVE, "").await;
+    let file = place.path().join("backup.tar");
+    back_up(&place, &file).await;
+    place.keep(vec![told(vec![seen(raw(1), 1)])]).await;
+    let before = place.counted(0, 10).await;
+    put_back(&place, &file, &place.path().join("before.tar"), false).await.expect("restored");
+    assert_eq!(place.counted(0, 10).await, before);
+    place.keep(vec![told(vec![seen(raw(1), 2)])]).await;
+    assert_eq!(place.counted(before.through, 10).await.rows.len(), 1);
+    assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The index as its callers meet it, on real files in directories of their own: what it keeps, what it refuses, what it
 //! answers, and what happens to it in the hands of a killed process, another process or a bad disk.
 
+mod access;
 mod actor;
 mod apply;
 mod backup;

@@ -32,6 +32,10 @@ with Client(timeout=30) as kitd:
     assert kitd.call("status")["kubo"]["state"] == "running"
     marked = kitd.call("pin_tag", cid=cid, add=["holidays"], remove=[])
     assert marked["tags"] == ["holidays"], marked
+    seen = kitd.call("access_record", accesses=[{"cid": cid, "op": "cat", "bytes": 7}], durable=True, batch="one")
+    assert seen == {"taken": 1, "repeated": False, "durable": True}, seen
+    [access] = kitd.rows("access_log", cid=cid)
+    assert (access["op"], access["bytes"], access["keeper"]) == ("cat", 7, "pin"), access
     pins = list(kitd.rows("pin_ls", tag="holidays"))
     assert [pin["name"] for pin in pins] == ["first"], pins
     *parts, page = kitd.parts("pin_ls")

@@ -1,6 +1,7 @@
 //! The real daemon in a temporary home, one file per noun: with fake-kubo where Kubo has to misbehave, with a real Kubo in
 //! `real_kubo`. Everything waits for events; nothing touches the user's home or other people's processes.
 
+mod access;
 mod actors;
 mod attach;
 mod backup;
