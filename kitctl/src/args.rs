@@ -1,6 +1,7 @@
 //! The command line: nouns, verbs, options and their help. The words are those of the protocol; what a CID is the daemon
 //! judges, everything else is refused here, before anything is asked.
 
+mod access;
 mod events;
 mod index;
 mod kubo;
@@ -14,6 +15,7 @@ mod vfs;
 use crate::exit::{self, Failure};
 use crate::parse::{condition, duration, level, since};
 use crate::state::State;
+pub(crate) use access::Access;
 use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use events::Events;
 pub(crate) use index::Index;
@@ -90,7 +92,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) max_age: Option<Duration>,
     /// Show it again every 2s, or every INTERVAL, until Ctrl-C: status, pin ls, history, kubo status, config, index info,
-    /// metrics, lock check, snapshot ls, state, vfs, doctor, config show. As ndjson, json or csv only when it differs
+    /// metrics, lock check, snapshot ls, state, vfs, access log, doctor, config show. As ndjson, json or csv only when it differs
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "INTERVAL", value_parser = duration,
         num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
     pub(crate) watch: Option<Duration>,
@@ -157,6 +159,9 @@ pub(crate) enum Command {
     /// MFS: paths, their CIDs, and the pins that keep them
     #[command(subcommand)]
     Vfs(Vfs),
+    /// What was read of which CID, and when
+    #[command(subcommand)]
+    Access(Access),
     /// Files that the daemon publishes: Parquet and Arrow, for pandas, polars, DuckDB and others
     #[command(subcommand)]
     Snapshot(Snapshot),

@@ -1,6 +1,6 @@
 //! What each command can do: which formats it has, what answers it without the daemon, whether its answer has an age.
 
-use crate::args::{Command, Format, Index, Kubo, Lock, Pin, Snapshot, Vfs};
+use crate::args::{Access, Command, Format, Index, Kubo, Lock, Pin, Snapshot, Vfs};
 use crate::state::State;
 
 /// What answers without the daemon.
@@ -33,7 +33,7 @@ impl Command {
                 &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Arrow, Format::Parquet]
             }
             Command::Pin(Pin::History { .. } | Pin::Diff { .. } | Pin::Verify(_)) => CIDS,
-            Command::Vfs(Vfs::Ls { .. } | Vfs::Journal { .. }) => CIDS,
+            Command::Vfs(Vfs::Ls { .. } | Vfs::Journal { .. }) | Command::Access(Access::Log { .. }) => CIDS,
             Command::Pin(_) | Command::Vfs(_) | Command::State(State::Files(_)) => {
                 &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid]
             }
@@ -82,6 +82,7 @@ impl Command {
                 | Command::Snapshot(Snapshot::Ls(_))
                 | Command::State(_)
                 | Command::Vfs(_)
+                | Command::Access(Access::Log { .. })
                 | Command::Doctor { bundle: None, .. }
                 | Command::Config(_)
         )

@@ -1,6 +1,7 @@
 //! `ipfs-kitctl`: the command line of `ipfs-kitd`. Arguments in, one conversation over the socket, data on stdout, everything
 //! else on stderr, an exit code that a script can act on.
 
+mod access;
 mod args;
 mod ask;
 mod bulk;
@@ -26,6 +27,7 @@ mod output;
 mod parse;
 mod pin;
 mod process;
+mod record;
 mod snapshot;
 mod socket;
 mod sql;
@@ -92,7 +94,7 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
     }
     if args.global.watch.is_some() && (args.global.offline || !args.command.can_be_watched()) {
         let which = "status, pin ls, history, kubo status, config, index info, metrics, lock check, snapshot ls, state, vfs, \
-                     doctor and config show can be watched";
+                     access log, doctor and config show can be watched";
         return Err(Failure::Usage(format!("{which}, without --offline and --check")));
     }
     if args.global.watch.is_some() && args.global.format().bulk().is_some() {
@@ -116,6 +118,7 @@ fn answer(command: Command, ask: &mut Ask, out: &mut Out) -> Result<u8, Failure>
         Command::Snapshot(verb) => snapshot::run(ask, out, verb),
         Command::State(what) => state::run(ask, out, what),
         Command::Vfs(verb) => vfs::run(ask, out, verb),
+        Command::Access(verb) => access::run(ask, out, verb),
         Command::Log { lines, since, level, follow } => {
             log::log(ask, out, Log { lines, since: since.map(|since| since.to_string()), level, follow })
         }

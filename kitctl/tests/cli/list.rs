@@ -254,6 +254,7 @@ fn every_list_takes_columns_an_order_and_a_cut_and_names_what_it_has() {
         &["pin", "diff", "1", "2"],
         &["vfs", "ls"],
         &["vfs", "journal"],
+        &["access", "log"],
         &["snapshot", "ls"],
         &["snapshot", "verify"],
         &["lock", "clean"],

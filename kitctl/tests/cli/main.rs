@@ -1,5 +1,6 @@
 //! The built `ipfs-kitctl` against a stub daemon: what it prints in each format, what it exits with, what it asks. A file per subject.
 
+mod access;
 mod age;
 mod bulk;
 mod bundle;

@@ -84,6 +84,7 @@ fn every_list_that_only_looks_at_what_may_change_can_be_watched() {
         &["vfs", "ls"],
         &["vfs", "info", "/"],
         &["vfs", "journal"],
+        &["access", "log"],
         &["snapshot", "ls"],
         &["lock", "check"],
         &["kubo", "config"],

@@ -1,0 +1,68 @@
+//! `access`: what was read of which CID.
+
+use super::Show;
+use crate::parse::since;
+use clap::Subcommand;
+use jiff::Timestamp;
+
+const RECORD: &str = "\
+With `-` each line of standard input is an access as JSON, with the fields cid, at, path, bytes, offset, op, by; all but \
+cid may be missing. They go to the daemon as they come, some thousand at a time. At the first line that is wrong it ends, and says \
+which line that is and how many accesses are recorded. With --batch the same lines can be sent again within a day: none counts twice.
+
+Examples:
+  ipfs-kitctl access record bafy… --op cat --bytes 1048576 --source player
+  ipfs-kitctl access record --durable --batch monday - < accesses.ndjson";
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Access {
+    /// Say that a CID was read
+    #[command(after_help = RECORD)]
+    Record {
+        /// What was read; `-` reads accesses from standard input
+        #[arg(value_name = "CID", add = crate::complete::cids())]
+        cid: String,
+        /// What was read below the CID
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+        /// When, such as 10m (ago) or 2026-11-21T08:00:00Z [default: now]
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        at: Option<Timestamp>,
+        /// How many bytes
+        #[arg(long, value_name = "N")]
+        bytes: Option<u64>,
+        /// The first of them
+        #[arg(long, value_name = "N")]
+        offset: Option<u64>,
+        /// What was done, in a word such as cat
+        #[arg(long, value_name = "WORD")]
+        op: Option<String>,
+        /// Who says so
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        /// Return when it is on the disk; otherwise it is so within a second
+        #[arg(long)]
+        durable: bool,
+        /// A name for what is recorded: what was recorded under it within a day is not counted again
+        #[arg(long, value_name = "NAME")]
+        batch: Option<String>,
+    },
+    /// Accesses, newest first
+    #[command(after_help = "\
+Examples:
+  ipfs-kitctl access log --limit 20
+  ipfs-kitctl access log bafy… --since 24h --source gateway -o ndjson")]
+    Log {
+        /// Only those of this CID, or of what its pin keeps
+        #[arg(value_name = "CID", add = crate::complete::cids())]
+        cid: Option<String>,
+        /// Only those that this source has seen: record, kubo, gateway or mfs
+        #[arg(long, value_name = "SOURCE", add = crate::complete::words(&["record", "kubo", "gateway", "mfs"]))]
+        source: Option<String>,
+        /// Only those from this time on, such as 24h (ago) or 2026-11-21T08:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<Timestamp>,
+        #[command(flatten)]
+        show: Show,
+    },
+}
