@@ -234,6 +234,8 @@ pub struct AccessImport {
 impl AccessImport {
     /// Lines in one call at most.
     pub const MAX: usize = 2_000;
+    /// Bytes of one line at most. The caller leaves longer ones out, and begins another call behind each.
+    pub const LINE: usize = 64 << 10;
 }
 
 /// How far a log is known.
