@@ -309,8 +309,24 @@ impl Rpc {
         call: &str,
         deadline: Duration,
     ) -> Result<T, RpcError> {
-        let body = in_time(deadline, self.call(call, SHORT, |_| Ok(()))).await?;
+        self.sized(name, call, deadline, SHORT).await
+    }
+
+    /// The same for an answer of up to `limit` bytes.
+    pub(super) async fn sized<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        call: &str,
+        deadline: Duration,
+        limit: usize,
+    ) -> Result<T, RpcError> {
+        let body = in_time(deadline, self.call(call, limit, |_| Ok(()))).await?;
         parse(name, &body)
+    }
+
+    /// One that answers nothing.
+    pub(super) async fn silent(&self, call: &str, deadline: Duration) -> Result<(), RpcError> {
+        in_time(deadline, self.call(call, SHORT, |_| Ok(()))).await.map(drop)
     }
 
     /// The same for as long as it takes.

@@ -2,6 +2,7 @@
 
 use super::content::MOST;
 use super::lines::Lines;
+use super::requests::OURS;
 use super::rpc::{Connection, Rpc, RpcError, encoded, in_time, late_error, parse};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -63,7 +64,11 @@ impl Rpc {
     /// Begins to read a directory. With `measure` Kubo looks into each entry's block, and the answer ends in an error at the
     /// first one that is not here; without, only entries whose CID tells it are measured.
     pub async fn directory(&self, cid: &str, measure: bool, deadline: Duration) -> Result<Directory, RpcError> {
-        let call = format!("ls?arg={}&stream=true&resolve-type={measure}&size={measure}&offline=true", encoded(cid));
+        // Marked, since others who ask for this read something.
+        let call = format!(
+            "ls?arg={}&stream=true&resolve-type={measure}&size={measure}&offline=true&{OURS}=true",
+            encoded(cid)
+        );
         let (body, connection) = in_time(deadline, self.begin(&call)).await?;
         Ok(Directory { body, _connection: connection, lines: Lines::default(), links: VecDeque::new() })
     }

@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+
+/// How often its log of requests was asked for.
+static QUESTIONS: AtomicU64 = AtomicU64::new(0);
 
 const OFFLINE: &str = "this action must be run in online mode, try running 'ipfs daemon' first";
 
@@ -105,6 +109,21 @@ fn route(call: &str, query: &Query, raw: &str, pins: &Pins, peer: &str, script: 
         }
         "version" => line(json!({"Version": "0.43.1", "Repo": "18"})),
         "ls" => Ok(String::new()),
+        "diag/cmds" => {
+            let mut log = script.requests.clone();
+            // Rises with each question, as Kubo's numbers do.
+            let number = 1_000_000 + QUESTIONS.fetch_add(1, Ordering::Relaxed);
+            let (began, ended) = ("2026-01-01T00:00:00Z", "0001-01-01T00:00:00Z");
+            log.push(
+                json!({"ID": number, "Command": call, "Options": {"encoding": "json"}, "Args": [], "StartTime": began,
+                "EndTime": ended, "Active": true}),
+            );
+            line(json!(log))
+        }
+        "diag/cmds/set-time" => {
+            script::record(&format!("keep requests {}", query.get("arg")));
+            Ok(String::new())
+        }
         "pin/ls" => pin_ls(query, raw, pins, script),
         "files/stat" | "dag/stat" => {
             script::record(&format!("{call} {raw}"));
@@ -165,6 +184,16 @@ fn pin_ls(query: &Query, raw: &str, pins: &Pins, script: &Script) -> Result<Stri
     let now = pins.get();
     let (pin_type, names) = (query.get("type"), query.get("names") == "true");
     let cids = query.all("arg").map(canonical).collect::<Result<Vec<_>, _>>()?;
+    if let ("indirect", [cid]) = (pin_type, &cids[..]) {
+        script::record(&format!("indirect {cid}"));
+        return match script.within.get(cid) {
+            Some(pin) => {
+                let key = json!({"Type": format!("indirect through {pin}"), "Name": ""});
+                Ok(json!({ "Keys": { cid: key } }).to_string() + "\n")
+            }
+            None => Err(format!("path '{cid}' is not pinned")),
+        };
+    }
     if !cids.is_empty() {
         script.hold(Held::Look, raw);
         let mut keys = serde_json::Map::new();

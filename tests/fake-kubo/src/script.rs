@@ -57,6 +57,10 @@ pub(crate) struct Script {
     pub(crate) peer_id: Option<String>,
     /// What it has of these CIDs; of others it has no block.
     pub(crate) content: BTreeMap<String, Content>,
+    /// Its log of requests, before the question for it.
+    pub(crate) requests: Vec<serde_json::Value>,
+    /// The pins that these CIDs are within.
+    pub(crate) within: BTreeMap<String, String>,
     /// It hangs up on every question about this CID, as Kubo does when it panics.
     pub(crate) panics_at: Option<String>,
 }
