@@ -2,12 +2,13 @@
 //! sizes were measured (ages once a minute).
 
 use super::evidence::recorder::Recorder;
+use super::evidence::{self, Ends};
 use crate::board::Board;
 use crate::config::Config;
 use crate::fault::ask;
 use crate::index::actor::{AskTotals, Index, dated};
 use crate::index::query::Totals;
-use crate::supervisor::{Life, Stop};
+use crate::supervisor::{Ended, Life, Stop, watched};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
 use kameo::message::{Context, Message};
@@ -19,6 +20,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Age classes move with time although nothing changes.
 const FRESH: Duration = Duration::from_secs(60);
@@ -45,16 +47,20 @@ type Counted = Option<(Totals, Instant, u64)>;
 pub struct Analytics {
     args: AnalyticsArgs,
     counted: Arc<Mutex<Counted>>,
+    /// What reads the sources of accesses.
+    sources: Option<AbortOnDropHandle<()>>,
 }
 
 impl Actor for Analytics {
     type Args = AnalyticsArgs;
     type Error = Infallible;
 
-    async fn on_start(args: AnalyticsArgs, _: ActorRef<Self>) -> Result<Self, Infallible> {
+    async fn on_start(args: AnalyticsArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
+        let AnalyticsArgs { life, board, config, index, recorder } = args.clone();
+        let sources = watched(&me, evidence::run(Ends { life, board, config, index, recorder }));
         args.life.runs();
-        Ok(Analytics { args, counted: Arc::default() })
+        Ok(Analytics { args, counted: Arc::default(), sources: Some(sources) })
     }
 
     async fn on_panic(
@@ -62,6 +68,8 @@ impl Actor for Analytics {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+        // At once: the next incarnation starts before this one is dropped.
+        self.sources = None;
         self.args.life.panicked(error)
     }
 }
@@ -101,5 +109,15 @@ impl Message<Metrics> for Analytics {
 impl Message<Stop> for Analytics {
     type Reply = ();
 
-    async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {}
+    async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
+        self.sources = None;
+    }
+}
+
+impl Message<Ended> for Analytics {
+    type Reply = ();
+
+    async fn handle(&mut self, ended: Ended, _: &mut Context<Self, ()>) {
+        ended.pass_on();
+    }
 }

@@ -10,10 +10,12 @@ use crate::index::legacy::original::{self, Found};
 use crate::kubo::check::{self, Seen};
 use crate::shell::{quoted, told_to, user};
 use proto_msgs::Fault;
+use proto_msgs::access::{AccessSource, SourceReport};
 use proto_msgs::daemon::{DaemonReport, IndexReport, StatusReport};
 use proto_msgs::doctor::{DoctorReport, Finding, Severity};
 use proto_msgs::kubo::{KuboMode, KuboReport, KuboState};
 use proto_msgs::lock::{LockCheck, LockFile, Verdict};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `uid`: of whom the commands are for.
@@ -46,6 +48,7 @@ pub(super) async fn look(routes: &Routes, uid: u32) -> Result<DoctorReport, Faul
     findings.extend(hook(routes.board.hook.borrow().as_ref(), &routes.config.borrow().hook));
     findings.extend(index(&report.index));
     findings.extend(unknown(routes.config.borrow().access.unknown()));
+    findings.extend(sources(&report.accesses, &routes.config.borrow().analytics.gateway_logs));
     findings.extend(legacy(routes).await);
     findings.extend(actors(&report.daemon));
     for finding in &mut findings {
@@ -244,6 +247,25 @@ fn index(index: &IndexReport) -> Vec<Finding> {
         found.push(finding(Severity::Warning, "refresh_failed", detail, "it is tried again by itself", Some(command)));
     }
     found
+}
+
+/// Sources of accesses that see nothing. `logs`: those that are followed.
+fn sources(reports: &[SourceReport], logs: &[PathBuf]) -> Vec<Finding> {
+    let found = |report: &SourceReport| {
+        let error = report.error.clone()?;
+        let detail = format!("accesses from {} are not seen: {error}", report.source.name());
+        Some(match report.source {
+            AccessSource::Gateway => {
+                let hint = "let the daemon's user read the log and go into its directory, most often by the group adm, or leave it out of \
+                    `analytics.gateway_logs`; it is tried again by itself";
+                let command = logs.iter().find(|log| error.contains(&log.display().to_string()));
+                let command = command.map(|log| format!("namei -l {}", quoted(&log.display().to_string())));
+                finding(Severity::Warning, "gateway_log", detail, hint, command)
+            }
+            _ => finding(Severity::Warning, "source_failed", detail, "it is tried again by itself", None),
+        })
+    };
+    reports.iter().filter(|report| report.on).filter_map(found).collect()
 }
 
 fn unknown(names: &[String]) -> Option<Finding> {

@@ -7,6 +7,7 @@ use super::out::{ANSWER, LIST, Parts, REPORT};
 use super::pin::Changes;
 use super::{access, detached, doctor, follow, kubo, mark, pin, state, status, wait};
 use crate::analytics::actor::Analytics;
+use crate::analytics::evidence::import::import;
 use crate::analytics::evidence::recorder::Recorder;
 use crate::board::{Board, StopReason};
 use crate::config::Config;
@@ -25,7 +26,7 @@ use kameo::actor::ActorRef;
 use kameo::message::Message;
 use kameo::prelude::Actor;
 use kameo::reply::Reply;
-use proto_msgs::access::{AccessLog, AccessPage, AccessRecord};
+use proto_msgs::access::{AccessImport, AccessLog, AccessPage, AccessRecord};
 use proto_msgs::daemon::{ConfigReport, ConfigShow, IndexInfo, Shutdown, ShuttingDown, Status};
 use proto_msgs::doctor::Doctor;
 use proto_msgs::event::Events;
@@ -212,8 +213,8 @@ impl Routes {
                 let page = self.listing(verb, Part::AccessLog, parts).await?;
                 Ok(AccessLog::done(AccessPage { as_of: crate::time::text(as_of), ..page }))
             }
-            Call::AccessImport(_)
-            | Call::AnalyticsSummary(_)
+            Call::AccessImport(verb) => import(&self.index, &self.recorder, verb).await.map(AccessImport::done),
+            Call::AnalyticsSummary(_)
             | Call::AnalyticsHot(_)
             | Call::AnalyticsCold(_)
             | Call::AnalyticsPatterns(_)

@@ -7,7 +7,7 @@ use crate::index::error::IndexError;
 use crate::index::pages::AHEAD;
 use crate::index::store::Store;
 use crate::index::vfs::known::Known;
-use crate::index::vfs::{Found, Place, State, VfsBatch, VfsCounts, apply, read};
+use crate::index::vfs::{Found, Place, State, Told, VfsBatch, VfsCounts, apply, read};
 use kameo::message::{Context, Message};
 use kameo::reply::DelegatedReply;
 use proto_msgs::kubo::KuboState;
@@ -31,6 +31,10 @@ pub struct AskKnown(pub String);
 pub struct AskUnseen(pub String, pub Known);
 /// Asks for entries whose blocks were not here, and what the tree has.
 pub struct AskUnread(pub u64);
+/// Asks for lines of the journal behind a number, at most so many, and whether it has all that came since.
+pub struct AskJournal(pub u64, pub u64);
+/// Asks for the number of the journal's last line; 0: it has none.
+pub struct AskJournalEnd;
 
 written!(VfsBatch => VfsCounts, "apply changes of MFS", apply::apply);
 read!(AskEntry => Option<Found>, "look a path up", |connection, AskEntry(place)| read::entry(connection, &place));
@@ -41,6 +45,10 @@ read!(AskUnseen => Vec<String>, "read a directory of MFS", |connection, AskUnsee
 read!(AskUnread => (Vec<Found>, VfsCounts), "read what is missing of MFS", |connection, AskUnread(most)| {
     Ok((read::unread(connection, most)?, read::counts(connection)?))
 });
+read!(AskJournal => (Vec<Told>, bool), "read the journal of MFS", |connection, AskJournal(since, most)| {
+    read::journal(connection, since, most)
+});
+read!(AskJournalEnd => u64, "read the journal of MFS", |connection, _| read::newest(connection));
 
 /// How old an answer about MFS is that is given now.
 struct Age {

@@ -106,6 +106,12 @@ pub fn journal(connection: &Connection, since: u64, limit: u64) -> Result<(Vec<T
     Ok((rows.collect::<duckdb::Result<_>>()?, whole))
 }
 
+/// The number of the journal's last line, also of one that tells nobody anything; 0: it has none.
+pub fn newest(connection: &Connection) -> Result<u64, IndexError> {
+    let newest = connection.query_row("SELECT coalesce(max(seq), 0) FROM vfs_journal", [], |row| row.get(0));
+    Ok(i64::cast_unsigned(newest?))
+}
+
 /// All entries of a directory, to be compared with.
 pub fn known(connection: &Connection, parent: &str) -> Result<Known, IndexError> {
     let mut known = Known::default();

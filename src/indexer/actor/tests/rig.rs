@@ -186,6 +186,7 @@ impl Rig {
             attach: None,
             api_auth_file: None,
             hook: Vec::new(),
+            analytics: crate::config::Analytics::default(),
             snapshot: crate::config::Snapshot::default(),
             settings: Vec::new(),
         }));

@@ -1,0 +1,303 @@
+//! Follows the access logs of web servers: the configured ones, and what they were before they were rotated as far as that was not read
+//! to its end. A log is read in pieces, and what it told is kept together with the place up to which it was read.
+
+use super::log_file::{self, Chunk, LogError, LogFile};
+use super::web_line::{self, Line};
+use super::{Ends, health};
+use crate::fault::ask;
+use crate::index::access::{AskCursor, Once, Seen, Told};
+use crate::outside::Turns;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use jiff::{SignedDuration, Timestamp};
+use proto_msgs::Fault;
+use proto_msgs::access::{AccessSeen, AccessSource};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Between two looks at a log that has nothing new.
+const LOOK: Duration = Duration::from_secs(1);
+/// After one that failed.
+const RETRY: Duration = Duration::from_secs(5);
+/// For one look at a file.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// A web server writes to a log that was renamed until it is told of the new one, and longer where a request is under way.
+const QUIET: Duration = Duration::from_secs(300);
+/// Renamed logs that are read at a time.
+const RENAMED: usize = 16;
+/// Where nothing of a log is about content, the place up to which it was read is kept so often.
+const KEEP: Duration = Duration::from_secs(60);
+/// How far clocks may differ.
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+/// The name of the cursor of a log, which `access import` uses, too.
+pub fn cursor_of(digest: &str) -> String {
+    format!("log {digest}")
+}
+
+/// What lines say, and how many of them say something else or nothing.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Accesses.
+    pub seen: Vec<Seen>,
+    /// Lines about something else.
+    pub others: u64,
+    /// Lines that could not be understood.
+    pub wrong: u64,
+    /// The first of them.
+    pub first_wrong: Option<String>,
+}
+
+/// Reads lines of a log. One that is from the future says nothing that can be trusted.
+pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>, by: &Arc<str>, now: Timestamp) -> Read {
+    let mut read = Read::default();
+    let op: Arc<str> = Arc::from("get");
+    let latest = now.checked_add(SKEW).unwrap_or(now);
+    for line in lines {
+        match web_line::read(line) {
+            Line::Read(one) if one.at <= latest => read.seen.push(Seen {
+                at: one.at,
+                cid: one.named.cid,
+                path: one.named.path,
+                op: Some(op.clone()),
+                bytes: one.bytes,
+                offset: one.offset,
+                source: AccessSource::Gateway,
+                by: Some(by.clone()),
+            }),
+            Line::Other => read.others += 1,
+            Line::Read(_) | Line::Wrong => {
+                read.wrong += 1;
+                read.first_wrong.get_or_insert_with(|| crate::fault::brief(line));
+            }
+        }
+    }
+    read
+}
+
+/// Follows what is configured, for as long as it is not dropped.
+pub(super) async fn run(ends: Ends) {
+    let mut config = ends.config.clone();
+    loop {
+        let logs = config.borrow_and_update().analytics.gateway_logs.clone();
+        let errors = Arc::new(Errors::default());
+        let follow = |path: &PathBuf| Follower::new(&ends, &errors, path).run();
+        let mut followers: FuturesUnordered<_> = logs.iter().map(follow).collect();
+        loop {
+            tokio::select! {
+                Some(()) = followers.next() => {}
+                changed = config.changed() => {
+                    if changed.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                    // What is followed already goes on: its open files may have no name any more.
+                    if config.borrow_and_update().analytics.gateway_logs != logs {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with each log.
+#[derive(Default)]
+struct Errors(Mutex<BTreeMap<PathBuf, String>>);
+
+impl Errors {
+    /// All that is wrong, after what is to be said of one.
+    fn set(&self, path: &Path, error: Option<String>) -> Option<String> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some(error) => drop(all.insert(path.to_owned(), error)),
+            None => drop(all.remove(path)),
+        }
+        let first: Vec<&str> = all.values().take(3).map(String::as_str).collect();
+        let more = all.len().saturating_sub(first.len());
+        let more = if more > 0 { format!("; and {more} more logs") } else { String::new() };
+        (!first.is_empty()).then(|| first.join("; ") + &more)
+    }
+}
+
+/// One configured log.
+struct Follower {
+    ends: Ends,
+    errors: Arc<Errors>,
+    path: PathBuf,
+    by: Arc<str>,
+    turns: Turns,
+    /// Oldest first; the last one is what the path named at the last look.
+    open: Vec<Reading>,
+}
+
+/// A log that is being read.
+struct Reading {
+    file: Arc<LogFile>,
+    of: String,
+    /// As it is kept.
+    place: Option<String>,
+    /// Where the next line begins.
+    at: u64,
+    /// When it last had something new.
+    moved: Instant,
+    /// When its place was kept last.
+    kept: Instant,
+}
+
+/// What one look found.
+struct Looked {
+    /// What the path names now, where that is another log than before.
+    new: Option<LogFile>,
+    /// Logs that it may have named meanwhile.
+    beside: Vec<LogFile>,
+}
+
+impl Follower {
+    fn new(ends: &Ends, errors: &Arc<Errors>, path: &Path) -> Follower {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let by = Arc::from(&name[..name.floor_char_boundary(AccessSeen::WORD)]);
+        let (ends, errors, path) = (ends.clone(), errors.clone(), path.to_owned());
+        Follower { ends, errors, path, by, turns: Turns::default(), open: Vec::new() }
+    }
+
+    async fn run(mut self) {
+        loop {
+            let wrong = match self.look().await {
+                Ok(wrong) => {
+                    let error = self.errors.set(&self.path, None);
+                    health::looked(&self.ends.board, AccessSource::Gateway, wrong, error);
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let error = self.errors.set(&self.path, Some(wrong));
+            health::failed(&self.ends.board, AccessSource::Gateway, error);
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Reads everything that is new; how many lines of it could not be understood.
+    async fn look(&mut self) -> Result<u64, String> {
+        let missing = self.find().await;
+        let mut wrong = 0;
+        for at in 0..self.open.len() {
+            // A log that is being rotated has no name for a moment, and is there all the same.
+            wrong += self.read(at).await?;
+        }
+        let last = self.open.len().saturating_sub(1);
+        let mut at = 0;
+        self.open.retain(|log| {
+            at += 1;
+            at > last || log.moved.elapsed() < QUIET
+        });
+        missing.map(|()| wrong)
+    }
+
+    /// Finds out what the path names now.
+    async fn find(&mut self) -> Result<(), String> {
+        let (path, known) = (self.path.clone(), self.open.last().map(|log| log.file.clone()));
+        let found = self.turns.take(DEADLINE, move || look(&path, known.as_deref())).await;
+        let found = found.map_err(|error| format!("{}: {error}", self.path.display()))?;
+        let Looked { new, beside } = found.map_err(|error| error.to_string())?;
+        for file in beside {
+            if self.open.len() < RENAMED && !self.open.iter().any(|log| log.file.is(&file)) {
+                let reading = self.begin(file).await?;
+                // What nobody has begun to read is for whoever wants to import it.
+                if reading.place.is_some() {
+                    self.open.push(reading);
+                }
+            }
+        }
+        if let Some(file) = new {
+            let reading = self.begin(file).await?;
+            self.open.retain(|log| !log.file.is(&reading.file));
+            self.open.push(reading);
+            let first = self.open.len().saturating_sub(RENAMED);
+            self.open.drain(..first);
+        }
+        Ok(())
+    }
+
+    /// Begins to read a log where it was read up to.
+    async fn begin(&self, file: LogFile) -> Result<Reading, String> {
+        let of = cursor_of(file.digest());
+        let cursor = ask(&self.ends.index, AskCursor(of.clone())).await.map_err(|fault: Fault| fault.detail)?;
+        if let Some(cursor) = &cursor {
+            health::since(&self.ends.board, AccessSource::Gateway, cursor.since);
+        }
+        let place = cursor.map(|cursor| cursor.place);
+        let at = place.as_deref().and_then(|place| place.parse().ok()).unwrap_or(0);
+        let now = Instant::now();
+        Ok(Reading { file: Arc::new(file), of, place, at, moved: now, kept: now })
+    }
+
+    /// Reads one log to its end; how many lines could not be understood.
+    async fn read(&mut self, which: usize) -> Result<u64, String> {
+        let mut wrong = 0;
+        loop {
+            let Some(log) = self.open.get(which) else { return Ok(wrong) };
+            let (file, at) = (log.file.clone(), log.at);
+            let chunk = self.turns.take(DEADLINE, move || file.read(at)).await;
+            let chunk = chunk.map_err(|error| format!("{}: {error}", self.path.display()))?;
+            // One that was emptied is another log; what it is now the next look finds.
+            let Some(chunk) = chunk.map_err(|error: io::Error| format!("{}: {error}", self.path.display()))? else {
+                return Ok(wrong);
+            };
+            let more = chunk.more;
+            wrong += self.take(which, chunk).await?;
+            if !more {
+                return Ok(wrong);
+            }
+        }
+    }
+
+    /// Tells what a piece says.
+    async fn take(&mut self, which: usize, chunk: Chunk) -> Result<u64, String> {
+        let by = self.by.clone();
+        let Some(log) = self.open.get_mut(which) else { return Ok(0) };
+        if chunk.to == log.at && log.place.is_some() {
+            return Ok(0);
+        }
+        let (to, long) = (chunk.to, chunk.long);
+        // Judged on a thread of its own: some thousand lines take some milliseconds.
+        let read = crate::fault::blocking(move || read(chunk.lines.iter().map(String::as_str), &by, Timestamp::now()));
+        let Read { seen, wrong, .. } = read.await.map_err(|fault| fault.detail)?;
+        if to != log.at {
+            log.moved = Instant::now();
+        }
+        // What is about nothing of ours is read again after a restart, and counts as little then.
+        if seen.is_empty() && log.place.is_some() && log.kept.elapsed() < KEEP {
+            log.at = to;
+            return Ok(wrong + long);
+        }
+        let first = seen.iter().map(|seen| seen.at).min();
+        let once = Once::Cursor { of: log.of.clone(), from: log.place.clone(), to: to.to_string() };
+        let told = Told { seen, once: Some(once) };
+        let kept = self.ends.recorder.record(told, true).await.map_err(|fault| fault.detail)?;
+        if kept.repeated {
+            // Somebody has imported it meanwhile.
+            let cursor = ask(&self.ends.index, AskCursor(log.of.clone())).await.map_err(|fault: Fault| fault.detail)?;
+            log.place = cursor.map(|cursor| cursor.place);
+            log.at = log.place.as_deref().and_then(|place| place.parse().ok()).unwrap_or(0);
+            return Ok(0);
+        }
+        (log.place, log.at, log.kept) = (Some(to.to_string()), to, Instant::now());
+        health::since(&self.ends.board, AccessSource::Gateway, first.unwrap_or_else(Timestamp::now));
+        Ok(wrong + long)
+    }
+}
+
+/// What the path names, and what it may have named before.
+fn look(path: &Path, known: Option<&LogFile>) -> Result<Looked, LogError> {
+    let none = Looked { new: None, beside: Vec::new() };
+    let Some(file) = LogFile::open(path)? else { return Ok(none) };
+    if known.is_some_and(|known| known.is(&file)) {
+        return Ok(none);
+    }
+    let beside = log_file::beside(path);
+    Ok(Looked { new: Some(file), beside })
+}

@@ -1,0 +1,206 @@
+//! Reads Kubo's log of requests while Kubo runs: every few seconds, one short call.
+//!
+//! Kubo drops a request from its log as soon as it is answered, unless somebody says otherwise after each start. A Kubo that somebody
+//! else runs may have been told to keep them longer, which nobody can ask for: but then there are more old ones than it leaves
+//! lying about by itself, and it is left as it is.
+
+use super::requests::{self, About, Cursor};
+use super::{Ends, health};
+use crate::cid::Cid;
+use crate::fault::{ask, chain};
+use crate::index::access::{AskCursor, Once, Seen, Told};
+use crate::index::actor::vfs::AskEntry;
+use crate::index::vfs::Place;
+use crate::kubo::requests::Request;
+use crate::kubo::rpc::{Rpc, RpcError};
+use jiff::{SignedDuration, Timestamp};
+use proto_msgs::Fault;
+use proto_msgs::access::AccessSource;
+use proto_msgs::kubo::KuboMode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From one look to the next.
+const LOOK: Duration = Duration::from_secs(5);
+/// Requests stay for so long, so that a look or two may fail.
+const KEEP: Duration = Duration::from_secs(60);
+/// The same while there are so many that the log is too long to be read.
+const KEEP_SHORT: Duration = Duration::from_secs(2 * LOOK.as_secs());
+/// For one call.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Answered requests that Kubo leaves in its log although their time has passed: it looks at every tenth.
+const LEFT: usize = 10;
+/// How long the RPC of a Kubo that is going may be on the board.
+const WITHDRAWAL: Duration = Duration::from_secs(1);
+
+/// Reads for as long as it is not dropped.
+pub(super) async fn run(ends: Ends) {
+    let mut rpcs = ends.board.rpc.subscribe();
+    let mut config = ends.config.clone();
+    let mut reader = Reader { ends, place: None, at: None, known: false, set: false };
+    loop {
+        // The board is as old as the process, so the senders can't be gone.
+        let _ = config.wait_for(|config| config.analytics.kubo).await;
+        let Ok(Some(rpc)) = rpcs.wait_for(Option::is_some).await.map(|rpc| rpc.clone()) else { return };
+        reader.set = false;
+        tokio::select! {
+            () = reader.work(&rpc) => {}
+            _ = rpcs.wait_for(|now| now.as_ref() != Some(&rpc)) => {}
+            _ = config.wait_for(|config| !config.analytics.kubo) => {}
+        }
+    }
+}
+
+struct Reader {
+    ends: Ends,
+    /// Where reading has come to, as it is kept.
+    place: Option<String>,
+    /// And in this process: what came since was about nothing of ours.
+    at: Option<Cursor>,
+    /// Whether these are known.
+    known: bool,
+    /// Whether this run of Kubo was told to keep requests.
+    set: bool,
+}
+
+impl Reader {
+    async fn work(&mut self, rpc: &Rpc) {
+        loop {
+            self.ends.life.fault_point("requests");
+            match self.look(rpc).await {
+                Ok(wrong) => health::looked(&self.ends.board, AccessSource::Kubo, wrong, None),
+                Err(error) => {
+                    // Kubo's end breaks a call a moment before the board says that it is gone; then nothing is wrong.
+                    tokio::time::sleep(WITHDRAWAL).await;
+                    health::failed(&self.ends.board, AccessSource::Kubo, Some(error));
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// One look; how many reads were of something that nobody can tell.
+    async fn look(&mut self, rpc: &Rpc) -> Result<u64, String> {
+        let failed = |error: &RpcError| format!("Kubo's log of requests cannot be read: {}", chain(error));
+        let log = match rpc.requests(DEADLINE).await {
+            Err(error @ RpcError::TooLarge { .. }) => {
+                // What is too much is lost; a shorter log can be read.
+                let _ = rpc.keep_requests(KEEP_SHORT, DEADLINE).await;
+                return Err(failed(&error));
+            }
+            log => log.map_err(|error| failed(&error))?,
+        };
+        if !self.set {
+            let theirs = self.ends.board.kubo.borrow().mode != KuboMode::Spawn;
+            if !(theirs && keeps_longer(&log, Timestamp::now())) {
+                rpc.keep_requests(KEEP, DEADLINE).await.map_err(|error| failed(&error))?;
+            }
+            self.set = true;
+        }
+        if !self.known {
+            self.remember().await?;
+        }
+        let (fresh, at) = requests::new(self.at, &log);
+        let Some(at) = at else { return Ok(0) };
+        let (seen, wrong) = self.resolve(&fresh).await?;
+        if seen.is_empty() && self.place.is_some() {
+            self.at = Some(at);
+            return Ok(wrong);
+        }
+        let once =
+            Once::Cursor { of: AccessSource::Kubo.name().to_owned(), from: self.place.clone(), to: at.to_string() };
+        let kept = self.ends.recorder.record(Told { seen, once: Some(once) }, true).await;
+        // Whether it is kept or not is read again.
+        self.known = kept.as_ref().is_ok_and(|kept| !kept.repeated);
+        kept.map_err(|fault| fault.detail)?;
+        if self.known {
+            if self.place.is_none() {
+                health::since(&self.ends.board, AccessSource::Kubo, Timestamp::now());
+            }
+            (self.place, self.at) = (Some(at.to_string()), Some(at));
+        }
+        Ok(wrong)
+    }
+
+    /// Where reading had come to before this process, or before another index came.
+    async fn remember(&mut self) -> Result<(), String> {
+        let of = AskCursor(AccessSource::Kubo.name().to_owned());
+        let cursor = ask(&self.ends.index, of).await.map_err(|fault: Fault| fault.detail)?;
+        if let Some(cursor) = &cursor {
+            health::since(&self.ends.board, AccessSource::Kubo, cursor.since);
+        }
+        self.place = cursor.map(|cursor| cursor.place);
+        let kept = self.place.as_deref().and_then(|place| place.parse().ok());
+        // What this process has passed over since then was nothing, unless it was refused.
+        self.at = kept;
+        self.known = true;
+        Ok(())
+    }
+
+    /// What was read by these requests, and how many of them nobody can tell.
+    async fn resolve(&self, fresh: &[&Request]) -> Result<(Vec<Seen>, u64), String> {
+        let (mut seen, mut wrong) = (Vec::new(), 0);
+        for request in fresh {
+            for read in requests::wanted(request) {
+                let (cid, path) = match read.about {
+                    About::Named(named) => (Some(named.cid), named.path),
+                    About::Mfs(path) => (self.in_mfs(&path).await?, None),
+                    About::Unknown => (None, None),
+                };
+                let Some(cid) = cid else {
+                    wrong += 1;
+                    continue;
+                };
+                seen.push(Seen {
+                    at: request.start_time,
+                    cid,
+                    path,
+                    op: Some(Arc::from(read.op)),
+                    bytes: read.bytes,
+                    offset: read.offset,
+                    source: AccessSource::Kubo,
+                    by: None,
+                });
+            }
+        }
+        Ok((seen, wrong))
+    }
+
+    /// What stands at a path of MFS, as far as the index knows by now.
+    async fn in_mfs(&self, path: &str) -> Result<Option<Cid>, String> {
+        let Some(place) = Place::of(path) else { return Ok(None) };
+        let found = ask(&self.ends.index, AskEntry(place)).await.map_err(|fault: Fault| fault.detail)?;
+        Ok(found.map(|found| found.put.cid))
+    }
+}
+
+/// Whether somebody has told Kubo to keep requests for longer than we would.
+fn keeps_longer(log: &[Request], now: Timestamp) -> bool {
+    let keep = SignedDuration::try_from(KEEP).unwrap_or(SignedDuration::MAX);
+    let old = |request: &&Request| !request.active && now.duration_since(request.end_time) > keep;
+    log.iter().filter(old).count() > LEFT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubo_that_keeps_more_old_requests_than_it_does_by_itself_was_told_to() {
+        let now: Timestamp = "2026-11-22T05:40:00Z".parse().expect("a time");
+        let ended = |seconds: i64| Request {
+            id: 1,
+            command: "cat".to_owned(),
+            args: Vec::new(),
+            options: Default::default(),
+            start_time: now,
+            end_time: now - SignedDuration::from_secs(seconds),
+            active: false,
+        };
+        let active = Request { active: true, ..ended(1_000_000) };
+        assert!(!keeps_longer(&vec![ended(300); LEFT], now), "it may leave so many lying about");
+        assert!(!keeps_longer(&vec![ended(30); 100], now));
+        assert!(!keeps_longer(&vec![active; 100], now));
+        assert!(keeps_longer(&vec![ended(300); LEFT + 1], now));
+    }
+}

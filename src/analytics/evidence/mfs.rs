@@ -1,0 +1,165 @@
+//! What is put into MFS, as the journal of its tree in the index tells it: an entry that is added or changed counts as an access of its
+//! CID, once.
+//!
+//! The first walk tells what is there and not what is done, so it does not count; nor does what came while the journal was not whole, or
+//! thousands at a time, which is a copy of a tree and no use of it.
+
+use super::{Ends, health};
+use crate::fault::ask;
+use crate::index::access::{AskCursor, Once, Seen, Told};
+use crate::index::actor::vfs::{AskJournal, AskJournalEnd};
+use crate::index::vfs::Told as Line;
+use proto_msgs::Fault;
+use proto_msgs::access::AccessSource;
+use proto_msgs::vfs::VfsOp;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lines of the journal that count at a time.
+const MOST: u64 = 2_000;
+/// After a look that failed.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Counts for as long as it is not dropped.
+pub(super) async fn run(ends: Ends) {
+    let mut config = ends.config.clone();
+    let mut trees = ends.board.mfs.subscribe();
+    let mut too_many = None;
+    loop {
+        // The board is as old as the process, so the senders can't be gone.
+        let _ = config.wait_for(|config| config.analytics.mfs).await;
+        // A walk that goes on tells of directories before what is in them; what is whole was looked at by this process.
+        let Ok(looked) = trees.wait_for(|tree| tree.whole && tree.run.is_some()).await.map(|tree| tree.as_of) else {
+            return;
+        };
+        ends.life.fault_point("mfs_journal");
+        match look(&ends).await {
+            Ok(looked) => {
+                // It stays to be seen until there is something new.
+                if let Looked::New { left_out } = looked {
+                    too_many = left_out.map(|lines| format!("{lines} changes of MFS came at once and do not count"));
+                }
+                health::looked(&ends.board, AccessSource::Mfs, 0, too_many.clone());
+            }
+            Err(error) => {
+                health::failed(&ends.board, AccessSource::Mfs, Some(error));
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+        }
+        tokio::select! {
+            _ = trees.wait_for(|tree| tree.whole && tree.as_of != looked) => {}
+            _ = config.wait_for(|config| !config.analytics.mfs) => {}
+        }
+    }
+}
+
+/// What a look has found.
+enum Looked {
+    Nothing,
+    /// Lines that did not count since there were too many.
+    New {
+        left_out: Option<u64>,
+    },
+}
+
+async fn look(ends: &Ends) -> Result<Looked, String> {
+    let name = AccessSource::Mfs.name();
+    let detail = |fault: Fault| fault.detail;
+    let end = ask(&ends.index, AskJournalEnd).await.map_err(detail)?;
+    let cursor = ask(&ends.index, AskCursor(name.to_owned())).await.map_err(detail)?;
+    if let Some(cursor) = &cursor {
+        health::since(&ends.board, AccessSource::Mfs, cursor.since);
+    }
+    let from = cursor.map(|cursor| cursor.place);
+    let known = from.as_deref().and_then(|place| place.parse::<u64>().ok());
+    if known == Some(end) {
+        return Ok(Looked::Nothing);
+    }
+    let mut left_out = None;
+    let seen = match known {
+        Some(known) if known < end => {
+            let (lines, whole) = ask(&ends.index, AskJournal(known, MOST + 1)).await.map_err(detail)?;
+            if lines.len() as u64 > MOST {
+                left_out = Some(end - known);
+                Vec::new()
+            } else if whole {
+                seen(&lines)
+            } else {
+                Vec::new()
+            }
+        }
+        // Nothing was counted yet, or the journal is another one.
+        _ => Vec::new(),
+    };
+    let once = Once::Cursor { of: name.to_owned(), from, to: end.to_string() };
+    // What somebody else has told meanwhile is looked for at the next look.
+    ends.recorder.record(Told { seen, once: Some(once) }, true).await.map_err(detail)?;
+    Ok(Looked::New { left_out })
+}
+
+/// What these lines tell of accesses. A directory that changed since something in it did is no access.
+fn seen(lines: &[Line]) -> Vec<Seen> {
+    let mut above = HashSet::new();
+    for line in lines {
+        let mut path = line.path.as_str();
+        while let Some((parent, _)) = path.rsplit_once('/') {
+            if !above.insert(if parent.is_empty() { "/" } else { parent }) {
+                break;
+            }
+            path = parent;
+        }
+    }
+    let told = |line: &Line| {
+        let op = match line.op {
+            VfsOp::Added => "added",
+            VfsOp::Changed => "changed",
+            _ => return None,
+        };
+        if line.path == "/" || (line.op == VfsOp::Changed && above.contains(line.path.as_str())) {
+            return None;
+        }
+        Some(Seen {
+            at: line.at,
+            cid: line.cid?,
+            path: None,
+            op: Some(Arc::from(op)),
+            bytes: None,
+            offset: None,
+            source: AccessSource::Mfs,
+            by: None,
+        })
+    };
+    lines.iter().filter_map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn line(op: VfsOp, path: &str) -> Line {
+        let cid = Some("bafkqaaa".parse().expect("a CID"));
+        Line { seq: 1, at: Timestamp::UNIX_EPOCH, op, path: path.to_owned(), cid, before: None }
+    }
+
+    fn ops(lines: &[Line]) -> Vec<String> {
+        seen(lines).into_iter().filter_map(|seen| seen.op).map(|op| op.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_put_somewhere_counts_and_the_directories_above_it_do_not() {
+        use VfsOp::{Added, Changed, Removed, Unread};
+        assert_eq!(ops(&[line(Changed, "/"), line(Changed, "/a"), line(Added, "/a/b")]), ["added"]);
+        assert_eq!(ops(&[line(Changed, "/"), line(Changed, "/a"), line(Changed, "/a/b")]), ["changed"]);
+        assert_eq!(ops(&[line(Changed, "/"), line(Changed, "/a"), line(Removed, "/a/b")]), [] as [&str; 0]);
+        assert_eq!(ops(&[line(Changed, "/"), line(Unread, "/a")]), [] as [&str; 0]);
+        assert_eq!(
+            ops(&[line(Added, "/a"), line(Added, "/a/b")]),
+            ["added", "added"],
+            "one is no reason for the other"
+        );
+        assert_eq!(ops(&[line(Changed, "/ab"), line(Added, "/a/b")]), ["changed", "added"]);
+    }
+}

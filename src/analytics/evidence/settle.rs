@@ -1,0 +1,122 @@
+//! Finds out which pin keeps what was read, where that is neither pinned nor in MFS: Kubo is asked for one CID after the other.
+//!
+//! Kubo reads through all pins for an answer, and meanwhile no pin can be added or removed. So each question has a short deadline, and all of
+//! them together a small share of the time; what is not found by then counts as kept by nothing. Kubo reads its own blocks; only where
+//! one of a pin is missing would it ask the network, for as long as the deadline lets it.
+
+use super::Ends;
+use super::health::SOURCES;
+use crate::cid::{self, Cid, Key};
+use crate::fault::ask;
+use crate::index::access::{AskUnsettled, Settle};
+use crate::kubo::requests::Kept;
+use crate::kubo::rpc::{Rpc, RpcError};
+use std::time::{Duration, Instant};
+
+/// For one answer: so long a pin may have to wait.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// Of the time, at most.
+const SHARE: f64 = 0.05;
+/// Between two looks for something to ask.
+const LOOK: Duration = Duration::from_secs(5);
+/// CIDs that are taken from the index at a time.
+const BATCH: usize = 50;
+
+/// Asks for as long as it is not dropped.
+pub(super) async fn run(ends: Ends) {
+    let mut rpcs = ends.board.rpc.subscribe();
+    loop {
+        // The board is as old as the process, so the sender can't be gone.
+        let Ok(Some(rpc)) = rpcs.wait_for(Option::is_some).await.map(|rpc| rpc.clone()) else { return };
+        tokio::select! {
+            () = work(&ends, &rpc) => {}
+            _ = rpcs.wait_for(|now| now.as_ref() != Some(&rpc)) => {}
+        }
+    }
+}
+
+async fn work(ends: &Ends, rpc: &Rpc) {
+    let mut settled = None;
+    loop {
+        // Only what was told since, and other pins, can leave something to ask.
+        let told: u64 = SOURCES.into_iter().map(|source| ends.recorder.heard(source).accesses).sum();
+        let now = (told, ends.board.index.borrow().generation);
+        if settled == Some(now) {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        let unsettled = match ask(&ends.index, AskUnsettled(BATCH)).await {
+            Ok(unsettled) => unsettled,
+            Err(fault) => {
+                ends.life.error(format!("what keeps accesses is not known: {}", fault.detail));
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+        };
+        settled = unsettled.is_empty().then_some(now);
+        for cid in unsettled {
+            ends.board.quiet().await;
+            ends.life.fault_point("settle");
+            let began = Instant::now();
+            // The index sees by itself that it is pinned by now.
+            let known = ends.board.index.borrow().set.get(&Key::of(&cid)).is_some();
+            let found = if known { Found::Keeper(None) } else { look(rpc, &cid).await };
+            let keeper = match found {
+                Found::Keeper(keeper) => keeper,
+                Found::Later => continue,
+                Found::Gone => break,
+            };
+            if let Err(fault) = ask(&ends.index, Settle(vec![(cid, keeper)])).await {
+                ends.life.error(format!("what keeps {} cannot be kept: {}", cid::text(&cid), fault.detail));
+                break;
+            }
+            tokio::time::sleep(rest(began.elapsed())).await;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What a look has brought.
+enum Found {
+    /// The pin that keeps it, or none.
+    Keeper(Option<Cid>),
+    /// It is pinned itself, which the next listing tells the index.
+    Later,
+    /// Kubo answers nobody.
+    Gone,
+}
+
+async fn look(rpc: &Rpc, of: &Cid) -> Found {
+    let text = cid::text(of);
+    let found = match rpc.pin_of(&text, DEADLINE).await {
+        Ok(Some(_)) => return Found::Later,
+        Ok(None) => rpc.kept_by(&text, DEADLINE).await,
+        Err(error) => Err(error),
+    };
+    match rpc.attributed(found).await {
+        Ok(Kept::Within(pin)) => Found::Keeper(cid::parse(&pin).ok()),
+        Ok(Kept::Nowhere) => Found::Keeper(None),
+        Err(RpcError::Unreachable(_)) => Found::Gone,
+        // The same would happen again: too many pins for the time, or one of which a block is missing.
+        Err(error) => {
+            tracing::debug!(cid = text, "what keeps it was not found: {}", crate::fault::chain(&error));
+            Found::Keeper(None)
+        }
+    }
+}
+
+/// How long to leave Kubo alone after a question that took so long.
+fn rest(took: Duration) -> Duration {
+    took.mul_f64(1.0 / SHARE - 1.0).max(Duration::from_millis(10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_take_a_twentieth_of_the_time() {
+        assert_eq!(rest(Duration::from_secs(1)), Duration::from_secs(19));
+        assert_eq!(rest(Duration::ZERO), Duration::from_millis(10));
+    }
+}
