@@ -7,6 +7,7 @@ use crate::exit::{self, Failure};
 use crate::list::{Listing, Row, Shape};
 use crate::output::Out;
 use crate::record;
+use crate::weblog;
 use proto_msgs::access::{Access, AccessLog, AccessSeen};
 use proto_msgs::verb::Part;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Access) -> Result<u8
             let seen = AccessSeen { cid, at, path, bytes, offset, op, by: source };
             if seen.cid == "-" { record::lines(ask, out, how, seen) } else { record::one(ask, out, how, seen) }
         }
+        args::Access::Import { files, show } => weblog::run(ask, out, &files, &show),
         args::Access::Log { cid, source, since, show } => log(
             ask,
             out,

@@ -41,6 +41,7 @@ impl Command {
             Command::Snapshot(Snapshot::Ls(_) | Snapshot::Verify { .. }) => LIST,
             Command::Lock(Lock::Check(_) | Lock::Clean { .. }) => LIST,
             Command::Doctor { .. } | Command::Config(_) | Command::Index(Index::Import { .. }) => LIST,
+            Command::Access(Access::Import { .. }) => LIST,
             Command::State(_)
             | Command::Metrics
             | Command::Events(_)

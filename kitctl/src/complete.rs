@@ -4,7 +4,7 @@
 use crate::exit::{self, Failure};
 use crate::list::Shape;
 use crate::output::Out;
-use crate::{access, daemon, doctor, history, import, kubo, lock, pin, snapshot, socket, state, vfs};
+use crate::{access, daemon, doctor, history, import, kubo, lock, pin, snapshot, socket, state, vfs, weblog};
 use clap::Command;
 use clap::builder::StyledStr;
 use clap_complete::env::{self, Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
@@ -184,7 +184,7 @@ fn named(mut words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     None
 }
 
-fn shapes() -> [(&'static str, &'static str, &'static Shape); 19] {
+fn shapes() -> [(&'static str, &'static str, &'static Shape); 20] {
     [
         ("pin", "ls", &pin::SHAPE),
         ("pin", "history", &history::HISTORY),
@@ -192,6 +192,7 @@ fn shapes() -> [(&'static str, &'static str, &'static Shape); 19] {
         ("pin", "verify", &pin::BROKEN),
         ("vfs", "ls", &vfs::ENTRIES),
         ("vfs", "journal", &vfs::CHANGES),
+        ("access", "import", &weblog::FILES),
         ("access", "log", &access::LOG),
         ("snapshot", "ls", &snapshot::SNAPSHOTS),
         ("snapshot", "verify", &snapshot::CHECKS),

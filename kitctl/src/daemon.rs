@@ -8,6 +8,7 @@ use crate::exit::{self, Failure};
 use crate::kubo;
 use crate::list::{self, Row, Shape};
 use crate::output::{Out, Table, ago, size, span};
+use proto_msgs::access::SourceReport;
 use proto_msgs::daemon::{
     Condition, ConfigShow, Count, IndexReport, Metrics, MetricsReport, Setting, Shutdown, SizesReport, Status,
     StatusReport, Wait,
@@ -134,6 +135,9 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         let age = snapshot.age_s.map_or_else(|| "of unknown age".to_owned(), |age| format!("as of {} ago", span(age)));
         row(out, "", format!("newest snapshot {}, {age}{behind}", snapshot.name))?;
     }
+    for line in sources(&report.accesses) {
+        row(out, if line.0 { "accesses" } else { "" }, line.1)?;
+    }
     if let [oldest, others @ ..] = &report.detached.oldest[..] {
         let (count, since) = (counted(report.detached.count, "detached pin"), ago(&oldest.since));
         let which = if others.is_empty() { "" } else { "the oldest " };
@@ -151,6 +155,22 @@ fn status_screen(out: &mut Out, report: &StatusReport) -> Result<(), Failure> {
         row(out, "error", format!("the last one {}: {}", ago(&error.at), error.detail))?;
     }
     table.finish(out)
+}
+
+/// Where accesses come from, in one line, and behind it what is wrong; the first one has a key.
+fn sources(reports: &[SourceReport]) -> Vec<(bool, String)> {
+    let names = |on| {
+        let names = reports.iter().filter(|report| report.on == on).map(|report| report.source.name());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let line = match (names(true), names(false)) {
+        (on, off) if on.is_empty() && off.is_empty() => return Vec::new(),
+        (on, off) if off.is_empty() => on,
+        (on, off) if on.is_empty() => format!("{off} off"),
+        (on, off) => format!("{on}; {off} off"),
+    };
+    let wrong = reports.iter().filter_map(|report| report.error.as_ref());
+    std::iter::once((true, line)).chain(wrong.map(|error| (false, error.clone()))).collect()
 }
 
 /// `1 restart`, `2 restarts`, `2 entries`.

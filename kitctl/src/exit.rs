@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     StillThere,
     /// Standard input cannot be read.
     Input(io::Error),
+    /// A file of the caller's choice cannot be read.
+    Unread(PathBuf, io::Error),
     /// Standard output cannot be written.
     Output(io::Error),
     /// A file of the caller's choice cannot be written.
@@ -97,7 +99,7 @@ impl Failure {
                 UNREACHABLE
             }
             Failure::Client(_) | Failure::Late(_) | Failure::StillThere => FAILED,
-            Failure::Input(_) | Failure::Output(_) | Failure::File(..) => FAILED,
+            Failure::Input(_) | Failure::Output(_) | Failure::File(..) | Failure::Unread(..) => FAILED,
             Failure::Degraded(code, _) | Failure::Offline(code, _) | Failure::Command(code, _) => *code,
             Failure::Usage(_) => USAGE,
             Failure::Stale(..) => STALE,
@@ -174,6 +176,7 @@ snapshot with --offline",
                 Some("it waits for Kubo; `ipfs-kitctl status` shows how far it is"),
             ),
             Failure::Input(error) => shown("input", format!("cannot read standard input: {error}"), None),
+            Failure::Unread(path, error) => shown("input", format!("cannot read {}: {error}", path.display()), None),
             Failure::Output(error) => shown("output", format!("cannot write standard output: {error}"), None),
             Failure::File(path, error) => shown("output", format!("cannot write {}: {error}", path.display()), None),
         }

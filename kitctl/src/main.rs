@@ -34,6 +34,7 @@ mod sql;
 mod state;
 mod vfs;
 mod watch;
+mod weblog;
 
 use args::{Args, Command};
 use ask::Ask;

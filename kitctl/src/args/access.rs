@@ -4,6 +4,7 @@ use super::Show;
 use crate::parse::since;
 use clap::Subcommand;
 use jiff::Timestamp;
+use std::path::PathBuf;
 
 const RECORD: &str = "\
 With `-` each line of standard input is an access as JSON, with the fields cid, at, path, bytes, offset, op, by; all but \
@@ -13,6 +14,15 @@ which line that is and how many accesses are recorded. With --batch the same lin
 Examples:
   ipfs-kitctl access record bafy… --op cat --bytes 1048576 --source player
   ipfs-kitctl access record --durable --batch monday - < accesses.ndjson";
+
+const IMPORT: &str = "\
+A log is known by its first line, and the daemon knows how far it was read: nothing counts twice, whether the daemon follows the log, it was imported \
+before, or it was rotated and compressed since. `taken` are accesses, `others` lines about something else, `wrong` those that could not be understood, \
+`passed` is what was known before. Exit code 1 when nothing of a file could be understood.
+
+Examples:
+  ipfs-kitctl access import /var/log/nginx/access.log.2.gz /var/log/nginx/access.log.1
+  ssh gateway cat /var/log/caddy/access.log | ipfs-kitctl access import -";
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Access {
@@ -62,6 +72,15 @@ Examples:
         /// Only those from this time on, such as 24h (ago) or 2026-11-21T08:00:00Z
         #[arg(long, value_name = "TIME", value_parser = since)]
         since: Option<Timestamp>,
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Take accesses from the log of a web server before the gateway: common, combined, Caddy's JSON, nginx's JSON
+    #[command(after_help = IMPORT)]
+    Import {
+        /// Logs, also compressed by gzip, oldest first; `-` is standard input
+        #[arg(required = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        files: Vec<PathBuf>,
         #[command(flatten)]
         show: Show,
     },
