@@ -138,6 +138,16 @@ fn journals_of_any_bytes_keep_what_is_said_after_they_were_opened() {
 }
 
 #[test]
+fn lines_of_web_servers_of_any_bytes_are_read_or_passed_over() {
+    short_run("gateway_line", ROUNDS);
+}
+
+#[test]
+fn logs_of_requests_of_any_bytes_are_refused_or_counted_once() {
+    short_run("request_log", ROUNDS);
+}
+
+#[test]
 fn every_target_has_its_binary() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/Cargo.toml")).expect("read");
     for (name, _) in TARGETS {

@@ -2,6 +2,8 @@
 //! `cargo fuzz run NAME` drives them with coverage; `tests/fuzz.rs` of the workspace drives the same functions on stable.
 
 use bytes::BytesMut;
+use ipfs_kitd::analytics::evidence::requests::{self, Cursor};
+use ipfs_kitd::analytics::evidence::web_line::{self, Line};
 use ipfs_kitd::index::journal::{FLOOR, Journal};
 use ipfs_kitd::index::mark::Mark;
 use ipfs_kitd::index::record::{self, HEAD, Next, Reader};
@@ -10,6 +12,8 @@ use ipfs_kitd::indexer::listing;
 use ipfs_kitd::janitor::facts::Content;
 use ipfs_kitd::janitor::verdict;
 use ipfs_kitd::kubo::address::Address;
+use ipfs_kitd::kubo::requests::Request as Asked;
+use proto_msgs::access::AccessSeen;
 use proto_msgs::binary::{self, Hello};
 use proto_msgs::pin::PinType;
 use proto_msgs::{MAX_REQUEST, Request, Response, json};
@@ -19,13 +23,15 @@ use tokio_util::codec::{AnyDelimiterCodec, Decoder, LengthDelimitedCodec};
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("request", request),
     ("response", response),
     ("frame", frame),
     ("listing", listing),
     ("lock", lock),
     ("journal", journal),
+    ("gateway_line", gateway_line),
+    ("request_log", request_log),
 ];
 
 /// What a client sends, in either form: what is understood is understood again after it was written.
@@ -149,4 +155,29 @@ fn read_records(bytes: &[u8]) {
             Next::Torn | Next::Damaged(_) => return assert!(reader.offset() < bytes.len() as u64),
         }
     }
+}
+
+/// Lines of the log of a web server: what is read is short and has numbers that JSON has.
+pub fn gateway_line(bytes: &[u8]) {
+    for line in String::from_utf8_lossy(bytes).lines() {
+        if let Line::Read(read) = web_line::read(line) {
+            assert!(read.named.path.is_none_or(|path| (1..=AccessSeen::PATH).contains(&path.len())));
+            assert!([read.bytes, read.offset].into_iter().flatten().all(|number| number < 1 << 53));
+        }
+    }
+}
+
+/// Kubo's log of requests: what is new of it is not new again once something came behind it, and where reading has come to is read as it was written.
+pub fn request_log(bytes: &[u8]) {
+    let Ok(log) = serde_json::from_slice::<Vec<Asked>>(bytes) else { return };
+    for read in log.iter().flat_map(requests::wanted) {
+        assert!([read.bytes, read.offset].into_iter().flatten().all(|number| number < 1 << 53));
+    }
+    let (fresh, cursor) = requests::new(None, &log);
+    assert_eq!(fresh.len(), log.len());
+    let Some(cursor) = cursor else { return };
+    assert_eq!(cursor.to_string().parse::<Cursor>(), Ok(cursor));
+    let Some(newest) = log.iter().max_by_key(|asked| asked.id).filter(|newest| newest.id < u64::MAX) else { return };
+    let later: Vec<Asked> = log.iter().cloned().chain([Asked { id: newest.id + 1, ..newest.clone() }]).collect();
+    assert_eq!(requests::new(Some(cursor), &later).0.len(), 1);
 }

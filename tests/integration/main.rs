@@ -29,6 +29,7 @@ mod raw;
 mod real_kubo;
 mod sizes;
 mod snapshot;
+mod sources;
 mod sql;
 mod state;
 mod systemd;

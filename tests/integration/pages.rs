@@ -271,7 +271,12 @@ fn the_commands_on_the_page_of_operations_end_as_it_says() {
     kit.start_whole();
     let page = page("docs/OPERATIONS.md");
     // Nobody holds the repo once Kubo is stopped.
-    let instead = [("ipfs-kitctl lock wait", "ipfs-kitctl kubo stop && ipfs-kitctl lock wait")];
+    let log = here(&kit, "access.log.1");
+    fs::write(&log, "::1 - - [22/Nov/2026:05:40:00 +0000] \"GET /ipfs/bafkqaaa HTTP/1.1\" 200 0\n").expect("written");
+    let instead = [
+        ("ipfs-kitctl lock wait", "ipfs-kitctl kubo stop && ipfs-kitctl lock wait"),
+        ("/var/log/nginx/access.log.2.gz", &log),
+    ];
     let reader = Reader { kit: &kit, instead: &instead };
     // The socket of a service's second instance is tested with the units.
     of_ours(typed(&page)).filter(|line| !line.contains("--socket")).for_each(|line| reader.follows(line));
