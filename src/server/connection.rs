@@ -6,10 +6,11 @@
 
 use super::authority::Peer;
 use super::long::Long;
-use super::out::{Form, Message, Out, Parts};
+use super::out::{Form, Out, Parts};
 use super::places::{Many, Place};
 use super::route::Routes;
-use futures_util::StreamExt;
+use super::wire::{Patience, Wire};
+use futures_util::{FutureExt, StreamExt};
 use interprocess::local_socket::tokio::Stream;
 use proto_msgs::binary::{self, Hello};
 use proto_msgs::limits::{self, MAX_ENTRIES};
@@ -17,16 +18,14 @@ use proto_msgs::state::{StateFiles, StateNetwork, StateStorage, StateSystem};
 use proto_msgs::verb::{Body, Call, Request, Response, Verb};
 use proto_msgs::{Fault, FaultKind, MAX_REQUEST, daemon, json};
 use std::collections::HashMap;
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
-use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Decoder, FramedRead, LengthDelimitedCodec};
@@ -43,23 +42,6 @@ const WRITE_STALL: Patience = Patience { in_a_crowd: Duration::from_secs(10), ot
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Calls of one connection at a time.
 const CALLS: usize = 16;
-
-/// How long something may last.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// While it is in the way of others.
-    in_a_crowd: Duration,
-    otherwise: Duration,
-}
-
-impl Patience {
-    /// Returns when it is over. It is in the way of others from when on that returns.
-    async fn ends(self, in_the_way: impl Future<Output = ()>) {
-        tokio::time::sleep(self.in_a_crowd).await;
-        // The crowd may come, or the whole time pass.
-        let _ = timeout(self.otherwise - self.in_a_crowd, in_the_way).await;
-    }
-}
 
 /// Tells a client why it is not served, in JSON: a client of any form can show it.
 pub(crate) async fn refuse(stream: Stream, fault: Fault) {
@@ -95,7 +77,7 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
     };
     let form = if first == binary::FIRST_BYTE { Form::Binary } else { Form::Json };
     let (out, messages) = Out::new(form, place.account());
-    let wire = Wire { stream: &stream, turn: Mutex::new(()), place: &place, patience: WRITE_STALL };
+    let wire = Wire::new(&stream, &place, WRITE_STALL);
     let read = async {
         let out = out;
         match first {
@@ -104,7 +86,7 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
             _ => drop(out.send(0, Body::Fault(neither_form())).await),
         }
     };
-    let write = write(&wire, messages);
+    let write = wire.write_all(messages);
     tokio::pin!(read, write);
     tokio::select! {
         // The reader ends after the last answer is in the outbox; the writer empties it.
@@ -115,55 +97,6 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, routes: Arc<Routes>, place
         // The client is gone: dropping the reader ends its calls.
         _ = &mut write => {}
     }
-}
-
-/// The writing side of a connection: one message at a time.
-struct Wire<'a> {
-    stream: &'a Stream,
-    turn: Mutex<()>,
-    place: &'a Place,
-    patience: Patience,
-}
-
-impl Wire<'_> {
-    /// Writes a message, whose turn it is.
-    async fn write(&self, _: MutexGuard<'_, ()>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let mut stream = self.stream;
-        let written = async {
-            let sent = match fd {
-                Some(fd) => pass(stream, bytes, fd).await?,
-                None => 0,
-            };
-            stream.write_all(&bytes[sent..]).await
-        };
-        tokio::select! {
-            // Nearly always there is room, and no timer is needed.
-            biased;
-            written = written => written,
-            () = self.patience.ends(self.place.wanted()) => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-}
-
-async fn write(wire: &Wire<'_>, mut messages: mpsc::Receiver<Message>) -> io::Result<()> {
-    while let Some(message) = messages.recv().await {
-        let fd = message.fd.as_ref().map(|passed| passed.fd.as_fd());
-        wire.write(wire.turn.lock().await, &message.bytes, fd).await?;
-    }
-    Ok(())
-}
-
-/// Sends a descriptor with the first of these bytes; how many of them went.
-async fn pass(stream: &Stream, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
-    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-    let Stream::UdSocket(socket) = stream;
-    let send = || {
-        let (fds, mut space) = ([fd], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))]);
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        control.push(SendAncillaryMessage::ScmRights(&fds));
-        Ok(sendmsg(socket.as_fd(), &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
-    };
-    socket.inner().async_io(Interest::WRITABLE, send).await
 }
 
 /// The next request, which has its time from its first byte on.
@@ -335,29 +268,36 @@ impl<'a> Calls<'a> {
         };
         let (routes, peer) = (self.routes.clone(), self.peer);
         let parts = Parts::new(id, self.out.clone());
-        let of_call = parts.clone();
+        let (of_call, later) = (parts.clone(), Arc::new(AtomicBool::new(false)));
+        let is_later = later.clone();
+        // One future to the end: calls that wait may be thousands, and what comes later takes the room of what was before.
         let mut call = Box::pin(async move {
             let deadline = request.deadline_ms.map(Duration::from_millis);
-            match routes.answer(request.call, peer, deadline, &of_call).await {
+            let body = match routes.answer(request.call, peer, deadline, &of_call).await {
                 Ok(done) => Body::Done(done),
                 Err(fault) => Body::Fault(fault),
+            };
+            if !is_later.load(Ordering::Relaxed) {
+                return Some(body);
             }
+            drop(of_call.end(body).await);
+            drop(turn);
+            None
         });
         // What can be answered at once needs no task of its own, and no other thread.
         let begun = AssertUnwindSafe(|| call.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         match panic::catch_unwind(begun) {
-            Ok(Poll::Ready(body)) => return self.say(parts, body).await,
+            Ok(Poll::Ready(Some(body))) => return self.say(parts, body).await,
+            Ok(Poll::Ready(None)) => return Ok(()),
             Ok(Poll::Pending) => {}
             Err(_) => {
                 self.failed(id).await;
                 return Ok(());
             }
         }
+        later.store(true, Ordering::Relaxed);
         let said = parts.said();
-        let task = self.tasks.spawn(async move {
-            drop(parts.end(call.await).await);
-            drop(turn);
-        });
+        let task = self.tasks.spawn(call.map(drop));
         self.ids.insert(task.id(), id);
         self.running.insert(id, Running { task, said });
         Ok(())
@@ -365,10 +305,15 @@ impl<'a> Calls<'a> {
 
     /// Says the end of a call that was over at once: where nothing else waits to be written, without waking the writer.
     async fn say(&self, parts: Parts, body: Body) -> io::Result<()> {
-        match self.wire.turn.try_lock() {
-            Ok(turn) if parts.is_next() => {
-                let (bytes, _room) = parts.at_once(body);
-                self.wire.write(turn, &bytes, None).await
+        match self.wire.try_turn() {
+            Some(turn) if parts.is_next() => {
+                let (bytes, room) = parts.at_once(body);
+                if room.is_some() {
+                    return self.wire.write(turn, &bytes, None).await;
+                }
+                drop(turn);
+                drop(parts.queue(bytes).await);
+                Ok(())
             }
             taken => {
                 drop(taken);
@@ -435,7 +380,7 @@ impl<'a> Calls<'a> {
         while !self.tasks.is_empty() {
             tokio::select! {
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
-                _ = look.tick() => if hung_up(self.wire.stream) { return },
+                _ = look.tick() => if self.wire.is_hung_up() { return },
             }
         }
     }
@@ -445,13 +390,6 @@ impl<'a> Calls<'a> {
 fn exceeded(length: usize, request: &Request) -> Option<Fault> {
     let what = (length > MAX_ENTRIES).then(|| limits::exceeded(&json::request_line(request))).flatten()?;
     Some(Fault::new(FaultKind::Invalid, what))
-}
-
-fn hung_up(stream: &Stream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let Stream::UdSocket(socket) = stream;
-    let mut fds = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::empty())];
-    poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
 }
 
 fn neither_form() -> Fault {
@@ -494,57 +432,4 @@ fn many_long() -> Fault {
 
 fn longer_than(limit: usize) -> Fault {
     Fault::new(FaultKind::Invalid, format!("a request is at most {limit} bytes long"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::server::places::Places;
-    use futures_util::FutureExt;
-    use interprocess::os::unix::uds_local_socket::tokio::Stream as UdStream;
-    use std::future::{pending, ready};
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-
-    const MOMENT: Duration = Duration::from_millis(1);
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[tokio::test]
-    async fn patience_ends_with_its_time_or_sooner_in_a_crowd() {
-        Patience { in_a_crowd: MOMENT, otherwise: 2 * MOMENT }.ends(pending()).await;
-        let patience = Patience { in_a_crowd: MOMENT, otherwise: LONG };
-        patience.ends(ready(())).await;
-        assert_eq!(Patience { in_a_crowd: LONG, ..patience }.ends(ready(())).now_or_never(), None);
-        let mut alone = Box::pin(patience.ends(pending()));
-        assert!(timeout(20 * MOMENT, &mut alone).await.is_err());
-    }
-
-    /// What becomes of a message to a client that reads nothing.
-    async fn unread(place: &Place, patience: Patience) -> io::Result<()> {
-        let (ours, _theirs) = UnixStream::pair().expect("a pair");
-        ours.set_nonblocking(true).expect("set");
-        let stream = Stream::UdSocket(UdStream::try_from(OwnedFd::from(ours)).expect("a stream"));
-        let (out, messages) = Out::new(Form::Json, place.account());
-        out.send_bytes(vec![0; 8 << 20]).await.expect("queued");
-        write(&Wire { stream: &stream, turn: Mutex::new(()), place, patience }, messages).await
-    }
-
-    #[tokio::test]
-    async fn a_client_that_reads_nothing_is_dropped_at_once_when_others_wait_for_the_room() {
-        let places = Places::new();
-        let place = places.take(None).expect("a place");
-        let patience = Patience { in_a_crowd: MOMENT, otherwise: 20 * MOMENT };
-        let ended = |written: io::Result<()>| written.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
-        assert!(ended(unread(&place, patience).await), "its time is over");
-        let patience = Patience { otherwise: LONG, ..patience };
-        let mut alone = Box::pin(unread(&place, patience));
-        assert!(timeout(50 * MOMENT, &mut alone).await.is_err(), "it has time while nobody waits");
-        let other = places.take(None).expect("a place").account();
-        let rest = other.take(8 << 20).await;
-        let waits = other.take(1 << 20);
-        tokio::pin!(waits);
-        assert!(waits.as_mut().now_or_never().is_none(), "all is taken");
-        assert!(ended(alone.await));
-        drop(rest);
-    }
 }

@@ -6,6 +6,7 @@
 //! connection  one client: its form, its calls under way
 //! long        long requests while they arrive
 //! out         what the client is owed, in its form
+//! wire        how it is written, and for how long it may stay unread
 //! budget      what all clients together are owed
 //! authority   who may ask for what
 //! audit       who has asked for what changes something
@@ -36,6 +37,7 @@ mod route;
 mod state;
 mod status;
 mod wait;
+mod wire;
 
 pub use audit::Refusals;
 pub use pin::Changes;

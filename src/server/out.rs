@@ -122,6 +122,10 @@ impl Out {
     /// was thought goes with what it has.
     async fn send_into(&self, reserved: Reserved, id: u64, body: Body, end: End<'_>) -> Result<(), Gone> {
         let bytes = self.bytes(id, body);
+        self.queue_into(reserved, bytes, end).await
+    }
+
+    async fn queue_into(&self, reserved: Reserved, bytes: Vec<u8>, end: End<'_>) -> Result<(), Gone> {
         let Reserved { making, mut common } = reserved;
         let common = common.split(length(&bytes) as usize).unwrap_or(common);
         let queued = self.queue(bytes, end, common).await;
@@ -233,9 +237,24 @@ impl Parts {
         idle && self.fd.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// The end of the call as bytes for who writes it himself, with the room that they take until then.
-    pub(super) fn at_once(&self, body: Body) -> (Vec<u8>, impl Sized + use<>) {
-        (self.out.bytes(self.id, body), self.reserved())
+    /// The end of the call as bytes, and the room that they take while somebody writes them himself. A long one has no such room: it is for
+    /// [`queue`](Self::queue).
+    pub(super) fn at_once(&self, body: Body) -> (Vec<u8>, Option<OwnedSemaphorePermit>) {
+        let bytes = self.out.bytes(self.id, body);
+        let short = Some(length(&bytes)).filter(|length| *length <= ANSWER);
+        let room = short.and_then(|length| match self.reserved() {
+            Some(Reserved { mut common, .. }) => common.split(length as usize),
+            None => self.out.account.try_take(length),
+        });
+        (bytes, room)
+    }
+
+    /// Has the writer write the end of the call.
+    pub(super) async fn queue(&self, bytes: Vec<u8>) -> Result<(), Gone> {
+        match self.reserved() {
+            Some(reserved) => self.out.queue_into(reserved, bytes, End::default()).await,
+            None => self.out.send_bytes(bytes).await,
+        }
     }
 
     async fn say(&self, body: Body, end: End<'_>) -> Result<(), Gone> {
