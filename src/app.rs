@@ -5,6 +5,7 @@
 //! main task included, is for `last_resort.rs`.
 
 use crate::analytics::actor::{Analytics, AnalyticsArgs};
+use crate::analytics::cycle::Desk;
 use crate::analytics::evidence::recorder::Recorder;
 use crate::board::{Board, StopReason};
 use crate::config::{Config, ConfigError, Flags};
@@ -324,6 +325,8 @@ async fn start(supervisor: &ActorRef<Supervisor>, parts: Parts) -> Actors {
         config: config.clone(),
         index: index.clone(),
         recorder: recorder.clone(),
+        desk: Desk::default(),
+        turns: Turns::default(),
     };
     let analytics = child::<Analytics>(supervisor, args).await;
     let args = SnapshotArgs {

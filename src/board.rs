@@ -1,6 +1,7 @@
 //! What the actors publish. `status` and everybody who only wants to know reads these `watch` values and never waits behind
 //! anybody's work. The board is as old as the process, so a restarted actor finds what its predecessor said.
 
+use crate::analytics::look::Look;
 use crate::events::EventLog;
 use crate::index::set::PinSet;
 use crate::index::sizes::Known;
@@ -180,6 +181,8 @@ pub struct Board {
     pub sources: watch::Sender<Vec<SourceReport>>,
     /// By analytics: the number up to which accesses are counted in what is kept beside the index. None behind it is let go.
     pub counted: watch::Sender<u64>,
+    /// By analytics: the last look at all pins.
+    pub look: watch::Sender<Option<Arc<Look>>>,
     /// By enricher.
     pub sizes: watch::Sender<SizesState>,
     /// By snapshot: the newest `pins.arrow` of this process, to look pins up.
@@ -221,6 +224,7 @@ impl Board {
             refreshing: watch::Sender::new(0),
             sources: watch::Sender::new(Vec::new()),
             counted: watch::Sender::new(0),
+            look: watch::Sender::new(None),
             sizes: watch::Sender::new(SizesState::default()),
             snapshot: watch::Sender::new(None),
             snapshot_failed: watch::Sender::new(None),
@@ -236,6 +240,12 @@ impl Board {
             told: Mutex::default(),
             stopping: watch::Sender::new(None),
         }
+    }
+
+    /// The last look at all pins, if the index has not been put in the place of another one since.
+    pub fn looked(&self) -> Option<Arc<Look>> {
+        let look = self.look.borrow().clone()?;
+        (look.restored == self.index.borrow().restored).then_some(look)
     }
 
     /// Says that a refresh is under way.

@@ -2,6 +2,7 @@
 
 use ::cid::{CidGeneric, Version, multibase, multibase::Base};
 use proto_msgs::{Fault, FaultKind};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const SHA2_256: u64 = 0x12;
@@ -18,7 +19,7 @@ pub type Cid = CidGeneric<128>;
 ///
 /// `digest` is the block's digest for sha2-256, and for every other hash the SHA-256 of the multihash, which `ident` marks:
 /// without that mark a block could be made whose sha2-256 digest equals the key of a foreign multihash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// See above.
     pub digest: [u8; 32],

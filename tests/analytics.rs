@@ -4,6 +4,10 @@
 #[path = "../benches/simulation/mod.rs"]
 mod simulation;
 
+/// docs/ANALYTICS.md.
+#[path = "analytics/page.rs"]
+mod page;
+
 use ipfs_kitd::analytics::forecast::{Forecaster, Memory, Moment, next_access};
 use ipfs_kitd::analytics::score::{Use, judge, skill};
 use simulation::Simulation;

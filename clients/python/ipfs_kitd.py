@@ -26,6 +26,10 @@ __all__ = ["Client", "Fault", "sockets"]
 LONGEST = 8 << 20
 
 
+ROWS = {"pins", "changes", "entries", "accesses", "samples", "lines", "events"}
+"""What the rows of a listing are called."""
+
+
 class Fault(Exception):
     """The daemon's answer when there is none: `kind` for programs, `detail` for people, `hint` what to do next, or None."""
 
@@ -67,18 +71,17 @@ class Client:
             yield message["part"] if "part" in message else message["done"]
 
     def rows(self, verb, deadline_ms=None, **fields):
-        """The rows of a listing as they come: pins, changes, entries, samples, lines or events."""
+        """The rows of a listing as they come: pins, changes, entries, accesses, samples, lines or events."""
         for part in self.parts(verb, deadline_ms, **fields):
-            for rows in part.values():
-                if isinstance(rows, list):
-                    yield from rows
+            for name in ROWS & part.keys():
+                yield from part[name]
 
     def bulk(self, verb, form, deadline_ms=None, **fields):
         """The rows of a listing as the bytes of another form as they come: "arrow" (an IPC stream) or "parquet" (a file)."""
         for part in self.parts(verb, deadline_ms, bulk=form, **fields):
             if isinstance(part.get("bytes"), str):
                 yield base64.b64decode(part["bytes"])
-            elif any(isinstance(rows, list) for rows in part.values()):
+            elif ROWS & part.keys():
                 raise ConnectionError("this ipfs-kitd does not know rows as bytes; take rows()")
 
     def table(self, verb="pin_ls", deadline_ms=None, **fields):

@@ -1,6 +1,8 @@
-//! The analytics actor: totals by type, codec, size and age, counted once for each generation of the pin set and each time that
+//! The analytics actor: keeps the cycle going, hands questions to whoever answers them, and has totals by type, codec, size and age, counted once for each generation of the pin set and each time that
 //! sizes were measured (ages once a minute).
 
+use super::answer;
+use super::cycle::{self, Desk};
 use super::evidence::recorder::Recorder;
 use super::evidence::{self, Ends};
 use crate::board::Board;
@@ -8,6 +10,7 @@ use crate::config::Config;
 use crate::fault::ask;
 use crate::index::actor::{AskTotals, Index, dated};
 use crate::index::query::Totals;
+use crate::outside::Turns;
 use crate::supervisor::{Ended, Life, Stop, watched};
 use kameo::actor::{ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, Infallible, PanicError};
@@ -15,6 +18,11 @@ use kameo::message::{Context, Message};
 use kameo::prelude::Actor;
 use kameo::reply::DelegatedReply;
 use proto_msgs::Fault;
+use proto_msgs::analytics::{
+    AnalyticsCold, AnalyticsDisk, AnalyticsHot, AnalyticsPatterns, AnalyticsPredict, AnalyticsReport, AnalyticsScore,
+    AnalyticsSummary, AnalyticsTiers, AnalyticsUnpinFirst, DiskReport, ForecastPage, HeatPage, PatternPage,
+    ScoreReport, TierPage, UnpinPage,
+};
 use proto_msgs::daemon::{Metrics, MetricsReport};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,6 +32,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Age classes move with time although nothing changes.
 const FRESH: Duration = Duration::from_secs(60);
+/// For saving what was counted, at the end; what is not saved is counted again.
+const LAST_SAVE: Duration = Duration::from_secs(4);
 
 /// What the actor is made from.
 #[derive(Clone)]
@@ -38,6 +48,10 @@ pub struct AnalyticsArgs {
     pub index: ActorRef<Index>,
     /// Where accesses go.
     pub recorder: Recorder,
+    /// What the cycle works on, over restarts of the actor.
+    pub desk: Desk,
+    /// For looks at the repo's files.
+    pub turns: Turns,
 }
 
 /// Totals, when they were counted, and how often sizes had been written by then.
@@ -47,8 +61,8 @@ type Counted = Option<(Totals, Instant, u64)>;
 pub struct Analytics {
     args: AnalyticsArgs,
     counted: Arc<Mutex<Counted>>,
-    /// What reads the sources of accesses.
-    sources: Option<AbortOnDropHandle<()>>,
+    /// The sources of accesses, and the cycle.
+    work: Option<AbortOnDropHandle<()>>,
 }
 
 impl Actor for Analytics {
@@ -57,10 +71,13 @@ impl Actor for Analytics {
 
     async fn on_start(args: AnalyticsArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let AnalyticsArgs { life, board, config, index, recorder } = args.clone();
-        let sources = watched(&me, evidence::run(Ends { life, board, config, index, recorder }));
+        let AnalyticsArgs { life, board, config, index, recorder, .. } = args.clone();
+        let (sources, cycle) = (evidence::run(Ends { life, board, config, index, recorder }), cycle::run(args.clone()));
+        let work = watched(&me, async {
+            tokio::join!(sources, cycle);
+        });
         args.life.runs();
-        Ok(Analytics { args, counted: Arc::default(), sources: Some(sources) })
+        Ok(Analytics { args, counted: Arc::default(), work: Some(work) })
     }
 
     async fn on_panic(
@@ -69,7 +86,7 @@ impl Actor for Analytics {
         error: PanicError,
     ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
         // At once: the next incarnation starts before this one is dropped.
-        self.sources = None;
+        self.work = None;
         self.args.life.panicked(error)
     }
 }
@@ -110,7 +127,10 @@ impl Message<Stop> for Analytics {
     type Reply = ();
 
     async fn handle(&mut self, _: Stop, _: &mut Context<Self, ()>) {
-        self.sources = None;
+        self.work = None;
+        if tokio::time::timeout(LAST_SAVE, cycle::end(&self.args)).await.is_err() {
+            tracing::info!("what analytics has counted was not saved in time; the next start counts it again");
+        }
     }
 }
 
@@ -121,3 +141,27 @@ impl Message<Ended> for Analytics {
         ended.pass_on();
     }
 }
+
+/// A question that is answered from the last look.
+macro_rules! answered {
+    ($ask:ty => $reply:ty, $by:path) => {
+        impl Message<$ask> for Analytics {
+            type Reply = DelegatedReply<Result<$reply, Fault>>;
+
+            async fn handle(&mut self, ask: $ask, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+                self.args.life.fault_point("message");
+                ctx.spawn($by(self.args.clone(), ask))
+            }
+        }
+    };
+}
+
+answered!(AnalyticsSummary => AnalyticsReport, answer::summary);
+answered!(AnalyticsHot => HeatPage, answer::hot);
+answered!(AnalyticsCold => HeatPage, answer::cold);
+answered!(AnalyticsPatterns => PatternPage, answer::patterns);
+answered!(AnalyticsTiers => TierPage, answer::tiers);
+answered!(AnalyticsPredict => ForecastPage, answer::predict);
+answered!(AnalyticsDisk => DiskReport, answer::disk);
+answered!(AnalyticsUnpinFirst => UnpinPage, answer::unpin_first);
+answered!(AnalyticsScore => ScoreReport, answer::score);

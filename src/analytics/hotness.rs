@@ -8,10 +8,12 @@
 //! Pins compare because all of them are counted alike. What it can't know: accesses that no source saw; and a pin that was added less
 //! than a few half-lives ago is colder than its readers, because there was no time to count them.
 
+use serde::{Deserialize, Serialize};
+
 const DAY: f64 = 86_400.0;
 
 /// A decayed count and its time (seconds since the Unix epoch).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hotness {
     count: f64,
     at: f64,
@@ -25,6 +27,11 @@ impl Hotness {
         } else {
             self.count += (-(self.at - at) / half_life).exp2();
         }
+    }
+
+    /// The newest access that was counted; 0 before the first.
+    pub fn last(&self) -> f64 {
+        self.at
     }
 
     /// The decayed count. A clock that was set back adds nothing to it.

@@ -9,6 +9,8 @@
 //!
 //! What it can't know: accesses that no source saw, and who reads. Two clocks of different periods look like neither.
 
+use serde::{Deserialize, Serialize};
+
 const DAY: f64 = 86_400.0;
 /// Accesses that a judgement by gaps needs, and steps that one by order needs.
 pub const ACCESSES: u32 = 12;
@@ -28,7 +30,7 @@ const BURSTS: f64 = 0.3;
 const STEADY: f64 = 2.0 * DAY;
 
 /// What was read of a pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Which file, counted in the order of paths.
     pub file: u64,
@@ -37,9 +39,10 @@ pub struct Place {
 }
 
 /// What is remembered of a pin.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     accesses: u32,
+    gaps: u32,
     last: f64,
     mean: f64,
     variance: f64,
@@ -47,6 +50,36 @@ pub struct Reading {
     steps: u16,
     next: u16,
     onward: u16,
+}
+
+impl Class {
+    /// All of them, in their order.
+    pub const ALL: [Class; 9] = [
+        Class::Unknown,
+        Class::Cold,
+        Class::Single,
+        Class::Sporadic,
+        Class::Steady,
+        Class::Bursty,
+        Class::Periodic,
+        Class::Sequential,
+        Class::Streaming,
+    ];
+
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Unknown => "unknown",
+            Class::Cold => "cold",
+            Class::Single => "single",
+            Class::Sporadic => "sporadic",
+            Class::Steady => "steady",
+            Class::Bursty => "bursty",
+            Class::Periodic => "periodic",
+            Class::Sequential => "sequential",
+            Class::Streaming => "streaming",
+        }
+    }
 }
 
 /// The classes.
@@ -77,7 +110,7 @@ pub enum Class {
 pub struct Judged {
     pub class: Class,
     pub accesses: u32,
-    /// Mean gap in seconds; `None` before the second access.
+    /// Mean gap in seconds; `None` while none is known.
     pub gap: Option<f64>,
     /// A; `None` with too few accesses.
     pub burstiness: Option<f64>,
@@ -92,7 +125,8 @@ impl Reading {
     pub fn record(&mut self, at: f64, place: Option<Place>) {
         if self.accesses > 0 && at >= self.last {
             let off = (at - self.last).min(COLD) - self.mean;
-            let weight = 1.0 / f64::from(self.accesses.min(GAPS));
+            self.gaps = self.gaps.saturating_add(1);
+            let weight = 1.0 / f64::from(self.gaps.min(GAPS));
             self.mean += weight * off;
             self.variance = (1.0 - weight) * (self.variance + weight * off * off);
         }
@@ -115,8 +149,8 @@ impl Reading {
         let mut judged = Judged {
             class: Class::Unknown,
             accesses: self.accesses,
-            gap: (self.accesses > 1).then_some(self.mean),
-            burstiness: (self.accesses >= ACCESSES).then(|| self.burstiness()),
+            gap: (self.gaps > 0).then_some(self.mean),
+            burstiness: (self.gaps >= ACCESSES - 1).then(|| self.burstiness()),
             next: share(self.next),
             onward: share(self.onward),
         };
@@ -145,7 +179,7 @@ impl Reading {
             // All at one moment.
             return 1.0;
         }
-        let n = f64::from(self.accesses.min(GAPS));
+        let n = f64::from(self.gaps.saturating_add(1).min(GAPS));
         let (r, more, less) = (self.variance.sqrt() / self.mean, (n + 1.0).sqrt(), (n - 1.0).sqrt());
         (more * r - less) / ((more - 2.0) * r + less)
     }
@@ -170,6 +204,14 @@ mod tests {
 
     fn class(reading: &Reading) -> Class {
         reading.judge(Some(90.0 * DAY), reading.last).class
+    }
+
+    #[test]
+    fn accesses_that_are_told_newest_first_have_no_gaps_and_no_class() {
+        let mut reading = Reading::default();
+        (0..30).rev().for_each(|day| reading.record(f64::from(day) * DAY, None));
+        let judged = reading.judge(Some(30.0 * DAY), 30.0 * DAY);
+        assert_eq!((judged.class, judged.accesses, judged.gap, judged.burstiness), (Class::Unknown, 30, None, None));
     }
 
     #[test]

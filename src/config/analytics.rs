@@ -124,7 +124,7 @@ pub(super) fn resolve(layers: &Layers<'_>, file: Option<File>) -> Result<(Analyt
 fn tiers(layers: &Layers<'_>, file: Option<Vec<FileTier>>) -> Result<Sourced<Vec<Tier>>, ConfigError> {
     // Only a file can hold them: a variable would be a table in a line.
     let Some(Sourced { value: listed, source }) =
-        file.map(|listed| layers.pick_from(TIERS.0, None, &[], |_| Vec::new(), Some(listed))).flatten()
+        file.and_then(|listed| layers.pick_from(TIERS.0, None, &[], |_| Vec::new(), Some(listed)))
     else {
         return Ok(Sourced::from_default(Vec::new()));
     };

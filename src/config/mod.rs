@@ -377,6 +377,11 @@ impl Config {
         self.data_dir.join("snapshots")
     }
 
+    /// What analytics has counted and learnt.
+    pub fn analytics_dir(&self) -> PathBuf {
+        self.data_dir.join("analytics")
+    }
+
     /// Where backups may be in the data dir, and where an index goes that another one replaces.
     pub fn backup_dir(&self) -> PathBuf {
         self.data_dir.join("backups")

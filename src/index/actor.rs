@@ -2,7 +2,9 @@
 //! mailbox never waits; the writer's queue keeps the order of writes.
 
 use super::apply::{self, Applied, ApplyAdded, ApplyRemoved, BeginListing, ListingChanges, State, Token, Unchanged};
+use super::disk::{self, AskDisk, Used};
 use super::error::IndexError;
+use super::held::{self, AskHeld, AskRows, Held};
 use super::history;
 use super::info::{self, AskInfo, Info};
 use super::listed::{All, Listed, is_window, is_worth_it};
@@ -12,6 +14,7 @@ use super::pages;
 use super::prune::{self, Forget};
 use super::query::{self, Totals};
 use super::reply::{self, Dated, PAGE};
+use super::seen;
 use super::set::{Entry, Keyed};
 use super::sizes::{self, ApplySizes, AskLacking, AskSizes, Known, Lacking};
 use super::state::{self, AskSamples, KeepSamples, Kept};
@@ -91,7 +94,18 @@ pub fn pin_at_once(board: &Board, ask: &PinInfo) -> Result<Option<PinInfoReply>,
         Some(file) => file.pins(&found, Disk::Cached).unwrap_or_default(),
         None => None,
     };
-    pins.map(|pins| dated.info(&cid, pins)).transpose()
+    let seen = |pins| seen::fill(board.looked().as_deref(), &found, pins);
+    pins.map(|pins| dated.info(&cid, seen(pins))).transpose()
+}
+
+/// The pins of the block of a CID in any of its forms; when there is none, the same fault as of `pin info`.
+pub fn pinned(board: &Board, cid: &str) -> Result<Vec<Entry>, Fault> {
+    let cid = cid::parse(cid)?;
+    let found = reply::of_block(&board.index.borrow().set, &cid);
+    if found.is_empty() {
+        dated(board).info(&cid, Vec::new())?;
+    }
+    Ok(found)
 }
 
 /// Asks for totals as of now.
@@ -212,7 +226,11 @@ impl Message<PinLs> for Index {
             let (chosen, columns) = chosen.map_err(|error| fault(&args, "list pins", &error))?;
             let page = dated.page(chosen.generation, chosen.total);
             let rows = match ask.bulk.zip(columns) {
-                None => pages::rows(args, chosen.keys, listing::PAGE, query::rows, reply::pins),
+                None => {
+                    let look = args.board.looked();
+                    let read = move |connection: &Connection, ids: &[u64]| seen::rows(connection, ids, look.as_deref());
+                    pages::rows(args, chosen.keys, listing::PAGE, read, reply::pins)
+                }
                 Some((form, columns)) => {
                     pages::bulk(args, chosen.keys, Encoder::begin(form, &columns, &ask.columns, &page)?)
                 }
@@ -231,7 +249,9 @@ async fn all(args: &IndexArgs, listed: &Listed, ask: &PinLs) -> Result<Option<Al
         let index = args.board.index.borrow();
         (index.changes, index.set.len())
     };
-    if let Some(all) = listed.get(changes) {
+    let look = args.board.looked();
+    let looked = look.as_ref().map(|look| look.at);
+    if let Some(all) = listed.get(changes, looked) {
         return Ok(Some(all));
     }
     if !is_worth_it(ask, pins) {
@@ -239,7 +259,8 @@ async fn all(args: &IndexArgs, listed: &Listed, ask: &PinLs) -> Result<Option<Al
     }
     let read = move |connection: &Connection| {
         let chosen = query::choose(connection, &PinLs::default(), None)?;
-        Ok(All { changes, generation: chosen.generation, pins: query::rows(connection, &chosen.keys)?.into() })
+        let pins = seen::rows(connection, &chosen.keys, look.as_deref())?.into();
+        Ok(All { changes, looked, generation: chosen.generation, pins })
     };
     let all = args.store.read(read).await.map_err(|error| fault(args, "list pins", &error))?;
     listed.keep(all.clone());
@@ -297,11 +318,12 @@ impl Message<PinInfo> for Index {
             let found = reply::of_block(&args.board.index.borrow().set, &cid);
             let file = args.board.pin_file.borrow().clone();
             let pins = match lookup::pins(file, found.clone()).await {
-                Some(pins) => pins,
+                Some(pins) => seen::fill(args.board.looked().as_deref(), &found, pins),
                 None => {
                     let ids: Vec<u64> = found.iter().map(Entry::id).collect();
-                    let pins = args.store.read(move |connection| query::rows(connection, &ids)).await;
-                    pins.map_err(|error| fault(&args, "look a pin up", &error))?
+                    let look = args.board.looked();
+                    let read = move |connection: &Connection| seen::rows(connection, &ids, look.as_deref());
+                    args.store.read(read).await.map_err(|error| fault(&args, "look a pin up", &error))?
                 }
             };
             dated.info(&cid, pins)
@@ -335,6 +357,9 @@ read!(AskTotals => Totals, "count pins", |connection, _| query::totals(connectio
 read!(AskLacking => Lacking, "look for pins without a size", |connection, ask| sizes::lacking(connection, &ask));
 read!(AskSizes => Known, "count sizes", |connection, _| sizes::known(connection));
 read!(AskInfo => Info, "look at the index", |connection, _| info::info(connection));
+read!(AskHeld => Vec<Held>, "look at all pins", |connection, _| held::all(connection));
+read!(AskRows => Vec<(u64, Pin)>, "read rows of pins", |connection, AskRows(ids)| held::rows(connection, &ids));
+read!(AskDisk => Vec<Used>, "read how full the disk was", |connection, _| disk::samples(connection));
 
 impl<S: Kept> Message<AskSamples<S>> for Index {
     type Reply = DelegatedReply<Result<Vec<(Timestamp, S)>, Fault>>;

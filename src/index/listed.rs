@@ -4,6 +4,7 @@ use super::actor::Rows;
 use super::listing;
 use super::pages::{AHEAD, in_parts};
 use super::reply;
+use jiff::Timestamp;
 use proto_msgs::pin::{Pin, PinLs, PinRows};
 use proto_msgs::verb::Part;
 use std::ops::Range;
@@ -22,15 +23,17 @@ pub(super) struct Listed(Arc<Mutex<Option<All>>>);
 pub(super) struct All {
     /// Of the index when they were read, or of an earlier one; see [`crate::board::IndexState::changes`].
     pub(super) changes: u64,
+    /// When the look at all pins was taken whose figures are in them.
+    pub(super) looked: Option<Timestamp>,
     pub(super) generation: u64,
     pub(super) pins: Arc<[Pin]>,
 }
 
 impl Listed {
-    /// The rows, if they are of an index after so many changes.
-    pub(super) fn get(&self, changes: u64) -> Option<All> {
+    /// The rows, if they are of an index after so many changes and have the figures of this look.
+    pub(super) fn get(&self, changes: u64, looked: Option<Timestamp>) -> Option<All> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clone().filter(|all| all.changes == changes)
+        kept.clone().filter(|all| (all.changes, all.looked) == (changes, looked))
     }
 
     pub(super) fn keep(&self, all: All) {

@@ -25,6 +25,9 @@
 //! reply     what an answer says besides its rows
 //! frozen    the same answers from a snapshot, without the file
 //! info      what they say of the file
+//! held      all pins as analytics look at them
+//! seen      what analytics has seen of pins, into their rows
+//! disk      the disk of the repo, evenly over time
 //! prune     what is forgotten
 //! sizes     which pins lack a size, and what was measured
 //! legacy    what was imported from files of the old system
@@ -43,11 +46,13 @@ pub mod access;
 pub mod actor;
 pub mod apply;
 mod damage;
+pub mod disk;
 pub mod error;
 pub mod export;
 pub(crate) mod fault;
 pub mod fresh;
 pub mod frozen;
+pub mod held;
 pub mod history;
 pub mod info;
 pub mod journal;
@@ -68,6 +73,7 @@ pub mod reply;
 pub mod restore;
 mod rows;
 pub mod schema;
+mod seen;
 pub mod set;
 pub mod sizes;
 mod sound;

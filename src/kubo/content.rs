@@ -58,15 +58,16 @@ impl Rpc {
         self.short("files/stat", &call, deadline).await
     }
 
-    /// Bytes of all blocks of a DAG, each counted once; Kubo reads every one of them.
-    pub async fn whole_size(&self, cid: &str, deadline: Duration) -> Result<u64, RpcError> {
+    /// Bytes of all blocks of some DAGs, each counted once; Kubo reads every one of them.
+    pub async fn whole_size(&self, cids: &[&str], deadline: Duration) -> Result<u64, RpcError> {
         #[derive(Deserialize)]
         struct Stat {
             #[serde(rename = "TotalSize")]
             size: u64,
         }
         // Its progress would be a line for every block.
-        let call = format!("dag/stat?arg={}&progress=false&offline=true", encoded(cid));
+        let args: String = cids.iter().map(|cid| format!("arg={}&", encoded(cid))).collect();
+        let call = format!("dag/stat?{args}progress=false&offline=true");
         Ok(self.short::<Stat>("dag/stat", &call, deadline).await?.size)
     }
 }

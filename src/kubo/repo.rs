@@ -177,7 +177,7 @@ fn is_half_made(node: Option<&Node>, repo: &Path) -> bool {
 }
 
 /// The repo's config and its version, as far as they can be read.
-pub(super) fn settings(repo: &Path) -> (serde_json::Value, u32) {
+pub(crate) fn settings(repo: &Path) -> (serde_json::Value, u32) {
     let config = outside::read(&repo.join("config")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let version = outside::read_text(&repo.join("version")).ok().and_then(|text| text.trim().parse().ok());
     (config.unwrap_or_default(), version.unwrap_or(0))

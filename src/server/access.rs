@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn a_wrong_access_is_named_by_its_number_and_none_is_taken() {
-        let wrong: [(&str, fn(&mut AccessSeen)); 8] = [
+        type Spoil = fn(&mut AccessSeen);
+        let wrong: [(&str, Spoil); 8] = [
             ("not a CID", |a| a.cid = "Qm".into()),
             ("not a time", |a| a.at = Some("now".into())),
             ("yet to come", |a| a.at = Some("2026-11-22T05:01:01Z".into())),

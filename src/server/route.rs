@@ -207,22 +207,25 @@ impl Routes {
                 state::answer(self, verb.0, Part::StateStorage, parts).await.map(StateStorage::done)
             }
             Call::StateFiles(verb) => state::answer(self, verb.0, Part::StateFiles, parts).await.map(StateFiles::done),
-            Call::AccessRecord(verb) => access::record(self, verb).await.map(AccessRecord::done),
+            // Boxed: every call that waits is as large as the largest of all.
+            Call::AccessRecord(verb) => Box::pin(access::record(self, verb)).await.map(AccessRecord::done),
             Call::AccessLog(verb) => {
                 let as_of = self.recorder.catch_up().await;
-                let page = self.listing(verb, Part::AccessLog, parts).await?;
+                let page = Box::pin(self.listing(verb, Part::AccessLog, parts)).await?;
                 Ok(AccessLog::done(AccessPage { as_of: crate::time::text(as_of), ..page }))
             }
-            Call::AccessImport(verb) => import(&self.index, &self.recorder, verb).await.map(AccessImport::done),
-            Call::AnalyticsSummary(_)
-            | Call::AnalyticsHot(_)
-            | Call::AnalyticsCold(_)
-            | Call::AnalyticsPatterns(_)
-            | Call::AnalyticsTiers(_)
-            | Call::AnalyticsPredict(_)
-            | Call::AnalyticsDisk(_)
-            | Call::AnalyticsUnpinFirst(_)
-            | Call::AnalyticsScore(_) => Err(Fault::new(FaultKind::Internal, "not there yet")),
+            Call::AccessImport(verb) => {
+                Box::pin(import(&self.index, &self.recorder, verb)).await.map(AccessImport::done)
+            }
+            Call::AnalyticsSummary(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsHot(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsCold(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsPatterns(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsTiers(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsPredict(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsDisk(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsUnpinFirst(verb) => ask(&self.analytics, verb).await,
+            Call::AnalyticsScore(verb) => ask(&self.analytics, verb).await,
             Call::Metrics(verb) => ask(&self.analytics, verb).await,
             Call::SnapshotNow(ask) => {
                 fault::ask(&self.snapshots, MakeNow { ask, own: peer.is_own() }).await.map(SnapshotNow::done)
@@ -301,6 +304,9 @@ fn room(call: &Call) -> u32 {
         Call::StateSystem(StateSystem(ask)) | Call::StateNetwork(StateNetwork(ask)) if ask.history => 0,
         Call::StateStorage(StateStorage(ask)) | Call::StateFiles(StateFiles(ask)) if ask.history => 0,
         Call::VfsJournal(_) => LIST,
+        Call::AnalyticsHot(_) | Call::AnalyticsCold(_) | Call::AnalyticsPatterns(_) | Call::AnalyticsTiers(_) => LIST,
+        Call::AnalyticsPredict(_) | Call::AnalyticsUnpinFirst(_) => LIST,
+        Call::AnalyticsSummary(_) | Call::AnalyticsDisk(_) | Call::AnalyticsScore(_) => REPORT,
         Call::ConfigShow(_) | Call::KuboConfig(_) | Call::Metrics(_) | Call::SnapshotLs(_) => REPORT,
         _ => ANSWER,
     }

@@ -37,7 +37,7 @@ pub(crate) fn told(seen: Vec<Seen>) -> Told {
     Told { seen, once: None }
 }
 
-fn named(name: &str, seen: Vec<Seen>) -> Told {
+pub(crate) fn named(name: &str, seen: Vec<Seen>) -> Told {
     Told { seen, once: Some(Once::Batch(name.to_owned())) }
 }
 
@@ -47,7 +47,7 @@ fn read_from(from: Option<&str>, to: &str, seen: Vec<Seen>) -> Told {
 }
 
 impl Place {
-    async fn try_keep(&self, told: Vec<Told>, most: u64, counted: u64) -> Result<Vec<Kept>, IndexError> {
+    pub(crate) async fn try_keep(&self, told: Vec<Told>, most: u64, counted: u64) -> Result<Vec<Kept>, IndexError> {
         let ask = KeepAccesses { told, most, counted };
         self.store.write(move |connection, state| keep(connection, state, &ask)).await
     }

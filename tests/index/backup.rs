@@ -368,7 +368,7 @@ async fn a_table_that_cannot_be_read_is_named_once_and_the_others_are_looked_at(
     place.sql("ALTER TABLE marks RENAME TO others").await;
     let found = place.store.verify().await.expect("looked at");
     assert_eq!(found.rows.iter().filter(|(name, _)| *name == "marks").count(), 0);
-    assert_eq!((found.rows.len(), found.journal_seq), (12, 3));
+    assert_eq!((found.rows.len(), found.journal_seq), (17, 3));
     assert!(found.problems.iter().any(|problem| problem.contains("marks cannot be read")), "{:?}", found.problems);
     assert!(!found.problems.iter().any(|problem| problem.contains("aborted")), "{:?}", found.problems);
 }
@@ -392,8 +392,17 @@ async fn verification_finds_what_file_set_and_journal_disagree_about() {
     assert_eq!((found.problems, found.generation, found.journal_seq), (vec![], 3, 3));
     assert_eq!(found.rows[..5], [("pins", 5), ("gone", 2), ("changes", 1), ("generations", 4), ("marks", 3)]);
     assert_eq!(found.rows[5..9], [("legacy", 2), ("legacy_sources", 1), ("vfs", 0), ("vfs_journal", 2)]);
-    assert_eq!(found.rows[9..], [("state_system", 1), ("state_network", 2), ("state_storage", 1), ("state_files", 1)]);
-    let wrong: [(&str, &str, &str); 5] = [
+    assert_eq!(
+        found.rows[9..13],
+        [("state_system", 1), ("state_network", 2), ("state_storage", 1), ("state_files", 1)]
+    );
+    assert_eq!(found.rows[13..16], [("access", 0), ("access_cursor", 0), ("access_batch", 0)]);
+    let wrong: [(&str, &str, &str); 6] = [
+        (
+            "INSERT INTO access SELECT 5, first_seen, cid, NULL, NULL, 0, NULL, NULL, NULL, 0, NULL FROM pins LIMIT 1",
+            "DELETE FROM access WHERE seq = 5",
+            "numbers of accesses that none can be: 1",
+        ),
         (
             "UPDATE marks SET tier = 'x' || tier WHERE tier IS NOT NULL",
             "UPDATE marks SET tier = tier[2:] WHERE tier IS NOT NULL",

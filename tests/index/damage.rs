@@ -141,7 +141,7 @@ async fn d9_an_index_with_less_than_the_newest_snapshot_is_taken_for_lost() {
         assert_eq!(aside(place.path()).len(), 1, "{what}: kept");
     }
     // Of another node, or of a version that is not known: that says nothing of this file.
-    for change in [("12D3KooWNode", "12D3KooWOther"), ("\"schema_version\": 2", "\"schema_version\": 3")] {
+    for change in [("12D3KooWNode", "12D3KooWOther"), ("\"schema_version\": 3", "\"schema_version\": 4")] {
         let place = after(left.path(), |dir| {
             fs::remove_file(wal(dir)).expect("removed");
             let manifest = dir.join("snapshots/gen-8.2/manifest.json");

@@ -1,11 +1,13 @@
 //! The index file and its log, and the journal, when the process is killed at a call that changes them, or that call fails: what was
 //! acknowledged is there, and what is there is sound.
 
+use crate::access::{named, seen};
 use crate::mark::{say, told_of};
 use crate::other::{self, role, skipped};
 use crate::place::*;
 use crate::recovery::{image, index, wal};
 use crate::store::block_on;
+use ipfs_kitd::index::access::Told;
 use ipfs_kitd::index::apply::{self, ListingChanges};
 use ipfs_kitd::index::mark::What;
 use std::collections::BTreeMap;
@@ -20,17 +22,24 @@ const CALLS: [&str; 5] = ["pwrite64", "write", "fdatasync", "fsync", "ftruncate"
 const EACH: usize = 40;
 /// Pins in each listing of the mix.
 const PINS: u64 = 30;
+/// Rounds of it, and accesses in each.
+const ROUNDS: u64 = 3;
+const ACCESSES: u64 = 50;
+
+fn accesses(round: u64) -> Told {
+    named(&format!("{round}"), (0..ACCESSES).map(|n| seen(raw(1000 + n), n.cast_signed())).collect())
+}
 
 fn tell(what: &str) {
     writeln!(std::io::stdout(), "\nsaid {what}").expect("a parent that listens");
 }
 
-/// Listings, marks and checkpoints; says what was acknowledged. What fails is not tried again.
+/// Listings, marks, accesses and checkpoints; says what was acknowledged. What fails is not tried again.
 fn mix(dir: &Path) {
     let Ok(store) = open(dir) else { return };
     let place = Place::at(TempDir::new_in(dir).expect("a temp dir"), store);
     block_on(async {
-        for round in 0..3_u64 {
+        for round in 0..ROUNDS {
             let begun = place.store.write(|_, state| Ok(apply::begin_listing(state))).await;
             if let Ok((token, _)) = begun {
                 let first = 1000 + PINS * round;
@@ -45,6 +54,9 @@ fn mix(dir: &Path) {
                 if say(&place, raw(n), what).await.is_ok() {
                     tell(&format!("mark {n}"));
                 }
+            }
+            if place.try_keep(vec![accesses(round)], 1000, 0).await.is_ok() {
+                tell(&format!("access {round}"));
             }
             if round == 1 {
                 let _ = place.store.compact().await;
@@ -140,6 +152,15 @@ fn holds(dir: TempDir, told: &str, what: &str) {
             assert_eq!(tags, [format!("tag {}", mark[0])], "{what}: mark {}", mark[0]);
         }
         assert_eq!(told_of(&place, raw(0)).await.note.as_deref(), Some("a note"), "{what}");
+        let rows = || place.number("SELECT count(*) FROM access");
+        let kept = rows().await.unsigned_abs();
+        assert!(
+            kept.is_multiple_of(ACCESSES) && kept >= ACCESSES * numbers("access ").count() as u64,
+            "{what}: {kept}"
+        );
+        // What was told once more is there once.
+        place.keep((0..ROUNDS).map(accesses).collect()).await;
+        assert_eq!(rows().await.unsigned_abs(), ACCESSES * ROUNDS, "{what}");
         assert_eq!(place.store.verify().await.expect("looked at").problems, [] as [String; 0], "{what}");
         assert_eq!(noted(place.path()), [] as [PathBuf; 0], "{what}: no damage");
         tell_nothing_more(place).await;

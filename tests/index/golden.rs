@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// The generation that the files hold.
 const GENERATION: u64 = 3;
 /// Versions of the tables.
-const VERSIONS: [i64; 1] = [2];
+const VERSIONS: [i64; 2] = [2, 3];
 
 fn golden(version: i64, extension: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/index/golden/v{version}.{extension}"))

@@ -10,6 +10,7 @@ mod damage;
 mod file_faults;
 mod frozen;
 mod golden;
+mod held;
 mod history;
 mod journal;
 mod lookup;

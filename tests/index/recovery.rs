@@ -508,7 +508,7 @@ fn d11_a_migration_that_is_killed_at_one_of_many_calls_leaves_the_old_file_or_th
 fn d11_a_newer_file_is_refused_with_its_log_and_not_one_byte_is_changed() {
     let (place, _) = block_on(kept());
     let dir = block_on(place.close());
-    let newer = "PRAGMA disable_checkpoint_on_shutdown; UPDATE meta SET schema_version = 3";
+    let newer = "PRAGMA disable_checkpoint_on_shutdown; UPDATE meta SET schema_version = schema_version + 1";
     duckdb::Connection::open(index(dir.path())).and_then(|c| c.execute_batch(newer)).expect("changed");
     let files = || {
         [index(dir.path()), wal(dir.path()), dir.path().join("journal/marks.log")]

@@ -147,7 +147,7 @@ async fn every_table_is_there_with_all_its_columns_as_people_name_things() {
     let value =
         |key: &str| stamp.iter().find(|(k, _)| k.strip_prefix("ipfs_kitd.") == Some(key)).map(|(_, v)| v.as_str());
     assert_eq!((value("generation"), value("serial"), value("peer_id")), (Some("3"), Some("1"), Some(NODE)));
-    assert_eq!((value("as_of"), value("schema_version")), (manifest.as_of.as_deref(), Some("2")));
+    assert_eq!((value("as_of"), value("schema_version")), (manifest.as_of.as_deref(), Some("3")));
 
     let (gone, _) = parquet(&dir.join("gone.parquet"));
     assert_eq!((texts(&gone, "cid"), texts(&gone, "name")), (some(&[&text(&raw(3))]), some(&["three"])));

@@ -3,6 +3,7 @@
 
 mod access;
 mod actors;
+mod analytics;
 mod attach;
 mod backup;
 mod bulk;

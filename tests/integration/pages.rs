@@ -225,8 +225,20 @@ fn what_the_commands_of_before_are_called_here_there_is() {
     let right = table.lines().filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
     let spans = right.flat_map(|cell| cell.split('`').skip(1).step_by(2));
     let nouns = [
-        "pin", "metrics", "index", "snapshot", "state", "shutdown", "status", "kubo", "config", "doctor", "log",
-        "events", "vfs",
+        "pin",
+        "metrics",
+        "index",
+        "snapshot",
+        "state",
+        "shutdown",
+        "status",
+        "kubo",
+        "config",
+        "doctor",
+        "log",
+        "events",
+        "vfs",
+        "analytics",
     ];
     let mut spans: Vec<&str> =
         spans.filter(|span| span.split(' ').next().is_some_and(|noun| nouns.contains(&noun))).collect();
@@ -298,6 +310,7 @@ fn the_commands_on_the_page_of_data_end_as_it_says() {
     assert_eq!(kit.ctl(&["pin", "add", CID]).code, Some(0));
     kit.call(SnapshotNow { arrow: true });
     fs::write(kit.path("kept.sql"), "SELECT cid FROM pins").expect("written");
+    fs::write(kit.path("accesses.ndjson"), format!("{{\"cid\":\"{CID}\",\"op\":\"cat\"}}\n")).expect("written");
     let page = page("docs/DATA.md");
     let (data, backups) = (here(&kit, "data"), here(&kit, "backups"));
     let instead = [

@@ -18,6 +18,7 @@ pub const LONGEST: usize = AccessImport::LINE;
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and most lines of a gateway's log are reads")]
 pub enum Line {
     /// Content was read.
     Read(Read),

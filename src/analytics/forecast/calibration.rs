@@ -5,6 +5,8 @@
 //! KDD 2002). Each bin begins with a few outcomes as they were forecast, so that nothing is corrected without evidence, and between
 //! the bins' means the curve is straight.
 
+use serde::{Deserialize, Serialize};
+
 /// Bins of half a unit of log-odds, from -10 to 10.
 const BINS: usize = 40;
 const WIDTH: f64 = 0.5;
@@ -14,14 +16,14 @@ const PRIOR: f64 = 30.0;
 const KEPT: f64 = 1.0 - 1.0 / 20_000.0;
 
 /// The curve of one horizon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Calibration {
-    bins: [Bin; BINS],
+    bins: Vec<Bin>,
     /// Points (forecast, frequency), rising in both.
     curve: Vec<(f64, f64)>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Bin {
     count: f64,
     forecast: f64,
@@ -42,7 +44,7 @@ impl Bin {
 
 impl Default for Calibration {
     fn default() -> Self {
-        Calibration { bins: [Bin::default(); _], curve: vec![(0.0, 0.0), (1.0, 1.0)] }
+        Calibration { bins: vec![Bin::default(); BINS], curve: vec![(0.0, 0.0), (1.0, 1.0)] }
     }
 }
 

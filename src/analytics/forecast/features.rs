@@ -46,7 +46,7 @@ pub(super) fn context(evidence: &Evidence) -> usize {
 
 /// All of them, given each wave's mean over the horizon.
 pub(super) fn features(evidence: &Evidence, horizon: f64, means: &[[f64; 2]; WAVES.len()]) -> Features {
-    let times = evidence.exposures.map(|exposure| (horizon / (TIME + exposure)).ln_1p());
+    let times = evidence.exposures.map(|exposure| stretch(exposure, horizon));
     let counts = evidence.counts.into_iter().zip(times);
     let active = evidence.active.into_iter().zip(ACTIVE.map(|(_, place)| times[place]));
     let mut features = [1.0; FEATURES];
@@ -67,6 +67,16 @@ pub(super) fn features(evidence: &Evidence, horizon: f64, means: &[[f64; 2]; WAV
         *other = value.clamp(-CERTAIN, CERTAIN) as f32;
     }
     features
+}
+
+/// ln((β + E + h) / (β + E)).
+fn stretch(exposure: f64, horizon: f64) -> f64 {
+    (horizon / (TIME + exposure)).ln_1p()
+}
+
+/// The probability of an access within a horizon after so many in an exposure (seconds), both decayed alike: 1 - ((β + E) / (β + E + h))^(α + n).
+pub fn chance_by_rate(accesses: f64, exposure: f64, horizon: f64) -> f64 {
+    -(-(SHAPE + accesses) * stretch(exposure, horizon)).exp_m1()
 }
 
 fn spread(evidence: &Evidence) -> f64 {

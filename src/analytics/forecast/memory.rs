@@ -9,6 +9,7 @@
 //!
 //! Times are seconds since the Unix epoch.
 
+use serde::{Deserialize, Serialize};
 use std::f64::consts::{LN_2, TAU};
 
 pub(super) const HOUR: f64 = 3_600.0;
@@ -27,7 +28,7 @@ pub(super) const WEEKLY: usize = 3;
 const NEW_GAP: f32 = 0.05;
 
 /// One pin.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// Since when a source could have seen an access.
     since: f64,
@@ -76,13 +77,24 @@ impl Memory {
         }
     }
 
+    /// It is watched at least since then.
+    pub fn watch(&mut self, since: f64) {
+        self.since = self.since.min(since);
+    }
+
+    /// Since when it is watched.
+    pub fn since(&self) -> f64 {
+        self.since
+    }
+
     /// The last access.
     pub fn last(&self) -> Option<f64> {
         (self.total > 0).then_some(self.last)
     }
 
-    /// Counts an access. One that is told late adds to the counts and the rhythm as if it had come in time, and to nothing else.
+    /// Counts an access, at which the pin was watched, whatever is known of its sources. One that is told late adds to the counts and the rhythm as if it had come in time, and to nothing else.
     pub fn record(&mut self, at: f64) {
+        self.watch(at);
         let late = (self.last - at).max(0.0);
         let gap = at - self.last;
         let kept = HALF_LIVES.map(|half_life| if gap > 0.0 { (-gap / half_life).exp2() as f32 } else { 1.0 });
@@ -120,12 +132,17 @@ impl Memory {
             total: self.total,
             counts: std::array::from_fn(|i| f64::from(self.counts[i]) * kept[i]),
             active: std::array::from_fn(|i| f64::from(self.active[i]) * kept[ACTIVE[i].1]),
-            exposures: HALF_LIVES.map(|half_life| half_life / LN_2 * (1.0 - (-watched / half_life).exp2())),
+            exposures: HALF_LIVES.map(|half_life| exposure(watched, half_life)),
             gap: self.gap.into(),
             spread: self.spread.into(),
             waves: self.waves.map(|wave| wave.map(|part| f64::from(part) / whole)),
         }
     }
+}
+
+/// For how long decayed counts have looked: the time watched, decayed like them.
+pub fn exposure(watched: f64, half_life: f64) -> f64 {
+    half_life / LN_2 * (1.0 - (-watched / half_life).exp2())
 }
 
 /// Cosine and sine of each wave at a time.

@@ -5,12 +5,13 @@
 //! "Linear and geometric mixtures", DCC 2013). It begins as the mean of the rates' log-odds, which is a logarithmic opinion pool.
 
 use super::features::{CONTEXTS, FEATURES, Features, RATES};
+use serde::{Deserialize, Serialize};
 
 /// η.
 const STEP: f32 = 0.1;
 
 /// The weights of one horizon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mix {
     weights: [Features; CONTEXTS],
     slopes: [Features; CONTEXTS],

@@ -15,13 +15,15 @@ mod memory;
 mod mix;
 mod next;
 
-pub use memory::Memory;
+pub use features::chance_by_rate;
+pub use memory::{Memory, exposure};
 pub use next::Next;
 
 use calibration::Calibration;
 use features::{Features, context, features};
 use memory::{DAY, HOUR, WAVES, WEEK, mean_waves};
 use mix::Mix;
+use serde::{Deserialize, Serialize};
 
 /// Seconds.
 pub const HORIZONS: [f64; 3] = [HOUR, DAY, WEEK];
@@ -45,21 +47,21 @@ impl Moment {
 }
 
 /// What a pin was forecast from; to be kept until the horizon has passed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    context: usize,
+    context: u8,
     features: Features,
     /// Before the correction.
-    forecast: f64,
+    forecast: f32,
 }
 
 /// All that is learnt.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Forecaster {
     horizons: [Learnt; HORIZONS.len()],
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Learnt {
     mix: Mix,
     calibration: Calibration,
@@ -99,17 +101,22 @@ impl Forecaster {
         (evidence.watched >= WATCHED).then(|| {
             let context = context(&evidence);
             let features = features(&evidence, HORIZONS[horizon], &moment.means[horizon]);
-            let forecast = self.horizons[horizon].mix.probability(context, &features);
-            Sample { context, features, forecast }
+            let forecast = self.horizons[horizon].mix.probability(context, &features) as f32;
+            Sample { context: context as u8, features, forecast }
         })
     }
 
     /// Learns whether the pin of a sample was read within the horizon.
     pub fn learn(&mut self, horizon: usize, sample: &Sample, happened: bool) {
         let learnt = &mut self.horizons[horizon];
-        learnt.mix.learn(sample.context, &sample.features, happened);
-        learnt.calibration.learn(sample.forecast, happened);
+        learnt.mix.learn(sample.context.into(), &sample.features, happened);
+        learnt.calibration.learn(sample.forecast.into(), happened);
         learnt.outcomes += 1;
+    }
+
+    /// Outcomes that were learnt from.
+    pub fn outcomes(&self, horizon: usize) -> u64 {
+        self.horizons[horizon].outcomes
     }
 
     /// Takes what was learnt since the last time into the calibration.

@@ -341,7 +341,7 @@ async fn look(rpc: &Rpc, look: Look, pin: Unmeasured, tries: u32) -> (u64, Outco
     let outcome = match look {
         Look::Root => judge::root(&pin.cid, rpc.attributed(rpc.root_stat(&text, ROOT_DEADLINE).await).await),
         Look::Whole => {
-            judge::whole(&pin.cid, rpc.attributed(rpc.whole_size(&text, judge::patience(tries)).await).await)
+            judge::whole(&pin.cid, rpc.attributed(rpc.whole_size(&[&text], judge::patience(tries)).await).await)
         }
     };
     match outcome {
