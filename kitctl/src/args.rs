@@ -2,6 +2,8 @@
 //! judges, everything else is refused here, before anything is asked.
 
 mod access;
+mod analytics;
+mod deferred;
 mod events;
 mod index;
 mod kubo;
@@ -16,7 +18,9 @@ use crate::exit::{self, Failure};
 use crate::parse::{condition, duration, level, since};
 use crate::state::State;
 pub(crate) use access::Access;
+pub(crate) use analytics::Analytics;
 use clap::{Parser, Subcommand, ValueEnum};
+pub(crate) use deferred::Deferred;
 pub(crate) use events::Events;
 pub(crate) use index::Index;
 use jiff::Timestamp;
@@ -77,7 +81,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Format of the output: table, json or ndjson; of lists also wide (more columns) and csv, where they have CIDs also cid; of
-    /// `metrics` and `state` also csv; of `pin ls` and `sql` also arrow and parquet
+    /// `metrics` and `state` also csv; of `pin ls` and `sql` also arrow and parquet; of `analytics report` also html
     // Not clap's list, which is the same for every command.
     #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, hide_possible_values = true, default_value_t = Format::Table)]
     output: Format,
@@ -88,11 +92,12 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// Refuse an answer older than this, such as 30s, 5m or 7d (exit code 75): status, pin ls, info, history, diff, index info,
-    /// metrics, vfs, state, snapshot ls, path, sql
+    /// metrics, vfs, state, analytics, snapshot ls, path, sql
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DURATION", value_parser = duration)]
     pub(crate) max_age: Option<Duration>,
     /// Show it again every 2s, or every INTERVAL, until Ctrl-C: status, pin ls, history, kubo status, config, index info,
-    /// metrics, lock check, snapshot ls, state, vfs, access log, doctor, config show. As ndjson, json or csv only when it differs
+    /// metrics, analytics but unpin-first, lock check, snapshot ls, state, vfs, access log, doctor, config show. As ndjson, json or
+    /// csv only when it differs
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "INTERVAL", value_parser = duration,
         num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
     pub(crate) watch: Option<Duration>,
@@ -129,6 +134,8 @@ pub(crate) enum Format {
     Arrow,
     /// A Parquet file
     Parquet,
+    /// A page for a browser
+    Html,
 }
 
 const METRICS: &str = "\
@@ -168,6 +175,9 @@ pub(crate) enum Command {
     /// The node as it was measured: Kubo and the machine, traffic, disk, MFS
     #[command(subcommand)]
     State(State),
+    /// What accesses tell of pins: which are hot, what to expect, what may go, when the disk is full
+    #[command(subcommand)]
+    Analytics(Deferred<Analytics>),
     /// Ask the newest good snapshot in SQL, DuckDB's, without the daemon
     Sql(Sql),
     /// Totals by type, codec, size and age
@@ -294,14 +304,16 @@ mod tests {
                 assert!(parsed.is_ok() || line.contains(['"', '\'']), "{line}: {parsed:?}");
             }
         }
-        look(&Args::command(), "");
+        let mut all = Args::command().disable_help_subcommand(true);
+        all.build();
+        look(&all, "");
     }
 
     #[test]
     fn every_command_in_the_documents_is_understood() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut commands = 0;
-        for page in ["README.md", "docs/OPERATIONS.md", "docs/DATA.md", "docs/MIGRATING.md"] {
+        for page in ["README.md", "docs/OPERATIONS.md", "docs/DATA.md", "docs/ANALYTICS.md", "docs/MIGRATING.md"] {
             let text = std::fs::read_to_string(root.join(page)).expect("readable");
             for line in
                 text.lines().filter_map(|line| line.strip_prefix("$ ").unwrap_or(line).strip_prefix("ipfs-kitctl "))

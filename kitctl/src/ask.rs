@@ -144,6 +144,18 @@ impl Ask {
         self.check(age, "the newest sample", "nothing was measured yet", hint)
     }
 
+    /// The same of a look at all pins that is so old, in an answer that came with it.
+    pub(crate) fn check_look(&self, age: Option<f64>) -> Result<(), Failure> {
+        let hint = "the daemon looks at all pins every `analytics.interval`";
+        self.judge(age, "the look at all pins", "no look at all pins has been taken yet", hint)
+    }
+
+    /// The same of the newest sample of the disk.
+    pub(crate) fn check_disk(&self, as_of: Option<&str>) -> Result<(), Failure> {
+        let hint = "a sample is taken every `state_interval` while Kubo is running";
+        self.judge(age(as_of), "the newest sample of the disk", "the disk was not measured yet", hint)
+    }
+
     /// The same of a snapshot that is as of then.
     pub(crate) fn check_snapshot(&self, as_of: Option<&str>) -> Result<(), Failure> {
         let never = "it is not known as of when the newest snapshot is";

@@ -1,6 +1,6 @@
 //! One value of a row: what machines read of it, what people read of it, and where it stands in an order.
 
-use crate::output::{ago, size, span};
+use crate::output::{ago, due, few, percent, size, span};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,6 +13,10 @@ pub(crate) enum Cell<'a> {
     Text(Cow<'a, str>),
     Count(u64),
     Number(f64),
+    /// A number of which the first digits matter, however small it is.
+    Few(f64),
+    /// A share of 1.
+    Share(f64),
     Bytes(u64),
     /// Bytes, as somebody else says.
     About(u64),
@@ -21,6 +25,8 @@ pub(crate) enum Cell<'a> {
     Seconds(f64),
     /// RFC 3339.
     Time(Cow<'a, str>),
+    /// The same, of what is to come.
+    Due(Cow<'a, str>),
     /// What machines read, and what people read.
     Both(Cow<'a, str>, Cow<'a, str>),
 }
@@ -36,6 +42,18 @@ impl<'a> Cell<'a> {
 
     pub(crate) fn time(at: Option<&'a str>) -> Cell<'a> {
         at.map_or(Cell::None, |at| Cell::Time(at.into()))
+    }
+
+    pub(crate) fn due(at: Option<&'a str>) -> Cell<'a> {
+        at.map_or(Cell::None, |at| Cell::Due(at.into()))
+    }
+
+    pub(crate) fn few(number: Option<f64>) -> Cell<'a> {
+        number.map_or(Cell::None, Cell::Few)
+    }
+
+    pub(crate) fn share(share: Option<f64>) -> Cell<'a> {
+        share.map_or(Cell::None, Cell::Share)
     }
 
     pub(crate) fn bytes(bytes: Option<u64>) -> Cell<'a> {
@@ -55,9 +73,9 @@ impl<'a> Cell<'a> {
     pub(crate) fn plain(self) -> Cow<'a, str> {
         match self {
             Cell::None => Cow::Borrowed(""),
-            Cell::Text(text) | Cell::Time(text) | Cell::Both(text, _) => text,
+            Cell::Text(text) | Cell::Time(text) | Cell::Due(text) | Cell::Both(text, _) => text,
             Cell::Count(n) | Cell::Bytes(n) | Cell::About(n) => n.to_string().into(),
-            Cell::Number(n) | Cell::Rate(n) | Cell::Seconds(n) => n.to_string().into(),
+            Cell::Number(n) | Cell::Few(n) | Cell::Share(n) | Cell::Rate(n) | Cell::Seconds(n) => n.to_string().into(),
         }
     }
 
@@ -68,11 +86,14 @@ impl<'a> Cell<'a> {
             Cell::Text(text) | Cell::Both(_, text) => text,
             Cell::Count(n) => n.to_string().into(),
             Cell::Number(n) => format!("{n:.2}").into(),
+            Cell::Few(n) => few(n).into(),
+            Cell::Share(n) => percent(n).into(),
             Cell::Bytes(n) => size(Some(n)).into(),
             Cell::About(n) => format!("~{}", size(Some(n))).into(),
             Cell::Rate(n) => format!("{}/s", size(Some(n as u64))).into(),
             Cell::Seconds(n) => span(n).into(),
             Cell::Time(at) => ago(&at).into(),
+            Cell::Due(at) => due(&at).into(),
         };
         if shown.is_empty() { Cow::Borrowed("-") } else { shown }
     }
@@ -97,7 +118,7 @@ impl<'a> Cell<'a> {
             (Some(one), Some(other)) => one.total_cmp(&other),
             _ => match (self, other) {
                 // As text 05Z would stand behind 05.5Z.
-                (Cell::Time(one), Cell::Time(other)) => {
+                (Cell::Time(one), Cell::Time(other)) | (Cell::Due(one), Cell::Due(other)) => {
                     one.parse::<Timestamp>().ok().cmp(&other.parse::<Timestamp>().ok())
                 }
                 _ => self.clone().plain().cmp(&other.clone().plain()),
@@ -108,7 +129,7 @@ impl<'a> Cell<'a> {
     fn number(&self) -> Option<f64> {
         match self {
             Cell::Count(n) | Cell::Bytes(n) | Cell::About(n) => Some(*n as f64),
-            Cell::Number(n) | Cell::Rate(n) | Cell::Seconds(n) => Some(*n),
+            Cell::Number(n) | Cell::Few(n) | Cell::Share(n) | Cell::Rate(n) | Cell::Seconds(n) => Some(*n),
             _ => None,
         }
     }
@@ -129,6 +150,8 @@ mod tests {
         assert_eq!(read(Cell::Rate(1536.9)), pair("1536.9", "1.5 KiB/s"));
         assert_eq!(read(Cell::Seconds(125.0)), pair("125", "2m"));
         assert_eq!(read(Cell::Number(0.126)), pair("0.126", "0.13"));
+        assert_eq!(read(Cell::Few(0.00126)), pair("0.00126", "0.0013"));
+        assert_eq!(read(Cell::Share(0.126)), pair("0.126", "13 %"));
         assert_eq!(read(Cell::flag(false)), pair("false", "-"));
     }
 

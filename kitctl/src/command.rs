@@ -1,6 +1,6 @@
 //! What each command can do: which formats it has, what answers it without the daemon, whether its answer has an age.
 
-use crate::args::{Access, Command, Format, Index, Kubo, Lock, Pin, Snapshot, Vfs};
+use crate::args::{Access, Analytics, Command, Deferred, Format, Index, Kubo, Lock, Pin, Snapshot, Vfs};
 use crate::state::State;
 
 /// What answers without the daemon.
@@ -37,6 +37,15 @@ impl Command {
             Command::Pin(_) | Command::Vfs(_) | Command::State(State::Files(_)) => {
                 &[Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Cid]
             }
+            Command::Analytics(Deferred(Analytics::Summary)) => {
+                &[Format::Table, Format::Wide, Format::Json, Format::Ndjson]
+            }
+            Command::Analytics(Deferred(Analytics::Disk)) => {
+                &[Format::Table, Format::Json, Format::Ndjson, Format::Csv]
+            }
+            Command::Analytics(Deferred(Analytics::Report { .. })) => &[Format::Table, Format::Json, Format::Html],
+            Command::Analytics(Deferred(Analytics::Score(_))) => LIST,
+            Command::Analytics(_) => CIDS,
             Command::Kubo(Kubo::Config(_)) => LIST,
             Command::Snapshot(Snapshot::Ls(_) | Snapshot::Verify { .. }) => LIST,
             Command::Lock(Lock::Check(_) | Lock::Clean { .. }) => LIST,
@@ -86,7 +95,7 @@ impl Command {
                 | Command::Access(Access::Log { .. })
                 | Command::Doctor { bundle: None, .. }
                 | Command::Config(_)
-        )
+        ) || matches!(self, Command::Analytics(Deferred(verb)) if !matches!(verb, Analytics::UnpinFirst { .. }))
     }
 
     /// Whether its answer has an age that `--max-age` can be held against.
@@ -99,6 +108,7 @@ impl Command {
                 | Command::Index(Index::Info)
                 | Command::Vfs(_)
                 | Command::State(_)
+                | Command::Analytics(_)
                 | Command::Sql(_)
                 | Command::Snapshot(Snapshot::Ls(_) | Snapshot::Path | Snapshot::Fd { .. })
         )

@@ -8,6 +8,7 @@ use crate::exit::{self, Failure};
 use crate::kubo;
 use crate::list::{self, Row, Shape};
 use crate::output::{Out, Table, ago, size, span};
+use crate::plot;
 use proto_msgs::access::SourceReport;
 use proto_msgs::daemon::{
     Condition, ConfigShow, Count, IndexReport, Metrics, MetricsReport, Setting, Shutdown, SizesReport, Status,
@@ -173,11 +174,12 @@ fn sources(reports: &[SourceReport]) -> Vec<(bool, String)> {
     std::iter::once((true, line)).chain(wrong.map(|error| (false, error.clone()))).collect()
 }
 
-/// `1 restart`, `2 restarts`, `2 entries`.
+/// `1 restart`, `2 restarts`, `2 entries`, `2 days`.
 pub(crate) fn counted(number: u64, what: &str) -> String {
-    match what.strip_suffix('y') {
+    match what.strip_suffix('y').filter(|stem| !stem.ends_with('a')) {
         _ if number == 1 => format!("1 {what}"),
         Some(stem) => format!("{number} {stem}ies"),
+        None if what.ends_with('s') => format!("{number} {what}es"),
         None => format!("{number} {what}s"),
     }
 }
@@ -262,14 +264,24 @@ fn groups(report: &MetricsReport) -> [(&'static str, &[Count]); 5] {
     ]
 }
 
-fn metrics_table(out: &mut Out, report: &MetricsReport) -> Result<(), Failure> {
+/// Places of the longest bar.
+const BAR: usize = 40;
+
+pub(crate) fn metrics_table(out: &mut Out, report: &MetricsReport) -> Result<(), Failure> {
     let mut table = Table::new(None);
     table.row(out, vec!["pins".to_owned(), report.pins.to_string()])?;
     table.row(out, vec!["named".to_owned(), report.named.to_string()])?;
     table.row(out, vec!["size".to_owned(), total(report)])?;
+    let blocks = out.canvas().blocks;
     for (group, counts) in groups(report) {
+        let most = counts.iter().map(|count| count.pins).max().unwrap_or_default().max(1);
         for count in counts {
-            table.row(out, vec![format!("{group} {}", count.key), count.pins.to_string()])?;
+            // A picture where the order of the classes means something.
+            let bar = match group {
+                "age" | "size" => plot::bar(count.pins as f64 / most as f64, BAR, blocks),
+                _ => String::new(),
+            };
+            table.row(out, [format!("{group} {}", count.key), count.pins.to_string(), bar])?;
         }
     }
     let age = report.age_s.map_or_else(|| "never".to_owned(), |age| format!("{} ago", span(age)));
@@ -278,7 +290,7 @@ fn metrics_table(out: &mut Out, report: &MetricsReport) -> Result<(), Failure> {
 }
 
 /// Bytes, and how far that can be believed.
-fn total(report: &MetricsReport) -> String {
+pub(crate) fn total(report: &MetricsReport) -> String {
     let of = |key: &str| report.by_size_kind.iter().find(|count| count.key == key).map_or(0, |count| count.pins);
     match (of("estimated"), of("unknown")) {
         (0, 0) => size(report.bytes),

@@ -2,6 +2,7 @@
 //! else on stderr, an exit code that a script can act on.
 
 mod access;
+mod analytics;
 mod args;
 mod ask;
 mod bulk;
@@ -26,6 +27,7 @@ mod offline;
 mod output;
 mod parse;
 mod pin;
+mod plot;
 mod process;
 mod record;
 mod snapshot;
@@ -36,7 +38,7 @@ mod vfs;
 mod watch;
 mod weblog;
 
-use args::{Args, Command};
+use args::{Args, Command, Format};
 use ask::Ask;
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
@@ -78,7 +80,8 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         let names = formats.iter().map(|format| format!("{format:?}").to_lowercase()).collect::<Vec<_>>();
         return Err(Failure::Usage(format!("this command has no such format; it has {}", names.join(", "))));
     }
-    if args.global.format().bulk().is_some() && out.is_terminal() {
+    let whole = args.global.format().bulk().is_some() || args.global.format() == Format::Html;
+    if whole && out.is_terminal() {
         let detail = "this format is for programs, and standard output is a terminal; send it into a file or a pipe";
         return Err(Failure::Usage(detail.to_owned()));
     }
@@ -94,11 +97,11 @@ fn run(args: Args, out: &mut Out) -> Result<u8, Failure> {
         return Err(Failure::Usage("--data-dir says where --offline looks".to_owned()));
     }
     if args.global.watch.is_some() && (args.global.offline || !args.command.can_be_watched()) {
-        let which = "status, pin ls, history, kubo status, config, index info, metrics, lock check, snapshot ls, state, vfs, \
-                     access log, doctor and config show can be watched";
+        let which = "status, pin ls, history, kubo status, config, index info, metrics, analytics but unpin-first, lock check, \
+                     snapshot ls, state, vfs, access log, doctor and config show can be watched";
         return Err(Failure::Usage(format!("{which}, without --offline and --check")));
     }
-    if args.global.watch.is_some() && args.global.format().bulk().is_some() {
+    if args.global.watch.is_some() && whole {
         return Err(Failure::Usage("this format is for one answer; leave out --watch, or take -o ndjson".to_owned()));
     }
     let mut ask = Ask::new(args.global.clone(), reader);
@@ -126,6 +129,7 @@ fn answer(command: Command, ask: &mut Ask, out: &mut Out) -> Result<u8, Failure>
         Command::Events(wanted) => event::events(ask, out, wanted),
         Command::Doctor { bundle: Some(file), .. } => bundle::run(ask, out, file),
         Command::Doctor { show, bundle: None } => doctor::doctor(ask, out, &show),
+        Command::Analytics(args::Deferred(verb)) => analytics::run(ask, out, verb),
         Command::Sql(query) => sql::run(ask, out, &query),
         Command::Metrics => daemon::metrics(ask, out),
         Command::Wait { condition } => daemon::wait(ask, out, condition),

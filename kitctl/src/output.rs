@@ -2,6 +2,7 @@
 
 use crate::args::Format;
 use crate::exit::Failure;
+use crate::plot::Canvas;
 use jiff::Timestamp;
 use proto_msgs::SCHEMA_VERSION;
 use proto_msgs::pin::Source;
@@ -13,6 +14,7 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use terminal_size::{Width, terminal_size};
 use unicode_width::UnicodeWidthStr;
 
 /// Standard output in one format.
@@ -36,6 +38,12 @@ impl Out {
 
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// For pictures: as wide as the terminal, 80 places in a pipe; with blocks where the locale has them.
+    pub(crate) fn canvas(&self) -> Canvas {
+        let width = terminal_size().filter(|_| self.terminal).map_or(80, |(Width(width), _)| usize::from(width));
+        Canvas { width: width.clamp(20, 160), blocks: has_blocks(|name| env::var(name).ok()) }
     }
 
     /// From now on nothing is written.
@@ -386,6 +394,13 @@ thread_local! {
     static LAST: RefCell<Option<(String, Timestamp)>> = const { RefCell::new(None) };
 }
 
+/// Whether what reads our text knows more than ASCII, by its locale: the first of these that says anything.
+fn has_blocks(said: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(&said).find(|locale| !locale.is_empty());
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    (locale.contains("utf-8") || locale.contains("utf8")) && said("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// `3m ago`, from an RFC 3339 time.
 pub(crate) fn ago(time: &str) -> String {
     let at = LAST.with_borrow_mut(|last| match last {
@@ -398,6 +413,35 @@ pub(crate) fn ago(time: &str) -> String {
     });
     let Some(at) = at else { return tame(time).into_owned() };
     format!("{} ago", span(Timestamp::now().duration_since(at).as_secs_f64()))
+}
+
+/// `in 3m`, from an RFC 3339 time that may have come by now.
+pub(crate) fn due(time: &str) -> String {
+    match time.parse::<Timestamp>().map(|at| at.duration_since(Timestamp::now()).as_secs_f64()) {
+        Ok(seconds) if seconds > 0.0 => format!("in {}", span(seconds)),
+        _ => ago(time),
+    }
+}
+
+/// `13 %`, `0.4 %`, `<0.1 %`: nothing that is possible is said to be impossible or certain.
+pub(crate) fn percent(share: f64) -> String {
+    match share {
+        s if s > 0.0 && s < 0.001 => "<0.1 %".to_owned(),
+        s if s > 0.999 && s < 1.0 => ">99.9 %".to_owned(),
+        s if s > 0.0 && s < 0.1 || s > 0.9 && s < 1.0 => format!("{:.1} %", s * 100.0),
+        s => format!("{:.0} %", s * 100.0),
+    }
+}
+
+/// `123`, `1.2`, `0.0012`: of a number that is not negative two digits that matter at least; `<0.0001` below that.
+pub(crate) fn few(number: f64) -> String {
+    match number {
+        0.0 => "0".to_owned(),
+        n if n < 0.0001 => "<0.0001".to_owned(),
+        n if n < 1.0 => format!("{number:.places$}", places = (1.0 - n.log10().floor()) as usize),
+        n if n < 100.0 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
 }
 
 /// `850ms`, `42s`, `3m`, `5h`, `12d`: one unit, rounded down.
@@ -428,6 +472,7 @@ pub(crate) fn size(bytes: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::SignedDuration;
 
     #[test]
     fn spans_and_sizes_read_as_people_say_them() {
@@ -438,6 +483,31 @@ mod tests {
         assert_eq!(size(Some(1_468_006)), "1.4 MiB");
         assert_eq!((size(Some(17)), size(None)), ("17 B".to_owned(), "-".to_owned()));
         assert_eq!([0, 1023, 1024, u64::MAX].map(|bytes| size(Some(bytes))), ["0 B", "1023 B", "1.0 KiB", "16.0 EiB"]);
+    }
+
+    #[test]
+    fn shares_and_small_numbers_keep_the_digits_that_matter() {
+        let shares = [0.0, 0.00001, 0.004, 0.128, 0.5, 0.996, 0.99999, 1.0].map(percent);
+        assert_eq!(shares, ["0 %", "<0.1 %", "0.4 %", "13 %", "50 %", "99.6 %", ">99.9 %", "100 %"]);
+        let numbers = [0.0, 0.00001, 0.00126, 0.126, 1.26, 99.94, 126.4].map(few);
+        assert_eq!(numbers, ["0", "<0.0001", "0.0013", "0.13", "1.3", "99.9", "126"]);
+    }
+
+    #[test]
+    fn what_is_to_come_and_has_come_is_told_apart() {
+        let at = |seconds| (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string();
+        assert_eq!([due(&at(3700)), due(&at(-130))], ["in 61m", "2m ago"]);
+    }
+
+    #[test]
+    fn the_locale_says_whether_blocks_can_be_shown() {
+        let speaks = |set: &[(&str, &str)]| {
+            let said = |name: &str| set.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
+            has_blocks(said)
+        };
+        assert!(speaks(&[("LANG", "de_DE.UTF-8")]) && speaks(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")]));
+        assert!(!speaks(&[]) && !speaks(&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")]));
+        assert!(!speaks(&[("LANG", "C.UTF-8"), ("TERM", "dumb")]));
     }
 
     #[test]

@@ -92,6 +92,14 @@ pub(super) fn pin_type(text: &str) -> Result<PinType, String> {
         .ok_or_else(|| "it can be recursive or direct (indirect pins are not in the index)".to_owned())
 }
 
+/// The ways in which pins are read.
+pub(crate) const PATTERNS: [&str; 9] =
+    ["unknown", "cold", "single", "sporadic", "steady", "bursty", "periodic", "sequential", "streaming"];
+
+pub(super) fn pattern(text: &str) -> Result<String, String> {
+    if PATTERNS.contains(&text) { Ok(text.to_owned()) } else { Err(format!("it can be {}", PATTERNS.join(", "))) }
+}
+
 /// A column, and whether the other way round.
 pub(crate) fn order(text: &str) -> Result<(String, bool), String> {
     match text.split_once(':') {

@@ -380,17 +380,13 @@ impl Row for Pin {
             "type" => Cell::text(self.pin_type.name()),
             "size" if self.size_kind == SizeKind::Estimated => self.size.map_or(Cell::None, Cell::About),
             "size" => Cell::bytes(self.size),
-            "size_kind" => Cell::text(match self.size_kind {
-                SizeKind::Exact => "exact",
-                SizeKind::Estimated => "estimated",
-                SizeKind::Unknown => "unknown",
-            }),
+            "size_kind" => Cell::text(size_kind(self.size_kind)),
             "codec" => Cell::text(&self.codec),
             "kind" => Cell::maybe(self.kind.map(kind)),
             "first_seen" => Cell::time(Some(&self.first_seen)),
             "access_count" => Cell::count(self.access_count),
             "last_access" => Cell::time(self.last_access.as_deref()),
-            "hotness" => self.hotness.map_or(Cell::None, Cell::Number),
+            "hotness" => Cell::few(self.hotness),
             "pattern" => Cell::maybe(self.pattern.as_deref()),
             "tier" => Cell::maybe(self.tier.as_deref()),
             "tags" => Cell::text(self.tags.join(";")),
@@ -401,6 +397,15 @@ impl Row for Pin {
 
     fn cid(&self) -> Option<&str> {
         Some(&self.cid)
+    }
+}
+
+/// How well a size is known, in a word.
+pub(crate) fn size_kind(kind: SizeKind) -> &'static str {
+    match kind {
+        SizeKind::Exact => "exact",
+        SizeKind::Estimated => "estimated",
+        SizeKind::Unknown => "unknown",
     }
 }
 

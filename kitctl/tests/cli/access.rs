@@ -131,7 +131,7 @@ fn a_wrong_line_is_named_and_what_stands_before_it_is_said() {
     let (stub, asked) = recording(|_, verb| taken(verb));
     for (input, why) in [
         (line(V0) + "{", "line 2: it is no access"),
-        ("[]".to_owned(), "line 1: it is no access"),
+        ("7".to_owned(), "line 1: it is no access"),
         ("{}".to_owned(), "line 1: it has no cid"),
         (format!("{{\"cid\":\"{}\"}}", "x".repeat(20_000)), "line 1: it is longer than 16384 bytes"),
     ] {

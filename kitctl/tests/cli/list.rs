@@ -260,6 +260,12 @@ fn every_list_takes_columns_an_order_and_a_cut_and_names_what_it_has() {
         &["lock", "clean"],
         &["state", "files", "--history"],
         &["index", "import", "/x"],
+        &["analytics", "hot"],
+        &["analytics", "patterns"],
+        &["analytics", "tiers"],
+        &["analytics", "predict"],
+        &["analytics", "unpin-first", "--free", "1G"],
+        &["analytics", "score"],
     ] {
         for wrong in [["--sort", "colour:desc"], ["--columns", "colour"]] {
             let ran = stub.run(&[list, &wrong].concat());

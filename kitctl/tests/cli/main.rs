@@ -2,6 +2,7 @@
 
 mod access;
 mod age;
+mod analytics;
 mod bulk;
 mod bundle;
 mod closed;
