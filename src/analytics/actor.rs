@@ -3,8 +3,8 @@
 
 use super::answer;
 use super::cycle::{self, Desk};
+use super::evidence;
 use super::evidence::recorder::Recorder;
-use super::evidence::{self, Ends};
 use crate::board::Board;
 use crate::config::Config;
 use crate::fault::ask;
@@ -71,8 +71,7 @@ impl Actor for Analytics {
 
     async fn on_start(args: AnalyticsArgs, me: ActorRef<Self>) -> Result<Self, Infallible> {
         args.life.begin().await;
-        let AnalyticsArgs { life, board, config, index, recorder, .. } = args.clone();
-        let (sources, cycle) = (evidence::run(Ends { life, board, config, index, recorder }), cycle::run(args.clone()));
+        let (sources, cycle) = (evidence::run(args.clone()), cycle::run(args.clone()));
         let work = watched(&me, async {
             tokio::join!(sources, cycle);
         });

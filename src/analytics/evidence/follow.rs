@@ -1,9 +1,10 @@
 //! Follows the access logs of web servers: the configured ones, and what they were before they were rotated as far as that was not read
 //! to its end. A log is read in pieces, and what it told is kept together with the place up to which it was read.
 
+use super::health;
 use super::log_file::{self, Chunk, LogError, LogFile};
 use super::web_line::{self, Line};
-use super::{Ends, health};
+use crate::analytics::actor::AnalyticsArgs;
 use crate::fault::ask;
 use crate::index::access::{AskCursor, Once, Seen, Told};
 use crate::outside::Turns;
@@ -79,12 +80,12 @@ pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>, by: &Arc<str>, now: Ti
 }
 
 /// Follows what is configured, for as long as it is not dropped.
-pub(super) async fn run(ends: Ends) {
-    let mut config = ends.config.clone();
+pub(super) async fn run(args: AnalyticsArgs) {
+    let mut config = args.config.clone();
     loop {
         let logs = config.borrow_and_update().analytics.gateway_logs.clone();
         let errors = Arc::new(Errors::default());
-        let follow = |path: &PathBuf| Follower::new(&ends, &errors, path).run();
+        let follow = |path: &PathBuf| Follower::new(&args, &errors, path).run();
         let mut followers: FuturesUnordered<_> = logs.iter().map(follow).collect();
         loop {
             tokio::select! {
@@ -124,7 +125,7 @@ impl Errors {
 
 /// One configured log.
 struct Follower {
-    ends: Ends,
+    args: AnalyticsArgs,
     errors: Arc<Errors>,
     path: PathBuf,
     by: Arc<str>,
@@ -156,11 +157,11 @@ struct Looked {
 }
 
 impl Follower {
-    fn new(ends: &Ends, errors: &Arc<Errors>, path: &Path) -> Follower {
+    fn new(args: &AnalyticsArgs, errors: &Arc<Errors>, path: &Path) -> Follower {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let by = Arc::from(&name[..name.floor_char_boundary(AccessSeen::WORD)]);
-        let (ends, errors, path) = (ends.clone(), errors.clone(), path.to_owned());
-        Follower { ends, errors, path, by, turns: Turns::default(), open: Vec::new() }
+        let (args, errors, path) = (args.clone(), errors.clone(), path.to_owned());
+        Follower { args, errors, path, by, turns: Turns::default(), open: Vec::new() }
     }
 
     async fn run(mut self) {
@@ -168,14 +169,14 @@ impl Follower {
             let wrong = match self.look().await {
                 Ok(wrong) => {
                     let error = self.errors.set(&self.path, None);
-                    health::looked(&self.ends.board, AccessSource::Gateway, wrong, error);
+                    health::looked(&self.args.board, AccessSource::Gateway, wrong, error);
                     tokio::time::sleep(LOOK).await;
                     continue;
                 }
                 Err(error) => error,
             };
             let error = self.errors.set(&self.path, Some(wrong));
-            health::failed(&self.ends.board, AccessSource::Gateway, error);
+            health::failed(&self.args.board, AccessSource::Gateway, error);
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -225,9 +226,9 @@ impl Follower {
     /// Begins to read a log where it was read up to.
     async fn begin(&self, file: LogFile) -> Result<Reading, String> {
         let of = cursor_of(file.digest());
-        let cursor = ask(&self.ends.index, AskCursor(of.clone())).await.map_err(|fault: Fault| fault.detail)?;
+        let cursor = ask(&self.args.index, AskCursor(of.clone())).await.map_err(|fault: Fault| fault.detail)?;
         if let Some(cursor) = &cursor {
-            health::since(&self.ends.board, AccessSource::Gateway, cursor.since);
+            health::since(&self.args.board, AccessSource::Gateway, cursor.since);
         }
         let place = cursor.map(|cursor| cursor.place);
         let at = place.as_deref().and_then(|place| place.parse().ok()).unwrap_or(0);
@@ -277,16 +278,16 @@ impl Follower {
         let first = seen.iter().map(|seen| seen.at).min();
         let once = Once::Cursor { of: log.of.clone(), from: log.place.clone(), to: to.to_string() };
         let told = Told { seen, once: Some(once) };
-        let kept = self.ends.recorder.record(told, true).await.map_err(|fault| fault.detail)?;
+        let kept = self.args.recorder.record(told, true).await.map_err(|fault| fault.detail)?;
         if kept.repeated {
             // Somebody has imported it meanwhile.
-            let cursor = ask(&self.ends.index, AskCursor(log.of.clone())).await.map_err(|fault: Fault| fault.detail)?;
+            let cursor = ask(&self.args.index, AskCursor(log.of.clone())).await.map_err(|fault: Fault| fault.detail)?;
             log.place = cursor.map(|cursor| cursor.place);
             log.at = log.place.as_deref().and_then(|place| place.parse().ok()).unwrap_or(0);
             return Ok(0);
         }
         (log.place, log.at, log.kept) = (Some(to.to_string()), to, Instant::now());
-        health::since(&self.ends.board, AccessSource::Gateway, first.unwrap_or_else(Timestamp::now));
+        health::since(&self.args.board, AccessSource::Gateway, first.unwrap_or_else(Timestamp::now));
         Ok(wrong + long)
     }
 }

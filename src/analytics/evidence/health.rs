@@ -1,7 +1,7 @@
 //! What is known of the sources themselves: whether they are on, since when, what is wrong with them, and what they can't see. It
 //! stands on the board, which outlives a restart of an actor.
 
-use super::Ends;
+use crate::analytics::actor::AnalyticsArgs;
 use crate::board::Board;
 use crate::config::Analytics;
 use crate::fault::ask;
@@ -83,15 +83,15 @@ pub fn since(board: &Board, source: AccessSource, since: Timestamp) {
 }
 
 /// Keeps what is on and what was counted as it is, for as long as it is not dropped.
-pub(super) async fn run(ends: Ends) {
-    let mut config = ends.config.clone();
+pub(super) async fn run(args: AnalyticsArgs) {
+    let mut config = args.config.clone();
     let mut told = None;
     loop {
         let analytics = config.borrow_and_update().analytics.clone();
         for source in SOURCES {
             let on = is_on(source, &analytics);
-            let heard = ends.recorder.heard(source);
-            note(&ends.board, source, |report| {
+            let heard = args.recorder.heard(source);
+            note(&args.board, source, |report| {
                 (report.on, report.accesses) = (on, heard.accesses);
                 if !on {
                     report.error = None;
@@ -102,13 +102,13 @@ pub(super) async fn run(ends: Ends) {
             });
         }
         // What applications tell may be older than what they told before.
-        let recorded = ends.recorder.heard(AccessSource::Record).accesses;
+        let recorded = args.recorder.heard(AccessSource::Record).accesses;
         if told != Some(recorded)
-            && let Ok(cursor) = ask(&ends.index, AskCursor(AccessSource::Record.name().to_owned())).await
+            && let Ok(cursor) = ask(&args.index, AskCursor(AccessSource::Record.name().to_owned())).await
         {
             told = Some(recorded);
             if let Some(cursor) = cursor {
-                since(&ends.board, AccessSource::Record, cursor.since);
+                since(&args.board, AccessSource::Record, cursor.since);
             }
         }
         tokio::select! {

@@ -4,8 +4,9 @@
 //! else runs may have been told to keep them longer, which nobody can ask for: but then there are more old ones than it leaves
 //! lying about by itself, and it is left as it is.
 
+use super::health;
 use super::requests::{self, About, Cursor};
-use super::{Ends, health};
+use crate::analytics::actor::AnalyticsArgs;
 use crate::cid::Cid;
 use crate::fault::{ask, chain};
 use crate::index::access::{AskCursor, Once, Seen, Told};
@@ -34,10 +35,10 @@ const LEFT: usize = 10;
 const WITHDRAWAL: Duration = Duration::from_secs(1);
 
 /// Reads for as long as it is not dropped.
-pub(super) async fn run(ends: Ends) {
-    let mut rpcs = ends.board.rpc.subscribe();
-    let mut config = ends.config.clone();
-    let mut reader = Reader { ends, place: None, at: None, known: false, set: false };
+pub(super) async fn run(args: AnalyticsArgs) {
+    let mut rpcs = args.board.rpc.subscribe();
+    let mut config = args.config.clone();
+    let mut reader = Reader { args, place: None, at: None, known: false, set: false };
     loop {
         // The board is as old as the process, so the senders can't be gone.
         let _ = config.wait_for(|config| config.analytics.kubo).await;
@@ -52,7 +53,7 @@ pub(super) async fn run(ends: Ends) {
 }
 
 struct Reader {
-    ends: Ends,
+    args: AnalyticsArgs,
     /// Where reading has come to, as it is kept.
     place: Option<String>,
     /// And in this process: what came since was about nothing of ours.
@@ -66,13 +67,13 @@ struct Reader {
 impl Reader {
     async fn work(&mut self, rpc: &Rpc) {
         loop {
-            self.ends.life.fault_point("requests");
+            self.args.life.fault_point("requests");
             match self.look(rpc).await {
-                Ok(wrong) => health::looked(&self.ends.board, AccessSource::Kubo, wrong, None),
+                Ok(wrong) => health::looked(&self.args.board, AccessSource::Kubo, wrong, None),
                 Err(error) => {
                     // Kubo's end breaks a call a moment before the board says that it is gone; then nothing is wrong.
                     tokio::time::sleep(WITHDRAWAL).await;
-                    health::failed(&self.ends.board, AccessSource::Kubo, Some(error));
+                    health::failed(&self.args.board, AccessSource::Kubo, Some(error));
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -91,7 +92,7 @@ impl Reader {
             log => log.map_err(|error| failed(&error))?,
         };
         if !self.set {
-            let theirs = self.ends.board.kubo.borrow().mode != KuboMode::Spawn;
+            let theirs = self.args.board.kubo.borrow().mode != KuboMode::Spawn;
             if !(theirs && keeps_longer(&log, Timestamp::now())) {
                 rpc.keep_requests(KEEP, DEADLINE).await.map_err(|error| failed(&error))?;
             }
@@ -109,13 +110,13 @@ impl Reader {
         }
         let once =
             Once::Cursor { of: AccessSource::Kubo.name().to_owned(), from: self.place.clone(), to: at.to_string() };
-        let kept = self.ends.recorder.record(Told { seen, once: Some(once) }, true).await;
+        let kept = self.args.recorder.record(Told { seen, once: Some(once) }, true).await;
         // Whether it is kept or not is read again.
         self.known = kept.as_ref().is_ok_and(|kept| !kept.repeated);
         kept.map_err(|fault| fault.detail)?;
         if self.known {
             if self.place.is_none() {
-                health::since(&self.ends.board, AccessSource::Kubo, Timestamp::now());
+                health::since(&self.args.board, AccessSource::Kubo, Timestamp::now());
             }
             (self.place, self.at) = (Some(at.to_string()), Some(at));
         }
@@ -125,9 +126,9 @@ impl Reader {
     /// Where reading had come to before this process, or before another index came.
     async fn remember(&mut self) -> Result<(), String> {
         let of = AskCursor(AccessSource::Kubo.name().to_owned());
-        let cursor = ask(&self.ends.index, of).await.map_err(|fault: Fault| fault.detail)?;
+        let cursor = ask(&self.args.index, of).await.map_err(|fault: Fault| fault.detail)?;
         if let Some(cursor) = &cursor {
-            health::since(&self.ends.board, AccessSource::Kubo, cursor.since);
+            health::since(&self.args.board, AccessSource::Kubo, cursor.since);
         }
         self.place = cursor.map(|cursor| cursor.place);
         let kept = self.place.as_deref().and_then(|place| place.parse().ok());
@@ -169,7 +170,7 @@ impl Reader {
     /// What stands at a path of MFS, as far as the index knows by now.
     async fn in_mfs(&self, path: &str) -> Result<Option<Cid>, String> {
         let Some(place) = Place::of(path) else { return Ok(None) };
-        let found = ask(&self.ends.index, AskEntry(place)).await.map_err(|fault: Fault| fault.detail)?;
+        let found = ask(&self.args.index, AskEntry(place)).await.map_err(|fault: Fault| fault.detail)?;
         Ok(found.map(|found| found.put.cid))
     }
 }

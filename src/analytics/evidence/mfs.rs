@@ -4,7 +4,8 @@
 //! The first walk tells what is there and not what is done, so it does not count; nor does what came while the journal was not whole, or
 //! thousands at a time, which is a copy of a tree and no use of it.
 
-use super::{Ends, health};
+use super::health;
+use crate::analytics::actor::AnalyticsArgs;
 use crate::fault::ask;
 use crate::index::access::{AskCursor, Once, Seen, Told};
 use crate::index::actor::vfs::{AskJournal, AskJournalEnd};
@@ -22,9 +23,9 @@ const MOST: u64 = 2_000;
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Counts for as long as it is not dropped.
-pub(super) async fn run(ends: Ends) {
-    let mut config = ends.config.clone();
-    let mut trees = ends.board.mfs.subscribe();
+pub(super) async fn run(args: AnalyticsArgs) {
+    let mut config = args.config.clone();
+    let mut trees = args.board.mfs.subscribe();
     let mut too_many = None;
     loop {
         // The board is as old as the process, so the senders can't be gone.
@@ -33,17 +34,17 @@ pub(super) async fn run(ends: Ends) {
         let Ok(looked) = trees.wait_for(|tree| tree.whole && tree.run.is_some()).await.map(|tree| tree.as_of) else {
             return;
         };
-        ends.life.fault_point("mfs_journal");
-        match look(&ends).await {
+        args.life.fault_point("mfs_journal");
+        match look(&args).await {
             Ok(looked) => {
                 // It stays to be seen until there is something new.
                 if let Looked::New { left_out } = looked {
                     too_many = left_out.map(|lines| format!("{lines} changes of MFS came at once and do not count"));
                 }
-                health::looked(&ends.board, AccessSource::Mfs, 0, too_many.clone());
+                health::looked(&args.board, AccessSource::Mfs, 0, too_many.clone());
             }
             Err(error) => {
-                health::failed(&ends.board, AccessSource::Mfs, Some(error));
+                health::failed(&args.board, AccessSource::Mfs, Some(error));
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
@@ -64,13 +65,13 @@ enum Looked {
     },
 }
 
-async fn look(ends: &Ends) -> Result<Looked, String> {
+async fn look(args: &AnalyticsArgs) -> Result<Looked, String> {
     let name = AccessSource::Mfs.name();
     let detail = |fault: Fault| fault.detail;
-    let end = ask(&ends.index, AskJournalEnd).await.map_err(detail)?;
-    let cursor = ask(&ends.index, AskCursor(name.to_owned())).await.map_err(detail)?;
+    let end = ask(&args.index, AskJournalEnd).await.map_err(detail)?;
+    let cursor = ask(&args.index, AskCursor(name.to_owned())).await.map_err(detail)?;
     if let Some(cursor) = &cursor {
-        health::since(&ends.board, AccessSource::Mfs, cursor.since);
+        health::since(&args.board, AccessSource::Mfs, cursor.since);
     }
     let from = cursor.map(|cursor| cursor.place);
     let known = from.as_deref().and_then(|place| place.parse::<u64>().ok());
@@ -80,7 +81,7 @@ async fn look(ends: &Ends) -> Result<Looked, String> {
     let mut left_out = None;
     let seen = match known {
         Some(known) if known < end => {
-            let (lines, whole) = ask(&ends.index, AskJournal(known, MOST + 1)).await.map_err(detail)?;
+            let (lines, whole) = ask(&args.index, AskJournal(known, MOST + 1)).await.map_err(detail)?;
             if lines.len() as u64 > MOST {
                 left_out = Some(end - known);
                 Vec::new()
@@ -95,7 +96,7 @@ async fn look(ends: &Ends) -> Result<Looked, String> {
     };
     let once = Once::Cursor { of: name.to_owned(), from, to: end.to_string() };
     // What somebody else has told meanwhile is looked for at the next look.
-    ends.recorder.record(Told { seen, once: Some(once) }, true).await.map_err(detail)?;
+    args.recorder.record(Told { seen, once: Some(once) }, true).await.map_err(detail)?;
     Ok(Looked::New { left_out })
 }
 

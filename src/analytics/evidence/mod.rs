@@ -25,37 +25,15 @@ pub mod requests;
 pub(super) mod settle;
 pub mod web_line;
 
-use crate::board::Board;
-use crate::config::Config;
-use crate::index::actor::Index;
-use crate::supervisor::Life;
-use kameo::actor::ActorRef;
-use recorder::Recorder;
-use std::sync::Arc;
-use tokio::sync::watch;
-
-/// What the sources stand on.
-#[derive(Clone)]
-pub struct Ends {
-    /// Where errors are told.
-    pub life: Arc<Life>,
-    /// What the others publish, and where the sources are.
-    pub board: Arc<Board>,
-    /// The configuration in force.
-    pub config: watch::Receiver<Arc<Config>>,
-    /// The index.
-    pub index: ActorRef<Index>,
-    /// Who keeps what they tell.
-    pub recorder: Recorder,
-}
+use super::actor::AnalyticsArgs;
 
 /// Reads all of them for as long as it is not dropped.
-pub(super) async fn run(ends: Ends) {
+pub(super) async fn run(args: AnalyticsArgs) {
     tokio::join!(
-        health::run(ends.clone()),
-        kubo::run(ends.clone()),
-        follow::run(ends.clone()),
-        mfs::run(ends.clone()),
-        settle::run(ends),
+        health::run(args.clone()),
+        kubo::run(args.clone()),
+        follow::run(args.clone()),
+        mfs::run(args.clone()),
+        settle::run(args),
     );
 }

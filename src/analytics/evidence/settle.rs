@@ -4,8 +4,8 @@
 //! them together a small share of the time; what is not found by then counts as kept by nothing. Kubo reads its own blocks; only where
 //! one of a pin is missing would it ask the network, for as long as the deadline lets it.
 
-use super::Ends;
 use super::health::SOURCES;
+use crate::analytics::actor::AnalyticsArgs;
 use crate::cid::{self, Cid, Key};
 use crate::fault::ask;
 use crate::index::access::{AskUnsettled, Settle};
@@ -23,51 +23,51 @@ const LOOK: Duration = Duration::from_secs(5);
 const BATCH: usize = 50;
 
 /// Asks for as long as it is not dropped.
-pub(super) async fn run(ends: Ends) {
-    let mut rpcs = ends.board.rpc.subscribe();
+pub(super) async fn run(args: AnalyticsArgs) {
+    let mut rpcs = args.board.rpc.subscribe();
     loop {
         // The board is as old as the process, so the sender can't be gone.
         let Ok(Some(rpc)) = rpcs.wait_for(Option::is_some).await.map(|rpc| rpc.clone()) else { return };
         tokio::select! {
-            () = work(&ends, &rpc) => {}
+            () = work(&args, &rpc) => {}
             _ = rpcs.wait_for(|now| now.as_ref() != Some(&rpc)) => {}
         }
     }
 }
 
-async fn work(ends: &Ends, rpc: &Rpc) {
+async fn work(args: &AnalyticsArgs, rpc: &Rpc) {
     let mut settled = None;
     loop {
         // Only what was told since, and other pins, can leave something to ask.
-        let told: u64 = SOURCES.into_iter().map(|source| ends.recorder.heard(source).accesses).sum();
-        let now = (told, ends.board.index.borrow().generation);
+        let told: u64 = SOURCES.into_iter().map(|source| args.recorder.heard(source).accesses).sum();
+        let now = (told, args.board.index.borrow().generation);
         if settled == Some(now) {
             tokio::time::sleep(LOOK).await;
             continue;
         }
-        let unsettled = match ask(&ends.index, AskUnsettled(BATCH)).await {
+        let unsettled = match ask(&args.index, AskUnsettled(BATCH)).await {
             Ok(unsettled) => unsettled,
             Err(fault) => {
-                ends.life.error(format!("what keeps accesses is not known: {}", fault.detail));
+                args.life.error(format!("what keeps accesses is not known: {}", fault.detail));
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
         };
         settled = unsettled.is_empty().then_some(now);
         for cid in unsettled {
-            ends.board.quiet().await;
-            ends.life.fault_point("settle");
+            args.board.quiet().await;
+            args.life.fault_point("settle");
             let began = Instant::now();
             // The index sees by itself that it is pinned by now.
-            let known = ends.board.index.borrow().set.get(&Key::of(&cid)).is_some();
+            let known = args.board.index.borrow().set.get(&Key::of(&cid)).is_some();
             let found = if known { Found::Keeper(None) } else { look(rpc, &cid).await };
             let keeper = match found {
                 Found::Keeper(keeper) => keeper,
                 Found::Later => continue,
                 Found::Gone => break,
             };
-            if let Err(fault) = ask(&ends.index, Settle(vec![(cid, keeper)])).await {
-                ends.life.error(format!("what keeps {} cannot be kept: {}", cid::text(&cid), fault.detail));
+            if let Err(fault) = ask(&args.index, Settle(vec![(cid, keeper)])).await {
+                args.life.error(format!("what keeps {} cannot be kept: {}", cid::text(&cid), fault.detail));
                 break;
             }
             tokio::time::sleep(rest(began.elapsed())).await;
