@@ -94,20 +94,18 @@ impl Out {
 
     /// Sends a response; waits while the client is slow.
     pub(super) async fn send(&self, id: u64, body: Body) -> Result<(), Gone> {
-        self.send_with(id, body, End::default()).await
+        self.send_bytes(self.bytes(id, body)).await
+    }
+
+    /// Sends what has its form already.
+    pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
+        self.send_with(bytes, End::default()).await
     }
 
     /// The same with what an end has besides.
-    async fn send_with(&self, id: u64, body: Body, end: End<'_>) -> Result<(), Gone> {
-        let bytes = self.bytes(id, body);
+    async fn send_with(&self, bytes: Vec<u8>, end: End<'_>) -> Result<(), Gone> {
         let common = self.or_gone(self.account.take(length(&bytes))).await?;
         self.queue(bytes, end, common).await
-    }
-
-    /// Sends what is in no form.
-    pub(super) async fn send_bytes(&self, bytes: Vec<u8>) -> Result<(), Gone> {
-        let common = self.or_gone(self.account.take(length(&bytes))).await?;
-        self.queue(bytes, End::default(), common).await
     }
 
     /// Waits for room for a response that is to be made.
@@ -120,12 +118,7 @@ impl Out {
 
     /// Sends a response into room that was taken for it before it was made. What it does not need is given back; one that is longer than
     /// was thought goes with what it has.
-    async fn send_into(&self, reserved: Reserved, id: u64, body: Body, end: End<'_>) -> Result<(), Gone> {
-        let bytes = self.bytes(id, body);
-        self.queue_into(reserved, bytes, end).await
-    }
-
-    async fn queue_into(&self, reserved: Reserved, bytes: Vec<u8>, end: End<'_>) -> Result<(), Gone> {
+    async fn send_into(&self, reserved: Reserved, bytes: Vec<u8>, end: End<'_>) -> Result<(), Gone> {
         let Reserved { making, mut common } = reserved;
         let common = common.split(length(&bytes) as usize).unwrap_or(common);
         let queued = self.queue(bytes, end, common).await;
@@ -215,7 +208,7 @@ impl Parts {
 
     /// Sends a part; waits while the client is slow.
     pub(super) async fn send(&self, part: Part) -> Result<(), Gone> {
-        self.say(Body::Part(part), End::default()).await
+        self.say(self.out.bytes(self.id, Body::Part(part)), End::default()).await
     }
 
     /// True from before the client can have the end of the call, and not before there is room for it.
@@ -228,7 +221,7 @@ impl Parts {
         // Only an answer has any use for a descriptor.
         let fd = self.fd.lock().unwrap_or_else(PoisonError::into_inner).take();
         let fd = fd.filter(|_| matches!(body, Body::Done(_)));
-        self.say(body, End { fd, said: Some(&self.said) }).await
+        self.say(self.out.bytes(self.id, body), End { fd, said: Some(&self.said) }).await
     }
 
     /// Whether nothing was queued that is not written yet, and no descriptor is to go with the end of this call.
@@ -251,16 +244,13 @@ impl Parts {
 
     /// Has the writer write the end of the call.
     pub(super) async fn queue(&self, bytes: Vec<u8>) -> Result<(), Gone> {
-        match self.reserved() {
-            Some(reserved) => self.out.queue_into(reserved, bytes, End::default()).await,
-            None => self.out.send_bytes(bytes).await,
-        }
+        self.say(bytes, End::default()).await
     }
 
-    async fn say(&self, body: Body, end: End<'_>) -> Result<(), Gone> {
+    async fn say(&self, bytes: Vec<u8>, end: End<'_>) -> Result<(), Gone> {
         match self.reserved() {
-            Some(reserved) => self.out.send_into(reserved, self.id, body, end).await,
-            None => self.out.send_with(self.id, body, end).await,
+            Some(reserved) => self.out.send_into(reserved, bytes, end).await,
+            None => self.out.send_with(bytes, end).await,
         }
     }
 
