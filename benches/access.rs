@@ -7,6 +7,8 @@
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/integration/kit.rs"]
 mod kit;
+#[expect(dead_code, reason = "its CIDs are random from end to end, as real ones are to a file")]
+mod rows;
 
 use ipfs_kitd::cid::{self, Cid};
 use ipfs_kitd::index::access::keep::keep;
@@ -21,7 +23,7 @@ use proto_msgs::Client;
 use proto_msgs::access::{AccessLog, AccessRecord, AccessSeen, AccessSource};
 use proto_msgs::daemon::Status;
 use proto_msgs::pin::PinType;
-use std::io::Write;
+use rows::{say, say_time};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -50,14 +52,6 @@ fn main() {
     kit.start();
     over_the_socket(&kit, rows);
     assert!(kit.stop().success());
-}
-
-fn say(what: &str, figure: &str) {
-    writeln!(std::io::stdout(), "{what:46}  {figure}").expect("written");
-}
-
-fn say_time(what: &str, took: Duration, limit: Duration) {
-    say(what, &format!("{:9.3} s  (limit {} s)", took.as_secs_f64(), limit.as_secs_f64()));
 }
 
 fn nth(n: u64) -> Cid {

@@ -4,12 +4,13 @@
 //! `IPFS_KITD_BENCH_ROWS` asks for another number of pins.
 
 mod memory;
+mod rows;
 
 use ipfs_kitd::analytics::checkpoint::{load, save};
 use ipfs_kitd::analytics::forecast::{HORIZONS, Memory, Moment, OUTCOMES};
 use ipfs_kitd::analytics::look::{Look, Mind, View, seconds};
 use ipfs_kitd::analytics::trials::count;
-use ipfs_kitd::cid::{Cid, Key};
+use ipfs_kitd::cid::Key;
 use ipfs_kitd::index::access::Counted;
 use ipfs_kitd::index::apply::{self, ListingChanges};
 use ipfs_kitd::index::held;
@@ -20,7 +21,7 @@ use memory::{peak, rest};
 use proto_msgs::access::AccessSource;
 use proto_msgs::analytics::Rows;
 use proto_msgs::pin::PinType;
-use std::io::Write;
+use rows::{nth, say, say_time};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,22 +42,6 @@ fn main() {
     // Beside the build, on a real disk; /tmp may be memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temp dir");
     tokio::runtime::Runtime::new().expect("a runtime").block_on(cycle(dir.path(), pins));
-}
-
-fn say(what: &str, figure: &str) {
-    writeln!(std::io::stdout(), "{what:34}  {figure}").expect("written");
-}
-
-fn say_time(what: &str, took: Duration, limit: Duration) {
-    say(what, &format!("{:9.3} s  (limit {} s)", took.as_secs_f64(), limit.as_secs_f64()));
-}
-
-fn nth(n: u64) -> Cid {
-    let mut digest = [0; 32];
-    // Spread over all keys, so that rising numbers are not rising keys.
-    digest[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-    digest[8..16].copy_from_slice(&n.to_be_bytes());
-    Cid::new_v1(0x55, ::cid::multihash::Multihash::wrap(0x12, &digest).expect("32 bytes"))
 }
 
 /// Within the last month, and for most pins at no two of the same times.

@@ -5,8 +5,9 @@
 //! number of pins.
 
 mod memory;
+mod rows;
 
-use ipfs_kitd::cid::{self, Cid, Key};
+use ipfs_kitd::cid::{self, Key};
 use ipfs_kitd::index::apply::{self, ListingChanges};
 use ipfs_kitd::index::query;
 use ipfs_kitd::index::set::{Entry, Keyed, PinSet, Pinned, Sums};
@@ -19,9 +20,9 @@ use ipfs_kitd::snapshot::publish::{self, Order};
 use jiff::Timestamp;
 use memory::{peak, rest};
 use proto_msgs::pin::PinType;
+use rows::{nth, say, say_time};
 use std::cmp::Ordering;
 use std::hint::black_box;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,22 +49,6 @@ fn main() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temp dir");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(fill_and_ask(dir.path(), pins));
-}
-
-fn say(what: &str, figure: &str) {
-    writeln!(std::io::stdout(), "{what:34}  {figure}").expect("written");
-}
-
-fn say_time(what: &str, took: Duration, limit: Duration) {
-    say(what, &format!("{:9.3} s  (limit {} s)", took.as_secs_f64(), limit.as_secs_f64()));
-}
-
-fn nth(n: u64) -> Cid {
-    let mut digest = [0; 32];
-    // Spread over all keys, so that rising numbers are not rising keys.
-    digest[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-    digest[8..16].copy_from_slice(&n.to_be_bytes());
-    Cid::new_v1(0x55, ::cid::multihash::Multihash::wrap(0x12, &digest).expect("32 bytes"))
 }
 
 fn pinned(n: u64) -> Pinned {
