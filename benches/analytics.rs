@@ -7,9 +7,10 @@ mod memory;
 mod rows;
 
 use ipfs_kitd::analytics::checkpoint::{load, save};
-use ipfs_kitd::analytics::forecast::{HORIZONS, Memory, Moment, OUTCOMES};
+use ipfs_kitd::analytics::forecast::{HORIZONS, Memory, Moment};
 use ipfs_kitd::analytics::look::{Look, Mind, View, seconds};
-use ipfs_kitd::analytics::trials::count;
+use ipfs_kitd::analytics::score::OUTCOMES;
+use ipfs_kitd::analytics::trials::{Chosen, GRACE, count};
 use ipfs_kitd::cid::Key;
 use ipfs_kitd::index::access::Counted;
 use ipfs_kitd::index::apply::{self, ListingChanges};
@@ -68,12 +69,7 @@ async fn cycle(dir: &Path, pins: u64) {
     }
     let each = counting.as_nanos() as u64 / (ACCESSES * pins);
     say("counting", &format!("{each:9} ns an access; {} pins were read", mind.models.len()));
-    // As after some days: without enough outcomes there are no forecasts, and no work with them.
-    let memory = Memory::new(now - 30.0 * DAY);
-    for horizon in 0..HORIZONS.len() {
-        let sample = mind.forecaster.sample(&memory, &Moment::new(now), horizon).expect("watched for long");
-        (0..OUTCOMES).for_each(|n| mind.forecaster.learn(horizon, &sample, n.is_multiple_of(50)));
-    }
+    learn(&mut mind, now);
     let mut looks = Vec::new();
     for round in 0..3 {
         let began = Instant::now();
@@ -130,6 +126,27 @@ async fn cycle(dir: &Path, pins: u64) {
     let saved = load(&path, None, 7.0 * DAY).expect("loaded");
     say("loading", &format!("{:9.3} s, {} pins", began.elapsed().as_secs_f64(), saved.mind.models.len()));
     store.close(Duration::from_secs(60)).await;
+}
+
+/// As after some weeks: without enough outcomes of good forecasts none are told, and there is no work with them.
+fn learn(mind: &mut Mind, now: f64) {
+    let memory = Memory::new(now - 30.0 * DAY);
+    for (horizon, length) in HORIZONS.into_iter().enumerate() {
+        let at = now - length - 2.0 * GRACE;
+        let sample = mind.forecaster.sample(&memory, &Moment::new(at), horizon).expect("watched for long");
+        let is_read = |n: u64| n.is_multiple_of(8);
+        let chosen = |n: u64| Chosen {
+            pin: Key::of(&nth(n)),
+            sample: sample.clone(),
+            forecast: Some(if is_read(n) { 0.9 } else { 0.02 }),
+            weight: 1.0,
+            last: None,
+            legacy: 0.0,
+        };
+        mind.trials.begin(horizon, at, (0..OUTCOMES).map(chosen).collect());
+        (0..OUTCOMES).filter(|n| is_read(*n)).for_each(|n| mind.trials.seen(&Key::of(&nth(n)), at + 1.0));
+        assert_eq!(mind.trials.settle(&mut mind.forecaster, now), OUTCOMES);
+    }
 }
 
 async fn fill(dir: &Path, pins: u64) -> Store {

@@ -9,7 +9,7 @@ use ipfs_kitd::index::access::keep::keep;
 use ipfs_kitd::index::access::read::{self, Wanted};
 use ipfs_kitd::index::access::settle::settle;
 use ipfs_kitd::index::access::{
-    AskCounted, AskFigures, CountedRows, Cursor, KeepAccesses, Kept, Once, Seen, Settle, Told,
+    AskCounted, AskFigures, AskUnsettled, CountedRows, Cursor, KeepAccesses, Kept, Once, Seen, Settle, Told, Unsettled,
 };
 use ipfs_kitd::index::error::IndexError;
 use ipfs_kitd::index::vfs::{self, Put, State, VfsBatch};
@@ -61,7 +61,8 @@ impl Place {
     }
 
     async fn unsettled(&self) -> Vec<Cid> {
-        self.store.read(|connection| read::unsettled(connection, 100)).await.expect("read")
+        let ask = AskUnsettled { after: 0, most: 100 };
+        self.store.read(move |connection| read::unsettled(connection, ask)).await.expect("read").cids
     }
 
     async fn cursor(&self) -> Option<Cursor> {
@@ -223,6 +224,26 @@ async fn it_is_known_what_keeps_a_cid_by_pins_by_mfs_and_by_what_was_looked_up()
     place.remove(raw(1)).await;
     place.keep(vec![told(vec![seen(raw(20), 5), seen(raw(1), 4)])]).await;
     assert_eq!(place.keepers().await[..2], [(Keeper::Unknown, None), (Keeper::Unknown, None)]);
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_gone_through_in_the_order_in_which_it_was_read_each_cid_once() {
+    let place = Place::new();
+    let reads = [1, 2, 1, 3, 2, 4].map(raw);
+    place.keep(vec![told(reads.iter().map(|cid| seen(*cid, 1)).collect())]).await;
+    let ask = async |after, most| {
+        let ask = AskUnsettled { after, most };
+        place.store.read(move |connection| read::unsettled(connection, ask)).await.expect("read")
+    };
+    let begin = ask(0, 100).await.through.expect("some") - 6;
+    let some = |cids: &[u64], through: u64| Unsettled {
+        cids: cids.iter().copied().map(raw).collect(),
+        through: Some(begin + through),
+    };
+    assert_eq!(ask(begin, 2).await, some(&[1, 2], 2));
+    assert_eq!(ask(begin + 2, 2).await, some(&[1, 3], 4), "it was read again behind the place");
+    assert_eq!(ask(begin + 4, 9).await, some(&[2, 4], 6));
+    assert_eq!(ask(begin + 6, 9).await, Unsettled::default());
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Finds out which pin keeps what was read, where that is neither pinned nor in MFS: Kubo is asked for one CID after the other.
 //!
 //! Kubo reads through all pins for an answer, and meanwhile no pin can be added or removed. So each question has a short deadline, and all of
-//! them together a small share of the time; what is not found by then counts as kept by nothing. Kubo reads its own blocks; only where
-//! one of a pin is missing would it ask the network, for as long as the deadline lets it.
+//! them together a small share of the time; what is not found by then is not known, and asked for again later. Kubo reads its own blocks;
+//! only where one of a pin is missing would it ask the network, for as long as the deadline lets it.
 
 use super::health::SOURCES;
 use crate::analytics::actor::AnalyticsArgs;
@@ -11,12 +11,15 @@ use crate::fault::ask;
 use crate::index::access::{AskUnsettled, Settle};
 use crate::kubo::requests::Kept;
 use crate::kubo::rpc::{Rpc, RpcError};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// For one answer: so long a pin may have to wait.
 const DEADLINE: Duration = Duration::from_secs(3);
 /// Of the time, at most.
 const SHARE: f64 = 0.05;
+/// Until what was asked for in vain is asked for once more.
+const AGAIN: Duration = Duration::from_secs(3600);
 /// Between two looks for something to ask.
 const LOOK: Duration = Duration::from_secs(5);
 /// CIDs that are taken from the index at a time.
@@ -36,16 +39,21 @@ pub(super) async fn run(args: AnalyticsArgs) {
 }
 
 async fn work(args: &AnalyticsArgs, rpc: &Rpc) {
-    let mut settled = None;
-    loop {
-        // Only what was told since, and other pins, can leave something to ask.
+    let generation = || args.board.index.borrow().generation;
+    // A round goes through all that is to be asked, in the order in which it was read first.
+    let (mut of, mut after) = (generation(), 0);
+    let (mut forgot, mut in_vain) = (Instant::now(), HashSet::new());
+    let mut idle = None;
+    'look: loop {
+        // Only what was told since, other pins, and time can leave something to ask.
         let told: u64 = SOURCES.into_iter().map(|source| args.recorder.heard(source).accesses).sum();
-        let now = (told, args.board.index.borrow().generation);
-        if settled == Some(now) {
+        let now = (told, generation());
+        let again = forgot.elapsed() >= AGAIN;
+        if idle == Some(now) && !again {
             tokio::time::sleep(LOOK).await;
             continue;
         }
-        let unsettled = match ask(&args.index, AskUnsettled(BATCH)).await {
+        let unsettled = match ask(&args.index, AskUnsettled { after, most: BATCH }).await {
             Ok(unsettled) => unsettled,
             Err(fault) => {
                 args.life.error(format!("what keeps accesses is not known: {}", fault.detail));
@@ -53,26 +61,49 @@ async fn work(args: &AnalyticsArgs, rpc: &Rpc) {
                 continue;
             }
         };
-        settled = unsettled.is_empty().then_some(now);
-        for cid in unsettled {
+        let Some(through) = unsettled.through else {
+            if again {
+                (forgot, in_vain) = (Instant::now(), HashSet::new());
+            } else if of == now.1 {
+                idle = Some(now);
+                continue;
+            }
+            (of, after) = (now.1, 0);
+            continue;
+        };
+        for cid in unsettled.cids {
+            // The index sees by itself that it is pinned by now.
+            let key = Key::of(&cid);
+            let known = args.board.index.borrow().set.get(&key).is_some();
+            if !known && in_vain.contains(&key) {
+                continue;
+            }
             args.board.quiet().await;
             args.life.fault_point("settle");
             let began = Instant::now();
-            // The index sees by itself that it is pinned by now.
-            let known = args.board.index.borrow().set.get(&Key::of(&cid)).is_some();
             let found = if known { Found::Keeper(None) } else { look(rpc, &cid).await };
             let keeper = match found {
-                Found::Keeper(keeper) => keeper,
-                Found::Later => continue,
-                Found::Gone => break,
+                Found::Keeper(keeper) => Some(keeper),
+                Found::Later => None,
+                Found::InVain => {
+                    in_vain.insert(key);
+                    None
+                }
+                Found::Gone => {
+                    tokio::time::sleep(LOOK).await;
+                    continue 'look;
+                }
             };
-            if let Err(fault) = ask(&args.index, Settle(vec![(cid, keeper)])).await {
+            if let Some(keeper) = keeper
+                && let Err(fault) = ask(&args.index, Settle(vec![(cid, keeper)])).await
+            {
                 args.life.error(format!("what keeps {} cannot be kept: {}", cid::text(&cid), fault.detail));
-                break;
+                tokio::time::sleep(LOOK).await;
+                continue 'look;
             }
             tokio::time::sleep(rest(began.elapsed())).await;
         }
-        tokio::time::sleep(LOOK).await;
+        after = through;
     }
 }
 
@@ -82,6 +113,8 @@ enum Found {
     Keeper(Option<Cid>),
     /// It is pinned itself, which the next listing tells the index.
     Later,
+    /// Kubo could not say: too many pins for the time, or one of which a block is missing.
+    InVain,
     /// Kubo answers nobody.
     Gone,
 }
@@ -97,10 +130,9 @@ async fn look(rpc: &Rpc, of: &Cid) -> Found {
         Ok(Kept::Within(pin)) => Found::Keeper(cid::parse(&pin).ok()),
         Ok(Kept::Nowhere) => Found::Keeper(None),
         Err(RpcError::Unreachable(_)) => Found::Gone,
-        // The same would happen again: too many pins for the time, or one of which a block is missing.
         Err(error) => {
             tracing::debug!(cid = text, "what keeps it was not found: {}", crate::fault::chain(&error));
-            Found::Keeper(None)
+            Found::InVain
         }
     }
 }

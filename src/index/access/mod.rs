@@ -96,9 +96,23 @@ pub struct Cursor {
     pub since: Timestamp,
 }
 
-/// Asks for CIDs of which nobody knows what keeps them, oldest first, at most so many: each once, and none that was looked for in vain.
+/// Asks for CIDs of which nobody knows what keeps them, in the order in which they were read first; answered with [`Unsettled`].
 #[derive(Clone, Copy, Debug)]
-pub struct AskUnsettled(pub usize);
+pub struct AskUnsettled {
+    /// The number up to which they are known.
+    pub after: u64,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// CIDs of which nobody knows what keeps them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unsettled {
+    /// Each once.
+    pub cids: Vec<Cid>,
+    /// All up to this number have been told; `None`: there are no more.
+    pub through: Option<u64>,
+}
 
 /// Says what keeps CIDs: the pin that they are within, or nothing. Their accesses get new numbers. A CID that is pinned itself by now is
 /// taken for that, and one within a pin that is gone meanwhile stays unsettled.

@@ -1,6 +1,9 @@
 //! What readers ask of accesses.
 
-use super::{AskCounted, AskFigures, Counted, CountedRows, Cursor, Figure, Figures, keeper_of, source_code, source_of};
+use super::{
+    AskCounted, AskFigures, AskUnsettled, Counted, CountedRows, Cursor, Figure, Figures, Unsettled, keeper_of,
+    source_code, source_of,
+};
 use crate::cid::{Cid, Key, text};
 use crate::index::error::IndexError;
 use crate::index::history::forms;
@@ -41,15 +44,18 @@ pub(super) fn cursor_of(connection: &Connection, of: &str) -> duckdb::Result<Opt
     rows.next().transpose()
 }
 
-/// CIDs of which nobody knows what keeps them, oldest first.
-pub fn unsettled(connection: &Connection, most: usize) -> Result<Vec<Cid>, IndexError> {
+/// CIDs of which nobody knows what keeps them, behind a number.
+pub fn unsettled(connection: &Connection, AskUnsettled { after, most }: AskUnsettled) -> Result<Unsettled, IndexError> {
     let sql = format!(
-        "SELECT cid FROM (SELECT cid, seq FROM access WHERE keeper = 4 ORDER BY seq LIMIT {UNSETTLED})
-         GROUP BY cid ORDER BY min(seq) LIMIT {most}"
+        "WITH some AS (SELECT cid, seq FROM access WHERE keeper = 4 AND seq > {after} ORDER BY seq LIMIT {UNSETTLED})
+         SELECT cid, min(seq) AS first, (SELECT max(seq) FROM some) FROM some GROUP BY cid ORDER BY first LIMIT {most}"
     );
     let mut statement = connection.prepare(&sql)?;
-    let found = statement.query_map([], |row| cid(row, 0))?;
-    Ok(found.collect::<duckdb::Result<_>>()?)
+    let found = statement.query_map([], |row| Ok((cid(row, 0)?, number(row, 1)?, number(row, 2)?)))?;
+    let found = found.collect::<duckdb::Result<Vec<_>>>()?;
+    // Rows behind the first one of the last CID may be of others.
+    let through = found.last().map(|(_, first, last)| if found.len() < most { *last } else { *first });
+    Ok(Unsettled { cids: found.into_iter().map(|(cid, ..)| cid).collect(), through })
 }
 
 /// Accesses to pins behind a number. Numbers are read in ranges that DuckDB finds by what it knows of its row groups, and a range may

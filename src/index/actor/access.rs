@@ -1,10 +1,10 @@
 //! What the index actor answers about accesses: to those who find out what keeps CIDs, to those who count, and to clients.
 
 use super::{Index, IndexArgs, Rows, answer, fault, write};
-use crate::cid::{self, Cid};
+use crate::cid;
 use crate::index::access::read::{self, Wanted};
 use crate::index::access::{
-    AskCounted, AskCursor, AskFigures, AskUnsettled, CountedRows, Cursor, Figures, Settle, settle,
+    AskCounted, AskCursor, AskFigures, AskUnsettled, CountedRows, Cursor, Figures, Settle, Unsettled, settle,
 };
 use crate::index::error::IndexError;
 use crate::index::pages::{AHEAD, Row, in_parts};
@@ -22,9 +22,7 @@ written!(Settle => (), "say what keeps CIDs", settle::settle);
 read!(AskCursor => Option<Cursor>, "look up how far a source was read", |connection, AskCursor(of)| {
     read::cursor(connection, &of)
 });
-read!(AskUnsettled => Vec<Cid>, "look for CIDs of which nobody knows what keeps them", |connection, AskUnsettled(most)| {
-    read::unsettled(connection, most)
-});
+read!(AskUnsettled => Unsettled, "look for CIDs of which nobody knows what keeps them", read::unsettled);
 read!(AskCounted => CountedRows, "read accesses", read::counted);
 read!(AskFigures => Figures, "count accesses", read::figures);
 
