@@ -334,6 +334,9 @@ fn put(line: &mut String, cell: &str, column: usize) {
 
 /// A cell as a terminal may have it.
 fn shown(cell: &str) -> Cow<'_, str> {
+    if is_plain(cell) {
+        return Cow::Borrowed(cell);
+    }
     match tame(cell) {
         cell if cell.contains('\t') => cell.replace('\t', "\\t").into(),
         cell => cell,
@@ -347,14 +350,17 @@ fn width(text: &str) -> usize {
 
 /// What others named, without what a terminal would obey or nobody would see: such characters are shown as escapes.
 pub(crate) fn tame(text: &str) -> Cow<'_, str> {
-    // Nearly all texts are of this kind, and there may be millions.
-    // All bytes of them, which a processor looks at by sixteen or more.
-    let plain = text.bytes().fold(true, |plain, b| plain & matches!(b, b' '..=b'~' | b'\t'));
-    if plain || !text.contains(steers) {
+    if is_plain(text) || !text.contains(steers) {
         return Cow::Borrowed(text);
     }
     let escape = |c: char| if steers(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// Whether there is nothing in it but what ASCII prints. Nearly all texts are of this kind, and there may be millions.
+fn is_plain(text: &str) -> bool {
+    // All bytes of them, which a processor looks at by sixteen or more.
+    text.bytes().fold(true, |plain, b| plain & matches!(b, b' '..=b'~'))
 }
 
 /// The same of each line.
@@ -412,7 +418,7 @@ pub(crate) fn ago(time: &str) -> String {
         }
     });
     let Some(at) = at else { return tame(time).into_owned() };
-    format!("{} ago", span(Timestamp::now().duration_since(at).as_secs_f64()))
+    span(Timestamp::now().duration_since(at).as_secs_f64()) + " ago"
 }
 
 /// `in 3m`, from an RFC 3339 time that may have come by now.
@@ -446,14 +452,15 @@ pub(crate) fn few(number: f64) -> String {
 
 /// `850ms`, `42s`, `3m`, `5h`, `12d`: one unit, rounded down.
 pub(crate) fn span(seconds: f64) -> String {
-    // As whole numbers: text of a fraction takes ten times as long.
-    match seconds.max(0.0) {
-        s if s < 1.0 => format!("{}ms", (s * 1000.0) as u64),
-        s if s < 120.0 => format!("{}s", s as u64),
-        s if s < 7200.0 => format!("{}m", (s / 60.0) as u64),
-        s if s < 172_800.0 => format!("{}h", (s / 3600.0) as u64),
-        s => format!("{}d", (s / 86400.0) as u64),
-    }
+    let (many, unit) = match seconds.max(0.0) {
+        s if s < 1.0 => (s * 1000.0, "ms"),
+        s if s < 120.0 => (s, "s"),
+        s if s < 7200.0 => (s / 60.0, "m"),
+        s if s < 172_800.0 => (s / 3600.0, "h"),
+        s => (s / 86400.0, "d"),
+    };
+    // As a whole number: text of a fraction takes ten times as long.
+    (many as u64).to_string() + unit
 }
 
 /// `1.4 MiB`.

@@ -92,13 +92,13 @@ pub fn check_length(length: u32, limit: usize) -> Result<usize, DecodeError> {
     if length <= limit { Ok(length) } else { Err(DecodeError::TooLong { length, limit }) }
 }
 
-/// Reads one frame; the buffer grows with what arrives, not with what was announced. `InvalidData`: longer than `limit`.
+/// Reads one frame; beyond 64 KiB the buffer grows with what arrives, not with what was announced. `InvalidData`: longer than `limit`.
 pub fn read_frame(from: &mut impl Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let length =
         check_length(u32::from_le_bytes(length), limit).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(length.min(64 << 10));
     from.take(length as u64).read_to_end(&mut body)?;
     if body.len() == length { Ok(body) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

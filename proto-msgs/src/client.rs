@@ -164,7 +164,7 @@ impl Client {
 
     /// Speaks the JSON form over a connection that there is already.
     pub fn over(stream: UnixStream) -> Client {
-        Client { stream: BufReader::new(Socket::new(stream)), form: Form::Json, next_id: 0 }
+        Client { stream: buffered(stream), form: Form::Json, next_id: 0 }
     }
 
     /// Asks and waits for the reply; parts are dropped.
@@ -279,6 +279,11 @@ impl Client {
     }
 }
 
+/// With room for what the socket of a daemon holds at a time, about.
+fn buffered(stream: UnixStream) -> BufReader<Socket> {
+    BufReader::with_capacity(64 << 10, Socket::new(stream))
+}
+
 /// Connects. A daemon that takes no connections leaves them to the kernel, which has room for some and lets the rest wait for
 /// ever; so it is asked not to wait, and asked again.
 fn open(path: &Path, time: Duration) -> Result<BufReader<Socket>, ClientError> {
@@ -299,7 +304,7 @@ fn open(path: &Path, time: Duration) -> Result<BufReader<Socket>, ClientError> {
     }
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false).map_err(unreachable)?;
-    Ok(BufReader::new(Socket::new(stream)))
+    Ok(buffered(stream))
 }
 
 /// Sends. A daemon that refuses the caller answers and closes without reading: its answer is worth more than our EPIPE.

@@ -11,6 +11,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
+/// Rows of the first part: whoever reads them has something to do while the others are made.
+const FIRST: usize = 50;
 /// Rows at most: some megabytes.
 const MOST: u64 = listing::PAGE as u64;
 
@@ -57,7 +59,8 @@ impl All {
         let (pins, window) = (self.pins.clone(), window(ask, self.pins.len()));
         let (send, rows) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
-            for some in pins[window].chunks(PinRows::MAX) {
+            let (first, others) = pins[window.clone()].split_at(FIRST.min(window.len()));
+            for some in std::iter::once(first).chain(others.chunks(PinRows::MAX)) {
                 for part in in_parts(some.to_vec(), reply::pins) {
                     if send.send(Ok(part)).await.is_err() {
                         return;

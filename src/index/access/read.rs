@@ -47,8 +47,8 @@ pub(super) fn cursor_of(connection: &Connection, of: &str) -> duckdb::Result<Opt
 /// CIDs of which nobody knows what keeps them, behind a number.
 pub fn unsettled(connection: &Connection, AskUnsettled { after, most }: AskUnsettled) -> Result<Unsettled, IndexError> {
     let sql = format!(
-        "WITH some AS (SELECT cid, seq FROM access WHERE keeper = 4 AND seq > {after} ORDER BY seq LIMIT {UNSETTLED})
-         SELECT cid, min(seq) AS first, (SELECT max(seq) FROM some) FROM some GROUP BY cid ORDER BY first LIMIT {most}"
+        "WITH open AS (SELECT cid, seq FROM access WHERE keeper = 4 AND seq > {after} ORDER BY seq LIMIT {UNSETTLED})
+         SELECT cid, min(seq) AS first, (SELECT max(seq) FROM open) FROM open GROUP BY cid ORDER BY first LIMIT {most}"
     );
     let mut statement = connection.prepare(&sql)?;
     let found = statement.query_map([], |row| Ok((cid(row, 0)?, number(row, 1)?, number(row, 2)?)))?;
