@@ -5,6 +5,7 @@
 //! fails is an error then, and not the end of the process.
 
 use super::place::regular;
+use crate::cid::{codec_name, text};
 use crate::index::fresh::Fresh;
 use crate::index::set::Entry;
 use arrow_ipc::convert::fb_to_schema;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 const TRAILER: u64 = 10;
 /// Bytes of a key.
 const KEY: u64 = 32;
-/// So many keys are read at a time where the search has come down to them: a page of memory.
+/// So many keys are read at a time: a page of memory.
 const SCAN: u64 = 128;
 /// The longest text that is read.
 const TEXT: u64 = 16 << 20;
@@ -48,7 +49,6 @@ struct Columns {
     id: usize,
     cid: usize,
     name: usize,
-    pin_type: usize,
     size: usize,
     size_kind: usize,
     codec: usize,
@@ -137,36 +137,37 @@ impl PinFile {
 
     fn pin(&self, entry: &Entry, disk: Disk) -> io::Result<Option<Pin>> {
         let key = entry.key().digest;
-        let (mut low, mut high) = (0, self.rows);
-        while low < high {
-            if high - low <= SCAN {
-                let row = self.row(low, disk)?;
-                let keys = row.keys(self.columns.key + 1, high - low)?;
-                let below = keys.chunks_exact(KEY as usize).take_while(|found| *found < key.as_slice()).count() as u64;
-                low += below;
-                if below * KEY < keys.len() as u64 {
-                    break;
-                }
-                continue;
-            }
-            let middle = low + (high - low) / 2;
-            if self.row(middle, disk)?.bytes(self.columns.key + 1, KEY)?.as_slice() < key.as_slice() {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
         // The same block in other versions and codecs.
-        for number in low..self.rows {
+        for number in self.first(&key, disk)?..self.rows {
             let row = self.row(number, disk)?;
+            if row.number(self.columns.id)? == Some(entry.id().cast_signed()) {
+                return self.read(entry, &row).map(Some);
+            }
             if row.bytes(self.columns.key + 1, KEY)? != key {
                 break;
             }
-            if row.number(self.columns.id)? == Some(entry.id().cast_signed()) {
-                return self.read(&row).map(Some);
-            }
         }
         Ok(None)
+    }
+
+    /// The first row whose key is not below this one. Each read is a system call, and digests are spread evenly: so it begins where the
+    /// key would be then.
+    fn first(&self, key: &[u8; 32], disk: Disk) -> io::Result<u64> {
+        let (mut low, mut high) = (0, self.rows);
+        let share = key.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        let mut middle = (u128::from(share) * u128::from(self.rows) >> 64) as u64;
+        while low < high {
+            let at = middle.saturating_sub(SCAN / 2).max(low);
+            let keys = self.row(at, disk)?.keys(self.columns.key + 1, SCAN.min(high - at))?;
+            let below = keys.chunks_exact(KEY as usize).take_while(|found| *found < key.as_slice()).count() as u64;
+            match below * KEY == keys.len() as u64 {
+                true => low = at + below,
+                false if below == 0 => high = at,
+                false => return Ok(at + below),
+            }
+            middle = low + (high - low) / 2;
+        }
+        Ok(low)
     }
 
     fn row(&self, number: u64, disk: Disk) -> io::Result<Row<'_>> {
@@ -175,17 +176,21 @@ impl PinFile {
         Ok(Row { file: &self.file, batch, number: number - batch.first_row, disk })
     }
 
-    fn read(&self, row: &Row<'_>) -> io::Result<Pin> {
+    /// What the entry does not know itself is read.
+    fn read(&self, entry: &Entry, row: &Row<'_>) -> io::Result<Pin> {
         let columns = self.columns;
         let lacks = || invalid("it lacks a value");
+        let cid = entry.key().cid();
         let seen = row.number(columns.first_seen)?.ok_or_else(lacks)?;
         Ok(Pin {
-            cid: row.text(columns.cid)?.ok_or_else(lacks)?,
-            name: row.text(columns.name)?,
-            pin_type: row.word(columns.pin_type)?.ok_or_else(lacks)?,
+            cid: cid.map_or_else(|| row.text(columns.cid), |cid| Ok(Some(text(&cid))))?.ok_or_else(lacks)?,
+            name: if entry.name_hash() == 0 { None } else { row.text(columns.name)? },
+            pin_type: entry.pin_type(),
             size: row.number(columns.size)?.map(i64::cast_unsigned),
             size_kind: row.word(columns.size_kind)?.ok_or_else(lacks)?,
-            codec: row.text(columns.codec)?.ok_or_else(lacks)?,
+            codec: cid
+                .map_or_else(|| row.text(columns.codec), |cid| Ok(Some(codec_name(cid.codec()))))?
+                .ok_or_else(lacks)?,
             kind: row.word(columns.kind)?,
             first_seen: crate::time::text(Timestamp::from_microsecond(seen).map_err(invalid)?),
             access_count: None,
@@ -207,18 +212,17 @@ impl Columns {
             let found = columns.find(|(field, _)| field.name() == name && wanted(field.data_type()));
             found.map(|(_, buffer)| buffer).ok_or_else(|| invalid(format!("it has no column {name} that can be read")))
         };
-        let text = |name| column(name, |found| *found == DataType::Utf8);
+        let utf8 = |name| column(name, |found| *found == DataType::Utf8);
         let number = |name| column(name, |found| found.primitive_width() == Some(8));
         Ok(Columns {
             key: column("key", |found| *found == DataType::FixedSizeBinary(32))?,
             id: number("id")?,
-            cid: text("cid")?,
-            name: text("name")?,
-            pin_type: text("type")?,
+            cid: utf8("cid")?,
+            name: utf8("name")?,
             size: number("size")?,
-            size_kind: text("size_kind")?,
-            codec: text("codec")?,
-            kind: text("kind")?,
+            size_kind: utf8("size_kind")?,
+            codec: utf8("codec")?,
+            kind: utf8("kind")?,
             first_seen: number("first_seen")?,
         })
     }

@@ -321,13 +321,13 @@ fn a_log_of_requests_that_is_shown_again_and_again_is_counted_once_and_the_pin_i
 fn what_kubo_could_not_say_stays_unknown_and_holds_up_nobody_and_the_next_daemon_asks_again() {
     let mut kit = Kit::fake();
     let (first, second, pin) = (identity_cid("first"), identity_cid("second"), identity_cid("pin"));
-    kit.set_fake_pins(&[(&pin, "recursive", "")]);
     let within = serde_json::json!({&first: &pin, &second: &pin});
     kit.script(&serde_json::json!({"within": within, "panics_at": &first}));
     kit.start_whole();
+    kit.set_fake_pins(&[(&pin, "recursive", "")]);
     kit.call(IndexRefresh { wait: true, names: true });
     for cid in [&first, &second] {
-        assert!(kit.ctl(&["access", "record", cid, "--durable"]).ok());
+        assert_eq!(kit.ctl(&["access", "record", cid, "--durable"]).code, Some(0));
     }
     let keeper =
         |kit: &Kit, cid: &str| accesses(kit).iter().find(|access| access.cid == cid).map(|access| access.keeper);
