@@ -58,6 +58,9 @@ pub(super) struct File {
     tiers: Option<Vec<FileTier>>,
 }
 
+/// As the costs, the room is told in this.
+const GIB: f64 = 1_073_741_824.0;
+
 /// A tier as in the file: `{ name = "hdd", storage = 0.02 }`.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -140,14 +143,14 @@ fn tiers(layers: &Layers<'_>, file: Option<Vec<FileTier>>) -> Result<Sourced<Vec
     }
     let value = listed.into_iter().map(|tier| {
         let FileTier { name, storage, access, read, room } = tier;
-        Tier { name, storage, access, read, room }
+        Tier { name, storage, access, read, room: room.map(|room| room * GIB) }
     });
     Ok(Sourced { value: value.collect(), source })
 }
 
 fn shown(tiers: &[Tier]) -> String {
     let rows = tiers.iter().cloned().map(|Tier { name, storage, access, read, room }| {
-        let tier = FileTier { name, storage, access, read, room };
+        let tier = FileTier { name, storage, access, read, room: room.map(|room| room / GIB) };
         toml::Value::try_from(tier).map(|tier| tier.to_string()).unwrap_or_default()
     });
     format!("[{}]", rows.collect::<Vec<_>>().join(", "))
@@ -155,7 +158,7 @@ fn shown(tiers: &[Tier]) -> String {
 
 const TIERS: Key = (
     "analytics.tiers",
-    "the name of one tier, with costs from 0 on, such as { name = \"hdd\", storage = 0.02, access = 0, read = 0 }",
+    "the name of one tier, with costs and a room from 0 on, such as { name = \"hdd\", storage = 0.02, access = 0, read = 0, room = 500 }",
 );
 const KEYS: [Key; 6] = [
     ("analytics.record", "true or false"),
@@ -181,10 +184,11 @@ mod tests {
         let text = r#"
             gateway_logs = ["/var/log/nginx/access.log"]
             half_life = "48h"
-            tiers = [{ name = "hdd", storage = 0.02 }, { name = "archive", storage = 0.001, access = 0.1, room = 1e12 }]
+            tiers = [{ name = "hdd", storage = 0.02 }, { name = "archive", storage = 0.001, access = 0.1, room = 1000 }]
         "#;
         let (analytics, settings) = read(text).expect("it is right");
         assert_eq!((analytics.tiers.len(), analytics.half_life), (2, Duration::from_secs(48 * 3600)));
+        assert_eq!(analytics.tiers[1].room, Some(1000.0 * 1024.0 * 1024.0 * 1024.0));
         let lines = settings.iter().map(|s| format!("{} = {}\n", s.key.replace("analytics.", ""), s.value));
         assert_eq!(read(&lines.collect::<String>()).expect("it is right again").0, analytics);
         assert_eq!(read("").expect("nothing is set").0, Analytics::default());
