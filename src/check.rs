@@ -21,6 +21,11 @@ pub fn paths(config: &Config) -> Result<Vec<String>, InstanceError> {
     if let Some(program) = config.hook.first().filter(|program| !repo::is_program(Path::new(program))) {
         found.push(format!("the hook {program} is no executable file"));
     }
+    for log in &config.analytics.gateway_logs {
+        if let Err(error) = crate::analytics::evidence::log_file::LogFile::open(log) {
+            found.push(format!("accesses cannot be read there: {error}"));
+        }
+    }
     found.extend(seen.warnings.into_iter().map(|finding| format!("{}; {}", finding.detail, finding.hint)));
     Ok(found)
 }
@@ -63,6 +68,9 @@ mod tests {
         one(&["--kubo", "/none/ipfs"], "/none/ipfs");
         one(&["--hook", "/none/notify"], "the hook /none/notify");
         one(&["--api-auth-file", "/none/secret"], "holds no secret");
+        let config = dir.path().join("config.toml").display().to_string();
+        std::fs::write(&config, "[analytics]\ngateway_logs = [\"/none/access.log\"]\n").expect("written");
+        one(&["--config", &config], "/none/access.log is not there");
         one(&["--api-auth-file", &secret(dir.path(), 0o644)], "open to every user (mode 0644)");
         assert_eq!(look(dir.path(), &["--api-auth-file", &secret(dir.path(), 0o640)]).expect("usable").len(), 0);
         assert!(!dir.path().join("new").exists());
