@@ -10,6 +10,7 @@ use proto_msgs::pin::{PinBegin, PinBegun, PinType, PinUnderWay, PinsUnderWay};
 use proto_msgs::verb::{Done, Verb};
 use proto_msgs::{Fault, FaultKind};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,8 @@ struct UnderWay {
     since: Timestamp,
     cancel: CancellationToken,
     over: CancellationToken,
+    /// Whether that was for the sake of `cancel`.
+    given_up: Arc<AtomicBool>,
 }
 
 impl Detached {
@@ -51,14 +54,15 @@ impl Detached {
         PinsUnderWay { count: under_way.len() as u64, oldest: oldest.into_iter().take(TOLD).map(row).collect() }
     }
 
-    /// Ends the one of this CID, if it is under way, and returns when it has ended; whether it was.
+    /// Ends the one of this CID, if it is under way, and returns when it has ended; whether that kept it from being pinned.
     pub(super) async fn give_up(&self, cid: &Cid) -> bool {
-        let Some((cancel, over)) = self.under_way().get(cid).map(|pin| (pin.cancel.clone(), pin.over.clone())) else {
+        let under_way = |pin: &UnderWay| (pin.cancel.clone(), pin.over.clone(), pin.given_up.clone());
+        let Some((cancel, over, given_up)) = self.under_way().get(cid).map(under_way) else {
             return false;
         };
         cancel.cancel();
         over.cancelled().await;
-        true
+        given_up.load(Ordering::Acquire)
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
@@ -104,7 +108,7 @@ pub(super) fn begin(routes: &Routes, PinBegin(verb): PinBegin) -> Result<Done, F
     }
     let place = detached.place()?;
     let change = routes.changes.begin(routes, vec![wanted.cid], wanted.rpc.clone(), place, wanted.change(None))?;
-    let over = CancellationToken::new();
+    let (over, given_up) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
     let this = UnderWay {
         text: wanted.text.clone(),
         name: wanted.name.clone(),
@@ -112,6 +116,7 @@ pub(super) fn begin(routes: &Routes, PinBegin(verb): PinBegin) -> Result<Done, F
         since: Timestamp::now(),
         cancel: change.cancel,
         over: over.clone(),
+        given_up: given_up.clone(),
     };
     under_way.insert(wanted.cid, this);
     drop(under_way);
@@ -129,6 +134,7 @@ pub(super) fn begin(routes: &Routes, PinBegin(verb): PinBegin) -> Result<Done, F
         }
         registry.under_way().remove(&key);
         board.events.push(What::Pin(PinEnd { cid, failed, cancelled }));
+        given_up.store(cancelled, Ordering::Release);
         over.cancel();
     });
     begun()

@@ -286,11 +286,11 @@ pub(super) async fn rm(routes: &Routes, verb: PinRm) -> Result<Done, Fault> {
         let (rpc, text, given_up) = (rpc.clone(), text.clone(), given_up.clone());
         let detached = routes.changes.detached.clone();
         async move {
-            let was_under_way = detached.give_up(&cid).await;
-            given_up.store(was_under_way, Ordering::Relaxed);
+            let ended = detached.give_up(&cid).await;
+            given_up.store(ended, Ordering::Relaxed);
             match rpc.pin_rm(&text, RPC_DEADLINE).await {
                 // It had not got that far.
-                Err(error) if was_under_way && error.is_not_pinned() => Ok(()),
+                Err(error) if ended && error.is_not_pinned() => Ok(()),
                 removed => removed,
             }
         }
