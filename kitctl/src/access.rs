@@ -17,10 +17,10 @@ pub(crate) const LOG: Shape =
 
 pub(crate) fn run(ask: &mut Ask, out: &mut Out, verb: args::Access) -> Result<u8, Failure> {
     match verb {
-        args::Access::Record { cid, path, at, bytes, offset, op, source, durable, batch } => {
+        args::Access::Record { cid, path, at, bytes, offset, op, by, durable, batch } => {
             let how = record::How { durable, batch };
             let at = at.map(|at| at.to_string());
-            let seen = AccessSeen { cid, at, path, bytes, offset, op, by: source };
+            let seen = AccessSeen { cid, at, path, bytes, offset, op, by };
             if seen.cid == "-" { record::lines(ask, out, how, seen) } else { record::one(ask, out, how, seen) }
         }
         args::Access::Import { files, show } => weblog::run(ask, out, &files, &show),

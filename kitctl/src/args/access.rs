@@ -12,7 +12,7 @@ cid may be missing. They go to the daemon as they come, some thousand at a time.
 which line that is and how many accesses are recorded. With --batch the same lines can be sent again within a day: none counts twice.
 
 Examples:
-  ipfs-kitctl access record bafy… --op cat --bytes 1048576 --source player
+  ipfs-kitctl access record bafy… --op cat --bytes 1048576 --by player
   ipfs-kitctl access record --durable --batch monday - < accesses.ndjson";
 
 const IMPORT: &str = "\
@@ -48,8 +48,8 @@ pub(crate) enum Access {
         #[arg(long, value_name = "WORD")]
         op: Option<String>,
         /// Who says so
-        #[arg(long, value_name = "NAME")]
-        source: Option<String>,
+        #[arg(long, alias = "source", value_name = "NAME")]
+        by: Option<String>,
         /// Return when it is on the disk; otherwise it is so within a second
         #[arg(long)]
         durable: bool,
