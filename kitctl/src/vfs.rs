@@ -6,8 +6,9 @@ use crate::cell::Cell;
 use crate::daemon::counted;
 use crate::exit::{self, Failure};
 use crate::list::{self, Listing, Row, Shape};
-use crate::output::{Out, Table, size};
+use crate::output::{Out, Table, ago, size};
 use crate::pin::kind;
+use jiff::{SignedDuration, Timestamp};
 use proto_msgs::pin::{ContentKind, PinType};
 use proto_msgs::verb::Part;
 use proto_msgs::vfs::{VfsChange, VfsEntry, VfsInfo, VfsJournal, VfsJournalPage, VfsLs};
@@ -17,6 +18,8 @@ pub(crate) const ENTRIES: Shape = Shape {
     table: &["kind", "size", "pin", "cid", "name"],
     wide: &["kind", "size", "pin", "whole", "cid", "path"],
 };
+/// MFS is looked at from time to time, and people look at once for what they have just done.
+const OLD: SignedDuration = SignedDuration::from_secs(2);
 const CHANGED: &[&str] = &["seq", "at", "op", "path", "cid", "cid_before"];
 pub(crate) const CHANGES: Shape = Shape { all: CHANGED, table: CHANGED, wide: CHANGED };
 
@@ -179,6 +182,10 @@ fn incomplete(
         out.note(&failed(error))?;
     }
     match as_of {
+        Some(as_of) if complete => {
+            let age = as_of.parse::<Timestamp>().map(|at| Timestamp::now().duration_since(at));
+            if age.is_ok_and(|age| age > OLD) { out.note(&format!("as of {}", ago(as_of))) } else { Ok(()) }
+        }
         _ if complete => Ok(()),
         Some(as_of) if unread > 0 => {
             let have = if unread == 1 { "has" } else { "have" };
