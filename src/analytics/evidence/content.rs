@@ -61,6 +61,8 @@ pub fn request(target: &str, host: Option<&str>) -> Subject {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     match host.map(subdomain) {
         Some(Subject::Named(named)) => return below(named.cid, path),
+        // `www.ipfs.example.org`: a gateway whose own name looks like that of content.
+        Some(Subject::Wrong) if ["/ipfs/", "/ipns/"].iter().any(|root| path.starts_with(root)) => {}
         Some(subject @ (Subject::Mutable | Subject::Wrong)) => return subject,
         Some(Subject::Other) | None => {}
     }
@@ -84,7 +86,8 @@ fn subdomain(host: &str) -> Subject {
         (Some(root), Some("ipfs"), Some(_)) => {
             cid::parse(root).map_or(Subject::Wrong, |cid| Subject::Named(Named { cid, path: None }))
         }
-        (Some(_), Some("ipns"), Some(_)) => Subject::Mutable,
+        // A key, or a name of DNS whose dots became hyphens.
+        (Some(root), Some("ipns"), Some(_)) if root.contains('-') || cid::parse(root).is_ok() => Subject::Mutable,
         _ => Subject::Other,
     }
 }
@@ -165,6 +168,24 @@ mod tests {
         for target in ["/", "/ipfs/", "/favicon.ico", "*", "", "/api/v0/cat?arg=a"] {
             assert_eq!(request(target, Some("example.org")), Subject::Other, "{target}");
         }
+    }
+
+    #[test]
+    fn a_gateway_whose_own_name_looks_like_that_of_content_is_asked_by_its_path() {
+        for host in ["gateway.ipfs.example.org", "www.ipfs.io:8080", "www.ipns.example.org"] {
+            assert_eq!(request(&format!("/ipfs/{V1}/a?b"), Some(host)), named(V1, "a"), "{host}");
+            assert_eq!(request("/ipns/example.org/a", Some(host)), Subject::Mutable, "{host}");
+            assert_eq!(request("/ipfs/nonsense", Some(host)), Subject::Wrong, "{host}");
+        }
+        let key = "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8";
+        for name in ["example-org", key] {
+            let host = format!("{name}.ipns.example.org");
+            assert_eq!(request(&format!("/ipfs/{V1}"), Some(&host)), Subject::Mutable, "{name}");
+        }
+        assert_eq!(
+            request(&format!("/ipfs/{V1}"), Some(&format!("{V1}.ipfs.example.org"))),
+            named(V1, &format!("ipfs/{V1}"))
+        );
     }
 
     #[test]
