@@ -78,26 +78,30 @@ async fn look(args: &AnalyticsArgs) -> Result<Looked, String> {
     if known == Some(end) {
         return Ok(Looked::Nothing);
     }
-    let mut left_out = None;
-    let seen = match known {
+    let (seen, left_out) = match known {
         Some(known) if known < end => {
-            let (lines, whole) = ask(&args.index, AskJournal(known, MOST + 1)).await.map_err(detail)?;
-            if lines.len() as u64 > MOST {
-                left_out = Some(end - known);
-                Vec::new()
-            } else if whole {
-                seen(&lines)
-            } else {
-                Vec::new()
-            }
+            let lines = ask(&args.index, AskJournal(known, MOST + 1)).await.map_err(detail)?;
+            between(known, end, lines)
         }
         // Nothing was counted yet, or the journal is another one.
-        _ => Vec::new(),
+        _ => (Vec::new(), None),
     };
     let once = Once::Cursor { of: name.to_owned(), from, to: end.to_string() };
     // What somebody else has told meanwhile is looked for at the next look.
     args.recorder.record(Told { seen, once: Some(once) }, true).await.map_err(detail)?;
     Ok(Looked::New { left_out })
+}
+
+/// What counts of the lines behind one place, up to the next; or how many do not, since they are too many. A walk may have written
+/// more meanwhile, which come again at the next look.
+fn between(known: u64, end: u64, mut lines: Vec<Line>) -> (Vec<Seen>, Option<u64>) {
+    lines.retain(|line| line.seq <= end);
+    match lines.len() as u64 {
+        all if all > MOST => (Vec::new(), Some(end - known)),
+        // Numbers have no gaps unless something is lost.
+        all if all == end - known => (seen(&lines), None),
+        _ => (Vec::new(), None),
+    }
 }
 
 /// What these lines tell of accesses. A directory that changed since something in it did is no access.
@@ -162,5 +166,24 @@ mod tests {
             "one is no reason for the other"
         );
         assert_eq!(ops(&[line(Changed, "/ab"), line(Added, "/a/b")]), ["changed", "added"]);
+    }
+
+    #[test]
+    fn a_line_that_is_written_during_a_look_counts_at_the_next_one_alone() {
+        let lines = |from: u64, to: u64| -> Vec<Line> {
+            (from..=to).map(|seq| Line { seq, ..line(VfsOp::Added, &format!("/{seq}")) }).collect()
+        };
+        let counted = |known, end, lines| {
+            let (seen, left_out) = between(known, end, lines);
+            (seen.len(), left_out)
+        };
+        assert_eq!(counted(3, 5, lines(4, 8)), (2, None));
+        assert_eq!(counted(5, 8, lines(6, 8)), (3, None));
+        let mut gap = lines(6, 9);
+        gap.remove(1);
+        assert_eq!(counted(5, 8, gap.clone()), (0, None), "what the lost line told is not known");
+        assert_eq!(counted(5, 6, gap), (1, None), "it is lost behind what is looked at");
+        assert_eq!(counted(0, MOST, lines(1, MOST + 1)), (2_000, None));
+        assert_eq!(counted(0, MOST + 5, lines(1, MOST + 1)), (0, Some(MOST + 5)));
     }
 }

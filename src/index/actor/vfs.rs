@@ -31,7 +31,7 @@ pub struct AskKnown(pub String);
 pub struct AskUnseen(pub String, pub Known);
 /// Asks for entries whose blocks were not here, and what the tree has.
 pub struct AskUnread(pub u64);
-/// Asks for lines of the journal behind a number, at most so many, and whether it has all that came since.
+/// Asks for lines of the journal behind a number, at most so many.
 pub struct AskJournal(pub u64, pub u64);
 /// Asks for the number of the journal's last line; 0: it has none.
 pub struct AskJournalEnd;
@@ -45,8 +45,8 @@ read!(AskUnseen => Vec<String>, "read a directory of MFS", |connection, AskUnsee
 read!(AskUnread => (Vec<Found>, VfsCounts), "read what is missing of MFS", |connection, AskUnread(most)| {
     Ok((read::unread(connection, most)?, read::counts(connection)?))
 });
-read!(AskJournal => (Vec<Told>, bool), "read the journal of MFS", |connection, AskJournal(since, most)| {
-    read::journal(connection, since, most)
+read!(AskJournal => Vec<Told>, "read the journal of MFS", |connection, AskJournal(since, most)| {
+    Ok(read::journal(connection, since, most)?.0)
 });
 read!(AskJournalEnd => u64, "read the journal of MFS", |connection, _| read::newest(connection));
 
