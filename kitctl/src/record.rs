@@ -14,12 +14,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes of one batch as JSON, at most about, and of an access in it besides what its line says: a request may have 1 MiB.
-const BYTES: usize = 900 << 10;
+/// Bytes as JSON with which a batch is full, about, and of an access in it besides what its line says: a request may have 1 MiB.
+const BYTES: usize = 880 << 10;
 const FIELDS: usize = 100;
 /// A line that is longer is no access.
 const LONGEST: u64 = 16 << 10;
-/// What came is not kept back for longer than this.
+/// What came is not kept back for longer than this, unless it is to have the same name when it comes again.
 const GATHER: Duration = Duration::from_millis(200);
 /// For so long a batch is sent again when nobody answers, without `--timeout`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,16 +49,20 @@ pub(crate) fn one(ask: &mut Ask, out: &mut Out, how: How, seen: AccessSeen) -> R
 
 /// The accesses on standard input. What was said for all of them stands in the place of what a line does not say.
 pub(crate) fn lines(ask: &mut Ask, out: &mut Out, how: How, all: AccessSeen) -> Result<u8, Failure> {
+    // Whoever sends the same lines again under this name sends the same batches, whenever each line comes.
+    let wait = how.batch.is_none().then_some(GATHER);
     let name = how.batch.clone().map_or_else(random, Ok)?;
     let texts = [&all.at, &all.path, &all.op, &all.by].into_iter().flatten();
     let added = FIELDS + texts.map(String::len).sum::<usize>();
     let lines = read();
     let mut told = AccessRecorded { taken: 0, repeated: false, durable: how.durable };
     let mut bar = Bar::new();
-    let (mut next, mut batches) = (None, 0_u64);
+    let mut batches = 0_u64;
     let done = loop {
-        let batch = gather(&lines, &mut next, added);
-        if !batch.lines.is_empty() {
+        let batch = gather(&lines, added, wait);
+        // Ended by a line that is put right later, it would be another one then.
+        let cut = wait.is_none() && matches!(batch.end, End::Failed(_));
+        if !batch.lines.is_empty() && !cut {
             batches += 1;
             match batch.send(ask, &how, format!("{name}.{batches}"), &all) {
                 Ok(recorded) => {
@@ -139,27 +143,22 @@ enum End {
     Failed(io::Error),
 }
 
-/// Takes lines until there are enough, or none comes for a moment. `next` is the one that had no room before; so many bytes are added to
-/// each.
-fn gather(lines: &Lines, next: &mut Option<(u64, String)>, added: usize) -> Batch {
+/// Takes lines until there are enough, or until so long after the first; so many bytes are added to each. Whether there are enough does
+/// not hang on the line that comes next: that may be a wrong one, and another when all is sent again.
+fn gather(lines: &Lines, added: usize, wait: Option<Duration>) -> Batch {
     let (mut batch, mut bytes) = (Batch { lines: Vec::new(), end: End::More }, 0);
     let mut until = None;
     loop {
-        let came = match (next.take(), until) {
-            (Some((number, line)), _) => Ok((number, Ok(line))),
-            (None, None) => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            (None, Some(until)) => lines.recv_timeout(Instant::saturating_duration_since(&until, Instant::now())),
+        let came = match until {
+            None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(until) => lines.recv_timeout(Instant::saturating_duration_since(&until, Instant::now())),
         };
         match came {
             Ok((number, Ok(line))) => {
                 bytes += line.len() + added;
-                if bytes > BYTES && !batch.lines.is_empty() {
-                    *next = Some((number, line));
-                    return batch;
-                }
                 batch.lines.push((number, line));
-                until.get_or_insert_with(|| Instant::now() + GATHER);
-                if batch.lines.len() == AccessRecord::MAX {
+                until = until.or_else(|| Some(Instant::now() + wait?));
+                if batch.lines.len() == AccessRecord::MAX || bytes >= BYTES {
                     return batch;
                 }
             }

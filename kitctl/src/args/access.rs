@@ -9,7 +9,8 @@ use std::path::PathBuf;
 const RECORD: &str = "\
 With `-` each line of standard input is an access as JSON, with the fields cid, at, path, bytes, offset, op, by; all but \
 cid may be missing. They go to the daemon as they come, some thousand at a time. At the first line that is wrong it ends, and says \
-which line that is and how many accesses are recorded. With --batch the same lines can be sent again within a day: none counts twice.
+which line that is and how many accesses are recorded. With --batch the same input can be sent again within a day, also with the wrong \
+line put right: none counts twice. Then lines wait until there are some thousand, or no more come.
 
 Examples:
   ipfs-kitctl access record bafy… --op cat --bytes 1048576 --by player

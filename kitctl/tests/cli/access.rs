@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 type Asked = Arc<Mutex<Vec<AccessRecord>>>;
 
@@ -101,6 +102,58 @@ fn what_comes_is_recorded_while_nothing_more_comes() {
     drop(stdin);
     let output = child.wait_with_output().expect("ended");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "recorded 2 accesses\n");
+}
+
+#[test]
+fn the_same_lines_under_a_name_go_in_the_same_batches_however_slowly_they_come() {
+    let (stub, asked) = recording(|_, verb| taken(verb));
+    let args = ["access", "record", "-", "--batch", "monday"];
+    let slowly = |pieces: &[String]| {
+        let mut child = stub.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        for piece in pieces {
+            stdin.write_all(piece.as_bytes()).expect("written");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        drop(stdin);
+        assert_eq!(child.wait_with_output().expect("ended").status.code(), Some(0));
+    };
+    slowly(&[line(V0), line(V1), line(V0).repeat(AccessRecord::MAX)]);
+    slowly(&[line(V0) + &line(V1) + &line(V0).repeat(AccessRecord::MAX)]);
+    let asked = asked.lock().expect("unpoisoned");
+    assert_eq!((asked.len(), asked[0].accesses.len(), asked[1].accesses.len()), (4, AccessRecord::MAX, 2));
+    assert_eq!(asked[..2], asked[2..]);
+}
+
+#[test]
+fn lines_before_one_that_cannot_be_read_wait_for_it_where_they_have_a_name() {
+    let (stub, asked) = recording(|_, verb| taken(verb));
+    let long = line(&"x".repeat(20_000));
+    let args = ["access", "record", "-", "--batch", "monday"];
+    let ran = stub.run_with_stdin(&args, &(line(V0) + &long));
+    assert!(ran.code == Some(1) && ran.stderr.contains("line 2: it is longer"), "{ran:?}");
+    assert_eq!(stub.run_with_stdin(&args, &(line(V0) + &line(V1))).code, Some(0));
+    let asked = asked.lock().expect("unpoisoned");
+    assert_eq!(asked.iter().map(|verb| verb.accesses.len()).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn where_a_batch_ends_does_not_hang_on_a_line_that_is_put_right() {
+    let first = |input: &str| {
+        let (stub, asked) = recording(|_, verb| taken(verb));
+        stub.run_with_stdin(&["access", "record", "-", "--batch", "monday"], input);
+        let asked = asked.lock().expect("unpoisoned");
+        asked.first().map(|verb| verb.accesses.len())
+    };
+    let long = json!({"cid": V0, "path": "x".repeat(1000)}).to_string() + "\n";
+    // Lines that are nearly enough for a batch, or just.
+    let sent = (750..790).step_by(4).filter_map(|many| {
+        let before = long.repeat(many);
+        let wrong = first(&(before.clone() + &"x".repeat(15_000) + "\n"))?;
+        Some((wrong, first(&(before + &line(V0).repeat(100)))))
+    });
+    let sent: Vec<_> = sent.collect();
+    assert!(!sent.is_empty() && sent.iter().all(|(wrong, right)| Some(*wrong) == *right), "{sent:?}");
 }
 
 #[test]
