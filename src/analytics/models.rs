@@ -201,11 +201,15 @@ fn place_of(path: Option<&str>, offset: Option<u64>) -> Option<Place> {
     let path = path.unwrap_or_default();
     let name = path.rfind('/').map_or(0, |slash| slash + 1);
     let bytes = path.as_bytes();
-    let end = bytes[name..].iter().rposition(u8::is_ascii_digit).map(|last| name + last + 1);
-    let number = end.and_then(|end| {
+    let last_number = |within: &[u8]| {
+        let end = name + within.iter().rposition(u8::is_ascii_digit)? + 1;
         let digits = bytes[name..end].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
         Some((end - digits, end, path[end - digits..end].parse::<u64>().ok()?))
-    });
+    };
+    // The digit of `.mp4` or `.m4s` numbers nothing, unless there is no other; that of `.001` does.
+    let kind = |dot: &usize| bytes[dot + 1..].iter().any(|byte| !byte.is_ascii_digit());
+    let stem = path[name..].rfind('.').map(|dot| name + dot).filter(kind).unwrap_or(bytes.len());
+    let number = last_number(&bytes[name..stem]).or_else(|| last_number(&bytes[name..]));
     // A key that is the same after a restart: who makes two names collide spoils the pattern of the own pin.
     let mut hasher = SipHasher13::new();
     let number = match number {
@@ -301,11 +305,22 @@ mod tests {
         assert_eq!(file("a/img-007.jpg").wrapping_add(1), file("a/img-008.jpg"));
         assert_eq!(file("a/img-9.jpg").wrapping_add(1), file("a/img-10.jpg"));
         assert_eq!(file("s01/e02.mkv").wrapping_add(1), file("s01/e03.mkv"));
+        for (one, next) in [
+            ("seg-00001.m4s", "seg-00002.m4s"),
+            ("a.b/01.mp3", "a.b/02.mp3"),
+            ("clip-7.mp4", "clip-8.mp4"),
+            ("disk1.009", "disk1.010"),
+            ("disk.r00", "disk.r01"),
+            (".9", ".10"),
+        ] {
+            assert_eq!(file(one).wrapping_add(1), file(next), "{one}");
+        }
+        assert_ne!(file("clip-7.mp3").wrapping_add(1), file("clip-8.mp4"), "another kind of file");
         assert_ne!(file("a/img-007.jpg").wrapping_add(1), file("b/img-008.jpg"));
         assert_ne!(file("2024/a"), file("2025/a"));
         assert_eq!(file("x/y"), file("x/y"));
         // Digits that are no number, a name of nothing else, and letters beyond ASCII.
-        for path in ["99999999999999999999999", "7", "é7é", "", "/", "a/"] {
+        for path in ["99999999999999999999999", "7", "é7é", "", "/", "a/", ".", "7.", "é.é7"] {
             assert_eq!(file(path), file(path));
         }
         assert_eq!((place_of(None, None), place_of(None, Some(7)).map(|place| place.offset)), (None, Some(7)));
