@@ -166,28 +166,29 @@ impl Follower {
 
     async fn run(mut self) {
         loop {
-            let wrong = match self.look().await {
-                Ok(wrong) => {
-                    let error = self.errors.set(&self.path, None);
-                    health::looked(&self.args.board, AccessSource::Gateway, wrong, error);
-                    tokio::time::sleep(LOOK).await;
-                    continue;
-                }
-                Err(error) => error,
-            };
-            let error = self.errors.set(&self.path, Some(wrong));
-            health::failed(&self.args.board, AccessSource::Gateway, error);
-            tokio::time::sleep(RETRY).await;
+            let (wrong, failed) = self.look().await;
+            let whole = failed.is_none();
+            let error = self.errors.set(&self.path, failed);
+            if whole {
+                health::looked(&self.args.board, AccessSource::Gateway, wrong, error);
+            } else {
+                health::note(&self.args.board, AccessSource::Gateway, |report| report.wrong += wrong);
+                health::failed(&self.args.board, AccessSource::Gateway, error);
+            }
+            tokio::time::sleep(if whole { LOOK } else { RETRY }).await;
         }
     }
 
-    /// Reads everything that is new; how many lines of it could not be understood.
-    async fn look(&mut self) -> Result<u64, String> {
-        let missing = self.find().await;
-        let mut wrong = 0;
+    /// Reads everything that is new, as far as that goes; how many lines of it could not be understood, and the first thing that is wrong.
+    async fn look(&mut self) -> (u64, Option<String>) {
+        let (mut wrong, mut failed) = (0, self.find().await.err());
         for at in 0..self.open.len() {
-            // A log that is being rotated has no name for a moment, and is there all the same.
-            wrong += self.read(at).await?;
+            // A log that is being rotated has no name for a moment, and is there all the same; and one that was rotated and cannot be
+            // read any more is no reason to leave the others.
+            match self.read(at).await {
+                Ok(lines) => wrong += lines,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
         let last = self.open.len().saturating_sub(1);
         let mut at = 0;
@@ -195,7 +196,7 @@ impl Follower {
             at += 1;
             at > last || log.moved.elapsed() < QUIET
         });
-        missing.map(|()| wrong)
+        (wrong, failed)
     }
 
     /// Finds out what the path names now.
@@ -302,3 +303,6 @@ fn look(path: &Path, known: Option<&LogFile>) -> Result<Looked, LogError> {
     let beside = log_file::beside(path);
     Ok(Looked { new: Some(file), beside })
 }
+
+#[cfg(test)]
+mod tests;

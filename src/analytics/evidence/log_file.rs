@@ -221,6 +221,15 @@ pub fn beside(path: &Path) -> Vec<LogFile> {
 }
 
 #[cfg(test)]
+impl LogFile {
+    /// One that cannot be read any more, as on a file server that was restarted.
+    pub(super) fn stale(path: &Path) -> LogFile {
+        let file = OpenOptions::new().write(true).open(path).expect("there");
+        LogFile { file, place: (0, 0), digest: String::new() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write as _;
