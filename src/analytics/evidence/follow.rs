@@ -9,6 +9,7 @@ use crate::fault::ask;
 use crate::index::access::{AskCursor, Once, Seen, Told};
 use crate::outside::Turns;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use proto_msgs::Fault;
@@ -84,9 +85,11 @@ pub(super) async fn run(args: AnalyticsArgs) {
     let mut config = args.config.clone();
     loop {
         let logs = config.borrow_and_update().analytics.gateway_logs.clone();
-        let errors = Arc::new(Errors::default());
-        let follow = |path: &PathBuf| Follower::new(&args, &errors, path).run();
-        let mut followers: FuturesUnordered<_> = logs.iter().map(follow).collect();
+        let all = Arc::new(All::default());
+        let mut each: Vec<_> = (0..).zip(&logs).map(|(rank, path)| Follower::new(&args, &all, rank, path)).collect();
+        // Before any of them is read, so that of two logs with one beginning the first is it after each start. What fails here fails again.
+        let _ = tokio::time::timeout(RETRY, join_all(each.iter_mut().map(Follower::find))).await;
+        let mut followers: FuturesUnordered<_> = each.into_iter().map(Follower::run).collect();
         loop {
             tokio::select! {
                 Some(()) = followers.next() => {}
@@ -104,14 +107,19 @@ pub(super) async fn run(args: AnalyticsArgs) {
     }
 }
 
-/// What is wrong with each log.
+/// What the followers know of each other.
 #[derive(Default)]
-struct Errors(Mutex<BTreeMap<PathBuf, String>>);
+struct All {
+    /// What is wrong with each log.
+    errors: Mutex<BTreeMap<PathBuf, String>>,
+    /// What each path names, in the order of the configuration.
+    named: Mutex<BTreeMap<usize, (PathBuf, Arc<LogFile>)>>,
+}
 
-impl Errors {
+impl All {
     /// All that is wrong, after what is to be said of one.
     fn set(&self, path: &Path, error: Option<String>) -> Option<String> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
             Some(error) => drop(all.insert(path.to_owned(), error)),
             None => drop(all.remove(path)),
@@ -121,12 +129,27 @@ impl Errors {
         let more = if more > 0 { format!("; and {more} more logs") } else { String::new() };
         (!first.is_empty()).then(|| first.join("; ") + &more)
     }
+
+    /// A path names another log now.
+    fn name(&self, rank: usize, path: &Path, file: Arc<LogFile>) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.insert(rank, (path.to_owned(), file));
+    }
+
+    /// The first path that names a log with the same beginning, where that is further ahead and another file.
+    fn twin(&self, rank: usize, file: &LogFile) -> Option<PathBuf> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, (path, first)) = named.range(..rank).find(|(_, (_, other))| other.begins_as(file))?;
+        (!first.is(file)).then(|| path.clone())
+    }
 }
 
 /// One configured log.
 struct Follower {
     args: AnalyticsArgs,
-    errors: Arc<Errors>,
+    all: Arc<All>,
+    /// Its place in the configuration.
+    rank: usize,
     path: PathBuf,
     by: Arc<str>,
     turns: Turns,
@@ -146,6 +169,8 @@ struct Reading {
     moved: Instant,
     /// When its place was kept last.
     kept: Instant,
+    /// A path that named another log of this beginning: both would read on from where either of them has come to, so this one is let be.
+    twin: Option<PathBuf>,
 }
 
 /// What one look found.
@@ -157,18 +182,18 @@ struct Looked {
 }
 
 impl Follower {
-    fn new(args: &AnalyticsArgs, errors: &Arc<Errors>, path: &Path) -> Follower {
+    fn new(args: &AnalyticsArgs, all: &Arc<All>, rank: usize, path: &Path) -> Follower {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let by = Arc::from(&name[..name.floor_char_boundary(AccessSeen::WORD)]);
-        let (args, errors, path) = (args.clone(), errors.clone(), path.to_owned());
-        Follower { args, errors, path, by, turns: Turns::default(), open: Vec::new() }
+        let (args, all, path) = (args.clone(), all.clone(), path.to_owned());
+        Follower { args, all, rank, path, by, turns: Turns::default(), open: Vec::new() }
     }
 
     async fn run(mut self) {
         loop {
             let (wrong, failed) = self.look().await;
             let whole = failed.is_none();
-            let error = self.errors.set(&self.path, failed);
+            let error = self.all.set(&self.path, failed);
             if whole {
                 health::looked(&self.args.board, AccessSource::Gateway, wrong, error);
             } else {
@@ -182,7 +207,13 @@ impl Follower {
     /// Reads everything that is new, as far as that goes; how many lines of it could not be understood, and the first thing that is wrong.
     async fn look(&mut self) -> (u64, Option<String>) {
         let (mut wrong, mut failed) = (0, self.find().await.err());
+        let last = self.open.len().saturating_sub(1);
         for at in 0..self.open.len() {
+            if let Some(twin) = self.twin(at) {
+                // Of what is rotated it was told while it had the name.
+                failed = failed.or(Some(twin).filter(|_| at == last));
+                continue;
+            }
             // A log that is being rotated has no name for a moment, and is there all the same; and one that was rotated and cannot be
             // read any more is no reason to leave the others.
             match self.read(at).await {
@@ -190,13 +221,20 @@ impl Follower {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        let last = self.open.len().saturating_sub(1);
         let mut at = 0;
         self.open.retain(|log| {
             at += 1;
             at > last || log.moved.elapsed() < QUIET
         });
         (wrong, failed)
+    }
+
+    /// Why a log is let be, where another path further ahead names one with the same beginning.
+    fn twin(&mut self, which: usize) -> Option<String> {
+        let log = self.open.get_mut(which)?;
+        log.twin = log.twin.take().or_else(|| self.all.twin(self.rank, &log.file));
+        let (path, twin) = (self.path.display(), log.twin.as_ref()?.display());
+        Some(format!("{path} is not followed: its first line, by which a log is known, is the same as that of {twin}"))
     }
 
     /// Finds out what the path names now.
@@ -216,6 +254,7 @@ impl Follower {
         }
         if let Some(file) = new {
             let reading = self.begin(file).await?;
+            self.all.name(self.rank, &self.path, reading.file.clone());
             self.open.retain(|log| !log.file.is(&reading.file));
             self.open.push(reading);
             let first = self.open.len().saturating_sub(RENAMED);
@@ -234,7 +273,7 @@ impl Follower {
         let place = cursor.map(|cursor| cursor.place);
         let at = place.as_deref().and_then(|place| place.parse().ok()).unwrap_or(0);
         let now = Instant::now();
-        Ok(Reading { file: Arc::new(file), of, place, at, moved: now, kept: now })
+        Ok(Reading { file: Arc::new(file), of, place, at, moved: now, kept: now, twin: None })
     }
 
     /// Reads one log to its end; how many lines could not be understood.

@@ -102,6 +102,11 @@ impl LogFile {
         self.place == other.place && self.digest == other.digest
     }
 
+    /// Whether this has the same beginning, by which a log is known.
+    pub fn begins_as(&self, other: &LogFile) -> bool {
+        self.digest == other.digest
+    }
+
     /// Bytes that it has.
     pub fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())

@@ -18,7 +18,7 @@ const CID: &str = "bafkqaaa";
 struct Rig {
     dir: tempfile::TempDir,
     args: AnalyticsArgs,
-    errors: Arc<Errors>,
+    all: Arc<All>,
 }
 
 impl Rig {
@@ -40,11 +40,15 @@ impl Rig {
             board,
             config,
         };
-        Rig { dir, args, errors: Arc::default() }
+        Rig { dir, args, all: Arc::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    fn follower(&self, rank: usize, log: &Path) -> Follower {
+        Follower::new(&self.args, &self.all, rank, log)
     }
 
     /// Writes a log of these requests.
@@ -66,7 +70,7 @@ impl Rig {
 async fn a_rotated_log_that_cannot_be_read_any_more_is_told_of_and_holds_up_nobody() {
     let rig = Rig::new();
     let log = rig.log("access.log", &["1", "2"]);
-    let mut follower = Follower::new(&rig.args, &rig.errors, &log);
+    let mut follower = rig.follower(0, &log);
     let stale = follower.begin(LogFile::stale(&log)).await.expect("begun");
     follower.open.push(stale);
     let (_, failed) = follower.look().await;
@@ -75,4 +79,27 @@ async fn a_rotated_log_that_cannot_be_read_any_more_is_told_of_and_holds_up_nobo
     follower.open[0].moved -= QUIET;
     assert!(follower.look().await.1.is_some());
     assert_eq!((follower.look().await, follower.open.len()), ((0, None), 1), "it is let go");
+}
+
+#[tokio::test]
+async fn of_two_logs_with_the_same_first_line_the_first_is_followed_and_the_other_is_told_of() {
+    let rig = Rig::new();
+    let (first, second) = (rig.log("a.log", &["1", "2"]), rig.log("b.log", &["1", "3", "4", "5"]));
+    let mut followers = [rig.follower(0, &first), rig.follower(1, &second)];
+    join_all(followers.iter_mut().map(Follower::find)).await;
+    let failed = followers[1].look().await.1.expect("it is told of");
+    assert!(failed.contains("b.log is not followed") && failed.ends_with("a.log"), "{failed}");
+    assert_eq!(followers[0].look().await, (0, None));
+    assert_eq!(rig.counted(), 2);
+
+    // Another name of the same file is the same log.
+    std::os::unix::fs::symlink(&first, rig.path("c.log")).expect("linked");
+    assert_eq!(rig.follower(2, &rig.path("c.log")).look().await, (0, None));
+    assert_eq!(rig.counted(), 2);
+
+    // Until it has another beginning.
+    fs::rename(&second, rig.path("b.log.1")).expect("renamed");
+    rig.log("b.log", &["6"]);
+    assert_eq!(followers[1].look().await, (0, None));
+    assert_eq!(rig.counted(), 3);
 }
