@@ -318,6 +318,23 @@ fn a_log_of_requests_that_is_shown_again_and_again_is_counted_once_and_the_pin_i
 }
 
 #[test]
+fn a_log_of_requests_that_is_too_long_is_made_shorter_and_long_again_when_it_is_read() {
+    let mut kit = Kit::fake();
+    let at = "2026-11-22T05:40:01Z";
+    let long = serde_json::json!({"ID": 1, "Command": "cat", "Args": ["x".repeat(17 << 20)], "Options": {}, "Active": false,
+        "StartTime": at, "EndTime": at});
+    kit.script(&serde_json::json!({"requests": [long]}));
+    kit.start_whole();
+    eventually(|| kit.recorded("keep requests 10s") > 0, || kit.log());
+    let error = || source(&kit, AccessSource::Kubo).error;
+    eventually(|| error().is_some_and(|error| error.contains("log of requests")), || kit.log());
+    kit.script(&serde_json::json!({}));
+    eventually(|| kit.recorded("keep requests 60s") == 1 && error().is_none(), || kit.log());
+    looked_twice(&kit);
+    assert_eq!((kit.recorded("keep requests 10s"), kit.recorded("keep requests 60s")), (1, 1));
+}
+
+#[test]
 fn what_kubo_could_not_say_stays_unknown_and_holds_up_nobody_and_the_next_daemon_asks_again() {
     let mut kit = Kit::fake();
     let (first, second, pin) = (identity_cid("first"), identity_cid("second"), identity_cid("pin"));

@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const KEEP: Duration = Duration::from_secs(60);
 /// The same while there are so many that the log is too long to be read.
 const KEEP_SHORT: Duration = Duration::from_secs(2 * LOOK.as_secs());
+/// When a short log has fewer requests, one of a minute is not too long.
+const FEW: usize = 2_000;
 /// For one call.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Answered requests that Kubo leaves in its log although their time has passed: it looks at every tenth.
@@ -38,12 +40,12 @@ const WITHDRAWAL: Duration = Duration::from_secs(1);
 pub(super) async fn run(args: AnalyticsArgs) {
     let mut rpcs = args.board.rpc.subscribe();
     let mut config = args.config.clone();
-    let mut reader = Reader { args, place: None, at: None, known: false, set: false };
+    let mut reader = Reader { args, place: None, at: None, known: false, keep: Keep::Unknown };
     loop {
         // The board is as old as the process, so the senders can't be gone.
         let _ = config.wait_for(|config| config.analytics.kubo).await;
         let Ok(Some(rpc)) = rpcs.wait_for(Option::is_some).await.map(|rpc| rpc.clone()) else { return };
-        reader.set = false;
+        reader.keep = Keep::Unknown;
         tokio::select! {
             () = reader.work(&rpc) => {}
             _ = rpcs.wait_for(|now| now.as_ref() != Some(&rpc)) => {}
@@ -60,8 +62,33 @@ struct Reader {
     at: Option<Cursor>,
     /// Whether these are known.
     known: bool,
-    /// Whether this run of Kubo was told to keep requests.
-    set: bool,
+    /// How long this run of Kubo keeps requests.
+    keep: Keep,
+}
+
+/// How long Kubo keeps requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// Nobody has looked.
+    Unknown,
+    /// For as long as somebody else has told it, which is longer than we would.
+    Theirs,
+    /// As we have told it.
+    Ours(Duration),
+}
+
+impl Keep {
+    /// How long it is to be after a look, which has found this log, or one that is too long. `own`: nobody else can have told it.
+    fn next(self, own: bool, log: Option<&[Request]>, now: Timestamp) -> Keep {
+        match (self, log) {
+            (Keep::Unknown, Some(log)) if !own && keeps_longer(log, now) => Keep::Theirs,
+            (Keep::Unknown, Some(_)) => Keep::Ours(KEEP),
+            (Keep::Unknown, None) if !own => Keep::Unknown,
+            (Keep::Unknown | Keep::Ours(_), None) => Keep::Ours(KEEP_SHORT),
+            (Keep::Ours(KEEP_SHORT), Some(log)) if log.len() < FEW => Keep::Ours(KEEP),
+            (Keep::Ours(_), Some(_)) | (Keep::Theirs, _) => self,
+        }
+    }
 }
 
 impl Reader {
@@ -86,18 +113,12 @@ impl Reader {
         let log = match rpc.requests(DEADLINE).await {
             Err(error @ RpcError::TooLarge { .. }) => {
                 // What is too much is lost; a shorter log can be read.
-                let _ = rpc.keep_requests(KEEP_SHORT, DEADLINE).await;
+                let _ = self.have_kept(rpc, None).await;
                 return Err(failed(&error));
             }
             log => log.map_err(|error| failed(&error))?,
         };
-        if !self.set {
-            let theirs = self.args.board.kubo.borrow().mode != KuboMode::Spawn;
-            if !(theirs && keeps_longer(&log, Timestamp::now())) {
-                rpc.keep_requests(KEEP, DEADLINE).await.map_err(|error| failed(&error))?;
-            }
-            self.set = true;
-        }
+        self.have_kept(rpc, Some(&log)).await.map_err(|error| failed(&error))?;
         if !self.known {
             self.remember().await?;
         }
@@ -121,6 +142,19 @@ impl Reader {
             (self.place, self.at) = (Some(at.to_string()), Some(at));
         }
         Ok(wrong)
+    }
+
+    /// Has Kubo keep requests for as long as is right after a look.
+    async fn have_kept(&mut self, rpc: &Rpc, log: Option<&[Request]>) -> Result<(), RpcError> {
+        let own = self.args.board.kubo.borrow().mode == KuboMode::Spawn;
+        let next = self.keep.next(own, log, Timestamp::now());
+        if let Keep::Ours(time) = next
+            && next != self.keep
+        {
+            rpc.keep_requests(time, DEADLINE).await?;
+        }
+        self.keep = next;
+        Ok(())
     }
 
     /// Where reading had come to before this process, or before another index came.
@@ -186,22 +220,52 @@ fn keeps_longer(log: &[Request], now: Timestamp) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_kubo_that_keeps_more_old_requests_than_it_does_by_itself_was_told_to() {
-        let now: Timestamp = "2026-11-22T05:40:00Z".parse().expect("a time");
-        let ended = |seconds: i64| Request {
+    fn now() -> Timestamp {
+        "2026-11-22T05:40:00Z".parse().expect("a time")
+    }
+
+    /// A request that was answered so many seconds ago.
+    fn ended(seconds: i64) -> Request {
+        Request {
             id: 1,
             command: "cat".to_owned(),
             args: Vec::new(),
             options: Default::default(),
-            start_time: now,
-            end_time: now - SignedDuration::from_secs(seconds),
+            start_time: now(),
+            end_time: now() - SignedDuration::from_secs(seconds),
             active: false,
-        };
+        }
+    }
+
+    #[test]
+    fn a_kubo_that_keeps_more_old_requests_than_it_does_by_itself_was_told_to() {
+        let now = now();
         let active = Request { active: true, ..ended(1_000_000) };
         assert!(!keeps_longer(&vec![ended(300); LEFT], now), "it may leave so many lying about");
         assert!(!keeps_longer(&vec![ended(30); 100], now));
         assert!(!keeps_longer(&vec![active; 100], now));
         assert!(keeps_longer(&vec![ended(300); LEFT + 1], now));
+    }
+
+    #[test]
+    fn a_busy_kubo_keeps_requests_for_less_until_it_is_less_busy_and_nobody_elses_setting_is_changed() {
+        let now = now();
+        let (few, many) = (vec![ended(1); FEW - 1], vec![ended(1); FEW]);
+        let (long, short) = (Keep::Ours(KEEP), Keep::Ours(KEEP_SHORT));
+        for own in [true, false] {
+            assert_eq!(Keep::Unknown.next(own, Some(&few), now), long);
+            assert_eq!((long.next(own, Some(&many), now), long.next(own, None, now)), (long, short));
+            assert_eq!((short.next(own, None, now), short.next(own, Some(&many), now)), (short, short));
+            assert_eq!(short.next(own, Some(&few), now), long, "it is put back");
+        }
+        assert_eq!(Keep::Unknown.next(true, None, now), short);
+        assert_eq!(Keep::Unknown.next(false, None, now), Keep::Unknown, "somebody may have set it");
+        let theirs = vec![ended(300); LEFT + 1];
+        assert_eq!(Keep::Unknown.next(true, Some(&theirs), now), long);
+        assert_eq!(Keep::Unknown.next(false, Some(&theirs), now), Keep::Theirs);
+        assert_eq!(
+            (Keep::Theirs.next(false, None, now), Keep::Theirs.next(false, Some(&few), now)),
+            (Keep::Theirs, Keep::Theirs)
+        );
     }
 }
