@@ -243,6 +243,28 @@ fn lines_that_come_in_two_calls_at_once_are_counted_once() {
 }
 
 #[test]
+fn a_read_of_what_was_just_put_into_mfs_counts_for_what_was_read() {
+    let mut kit = Kit::real();
+    kit.arg("--interval").arg("12s").env("IPFS_KITD_ANALYTICS_MFS", "false");
+    kit.start_whole();
+    let walked = || kit.ctl(&["vfs", "info", "/"]).code == Some(0);
+    eventually(walked, || format!("MFS is not walked\n{}", kit.log()));
+    let cids = ["one", "two"].map(|text| {
+        let cid = ipfs(&kit, &["add", "--quieter", "--pin=false"], text.as_bytes()).trim().to_owned();
+        ipfs(&kit, &["files", "cp", &format!("/ipfs/{cid}"), &format!("/{text}")], b"");
+        ipfs(&kit, &["files", "read", &format!("/{text}")], b"");
+        cid
+    });
+    // Does not wait with them.
+    ipfs(&kit, &["cat", &cids[0]], b"");
+    counted(&kit, 3);
+    let row = |op: &str| (None, op.to_owned(), None);
+    assert_eq!(of(&kit, AccessSource::Kubo, &cids[0]), [row("cat"), row("files/read")]);
+    assert_eq!(of(&kit, AccessSource::Kubo, &cids[1]), [row("files/read")]);
+    assert_eq!(source(&kit, AccessSource::Kubo).wrong, 0);
+}
+
+#[test]
 fn what_is_put_into_mfs_counts_and_what_was_there_does_not() {
     let mut kit = Kit::real();
     kit.arg("--interval").arg("100ms").env("IPFS_KITD_BUSY_SHARE", "1.0").env("IPFS_KITD_ANALYTICS_KUBO", "false");

@@ -29,6 +29,10 @@ const KEEP: Duration = Duration::from_secs(60);
 const KEEP_SHORT: Duration = Duration::from_secs(2 * LOOK.as_secs());
 /// When a short log has fewer requests, one of a minute is not too long.
 const FEW: usize = 2_000;
+/// For so long a read of a path of MFS waits for a look at MFS that has the path as it was read.
+const WAIT: SignedDuration = SignedDuration::from_secs(60);
+/// Of such requests so many at most.
+const WAITING: usize = 10_000;
 /// For one call.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Answered requests that Kubo leaves in its log although their time has passed: it looks at every tenth.
@@ -40,7 +44,8 @@ const WITHDRAWAL: Duration = Duration::from_secs(1);
 pub(super) async fn run(args: AnalyticsArgs) {
     let mut rpcs = args.board.rpc.subscribe();
     let mut config = args.config.clone();
-    let mut reader = Reader { args, place: None, at: None, known: false, keep: Keep::Unknown };
+    let (keep, waiting) = (Keep::Unknown, Vec::new());
+    let mut reader = Reader { args, place: None, at: None, known: false, keep, waiting, trying: None };
     loop {
         // The board is as old as the process, so the senders can't be gone.
         let _ = config.wait_for(|config| config.analytics.kubo).await;
@@ -64,6 +69,10 @@ struct Reader {
     known: bool,
     /// How long this run of Kubo keeps requests.
     keep: Keep,
+    /// Requests that were read and wait for a look at MFS.
+    waiting: Vec<Request>,
+    /// A place that may be kept by now, and what waits then.
+    trying: Option<(String, Vec<Request>)>,
 }
 
 /// How long Kubo keeps requests.
@@ -124,24 +133,40 @@ impl Reader {
         }
         let (fresh, at) = requests::new(self.at, &log);
         let Some(at) = at else { return Ok(0) };
-        let (seen, wrong) = self.resolve(&fresh).await?;
-        if seen.is_empty() && self.place.is_some() {
-            self.at = Some(at);
+        let (looked, now) = (self.args.board.mfs.borrow().as_of, Timestamp::now());
+        let room = self.waiting.len() < WAITING;
+        let (later, ready): (Vec<&Request>, Vec<&Request>) =
+            self.waiting.iter().chain(fresh).partition(|request| room && waits(request, looked, now));
+        let later: Vec<Request> = later.into_iter().cloned().collect();
+        let (seen, wrong) = self.resolve(&ready).await?;
+        // The place is kept with what waits, so that nothing of that is read again.
+        if seen.is_empty() && later.is_empty() && self.place.is_some() {
+            (self.at, self.waiting) = (Some(at), later);
             return Ok(wrong);
         }
         let once =
             Once::Cursor { of: AccessSource::Kubo.name().to_owned(), from: self.place.clone(), to: at.to_string() };
+        // Whoever does not hear whether it is kept asks for the place again.
+        (self.known, self.trying) = (false, Some((at.to_string(), later)));
         let kept = self.args.recorder.record(Told { seen, once: Some(once) }, true).await;
-        // Whether it is kept or not is read again.
-        self.known = kept.as_ref().is_ok_and(|kept| !kept.repeated);
-        kept.map_err(|fault| fault.detail)?;
-        if self.known {
-            if self.place.is_none() {
-                health::since(&self.args.board, AccessSource::Kubo, Timestamp::now());
-            }
-            (self.place, self.at) = (Some(at.to_string()), Some(at));
+        if kept.map_err(|fault| fault.detail)?.repeated {
+            return Ok(wrong);
         }
+        if self.place.is_none() {
+            health::since(&self.args.board, AccessSource::Kubo, Timestamp::now());
+        }
+        (self.place, self.at, self.known) = (Some(at.to_string()), Some(at), true);
+        self.kept();
         Ok(wrong)
+    }
+
+    /// Takes over what waits with the place that was tried, where that is the one that is kept.
+    fn kept(&mut self) {
+        if let Some((place, waiting)) = self.trying.take()
+            && self.place.as_ref() == Some(&place)
+        {
+            self.waiting = waiting;
+        }
     }
 
     /// Has Kubo keep requests for as long as is right after a look.
@@ -169,6 +194,7 @@ impl Reader {
         // What this process has passed over since then was nothing, unless it was refused.
         self.at = kept;
         self.known = true;
+        self.kept();
         Ok(())
     }
 
@@ -209,6 +235,12 @@ impl Reader {
     }
 }
 
+/// Whether it is about a path of MFS at which nobody has looked since, so that something else may stand there in the index.
+fn waits(request: &Request, looked: Option<Timestamp>, now: Timestamp) -> bool {
+    let soon = now.duration_since(request.start_time).abs() < WAIT;
+    soon && looked.is_none_or(|looked| looked < request.start_time) && requests::in_mfs(request)
+}
+
 /// Whether somebody has told Kubo to keep requests for longer than we would.
 fn keeps_longer(log: &[Request], now: Timestamp) -> bool {
     let keep = SignedDuration::try_from(KEEP).unwrap_or(SignedDuration::MAX);
@@ -245,6 +277,17 @@ mod tests {
         assert!(!keeps_longer(&vec![ended(30); 100], now));
         assert!(!keeps_longer(&vec![active; 100], now));
         assert!(keeps_longer(&vec![ended(300); LEFT + 1], now));
+    }
+
+    #[test]
+    fn a_read_of_a_path_of_mfs_waits_for_the_next_look_at_mfs_and_not_for_ever() {
+        let read = Request { command: "files/read".to_owned(), args: vec!["/note".to_owned()], ..ended(0) };
+        let after = |seconds: i64| now() + SignedDuration::from_secs(seconds);
+        assert!(waits(&read, None, after(1)) && waits(&read, Some(after(-1)), after(1)));
+        assert!(!waits(&read, Some(now()), after(1)) && !waits(&read, Some(after(1)), after(2)));
+        assert!(!waits(&read, Some(after(-1)), after(60)), "MFS is not looked at");
+        assert!(!waits(&read, None, after(-60)), "the clock was set back");
+        assert!(!waits(&Request { args: vec!["/note".to_owned()], ..ended(0) }, None, after(1)), "another command");
     }
 
     #[test]

@@ -115,6 +115,11 @@ pub fn wanted(request: &Request) -> Vec<Wanted> {
     request.args.iter().map(|arg| Wanted { about: about(arg), op, bytes, offset }).collect()
 }
 
+/// Whether it has read a path of MFS.
+pub fn in_mfs(request: &Request) -> bool {
+    wanted(request).iter().any(|read| matches!(read.about, About::Mfs(_)))
+}
+
 /// A number that is not below zero, also as a text.
 fn whole(value: &Value) -> Option<u64> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
