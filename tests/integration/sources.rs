@@ -2,6 +2,7 @@
 
 use crate::kit::{DEADLINE, Kit, eventually, identity_cid, ipfs};
 use nix::sys::signal::Signal;
+use proto_msgs::FaultKind;
 use proto_msgs::access::{Access, AccessImport, AccessLog, AccessSource, Keeper, SourceReport};
 use proto_msgs::daemon::{Condition, IndexRefresh};
 use proto_msgs::kubo::KuboRestart;
@@ -240,6 +241,10 @@ fn lines_that_come_in_two_calls_at_once_are_counted_once() {
         }
     });
     assert_eq!(accesses(&kit).len(), 500);
+    // One that leaves out what nobody has read is told so.
+    let known = kit.call(AccessImport { lines: Vec::new(), ..import.clone() }).known;
+    let fault = kit.fault(AccessImport { from: known + 1, ..import.clone() });
+    assert_eq!((fault.kind, accesses(&kit).len()), (FaultKind::Invalid, 500));
 }
 
 #[test]

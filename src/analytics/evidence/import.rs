@@ -12,6 +12,8 @@ use proto_msgs::access::{AccessImport, AccessImported, AccessSeen};
 use proto_msgs::{Fault, FaultKind};
 use std::sync::Arc;
 
+/// Bytes up to which a line is not left out.
+const LONG: u64 = LONGEST as u64;
 /// While somebody else reads the same log.
 const TRIES: usize = 5;
 
@@ -29,6 +31,9 @@ pub async fn import(
         let (first, to) = unknown(&import, known);
         if first == import.lines.len() {
             return Ok(AccessImported { known, taken: 0, others: 0, wrong: 0, first_wrong: None });
+        }
+        if place.is_some() {
+            whole(import.from, known)?;
         }
         let (lines, by) = (import.clone(), Arc::clone(&by));
         let Read { seen, others, wrong, first_wrong } = crate::fault::blocking(move || {
@@ -54,6 +59,18 @@ fn unknown(import: &AccessImport, known: u64) -> (usize, u64) {
         at = at.saturating_add(line.len() as u64 + 1);
     }
     (first, at)
+}
+
+/// A line that is left out is a long one. Fewer bytes between what is known and what comes are lines that somebody has forgotten, and
+/// nobody would read them any more.
+fn whole(from: u64, known: u64) -> Result<(), Fault> {
+    match from.checked_sub(known) {
+        Some(missing @ 1..=LONG) => {
+            let detail = format!("{missing} bytes of the log are missing before `from`: it is known up to {known}");
+            Err(Fault::new(FaultKind::Invalid, detail).hint("import its lines from there on"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check(import: &AccessImport) -> Result<(), Fault> {
@@ -94,6 +111,16 @@ mod tests {
         assert_eq!(unknown(&lines, 18), (2, 24));
         assert_eq!(unknown(&lines, 100), (3, 24));
         assert_eq!(unknown(&import(7, &[]), 0), (0, 7));
+    }
+
+    #[test]
+    fn lines_that_are_forgotten_before_others_are_asked_for() {
+        assert!(whole(0, 100).is_ok() && whole(100, 100).is_ok());
+        for from in [101, 100 + LONG] {
+            let fault = whole(from, 100).expect_err("refused");
+            assert!(fault.kind == FaultKind::Invalid && fault.detail.ends_with("known up to 100"), "{fault:?}");
+        }
+        assert!(whole(100 + LONG + 1, 100).is_ok(), "a line that is too long to be imported");
     }
 
     #[test]
