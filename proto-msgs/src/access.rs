@@ -44,9 +44,9 @@ pub enum Keeper {
     Inside,
     /// It stands in MFS, and no pin is known to have it.
     Mfs,
-    /// Nothing, as far as was looked.
+    /// Nothing: Kubo was asked for a pin that has it, and knows none.
     Nothing,
-    /// Nobody has looked yet, or in a way that this program does not know.
+    /// Nobody has looked yet, or Kubo could not say in time and is asked again later; or a way that this program does not know.
     #[serde(other)]
     Unknown,
 }

@@ -121,20 +121,27 @@ enum Found {
 
 async fn look(rpc: &Rpc, of: &Cid) -> Found {
     let text = cid::text(of);
-    let found = match rpc.pin_of(&text, DEADLINE).await {
-        Ok(Some(_)) => return Found::Later,
-        Ok(None) => rpc.kept_by(&text, DEADLINE).await,
-        Err(error) => Err(error),
-    };
-    match rpc.attributed(found).await {
-        Ok(Kept::Within(pin)) => Found::Keeper(cid::parse(&pin).ok()),
-        Ok(Kept::Nowhere) => Found::Keeper(None),
+    match rpc.attributed(keeper(rpc, &text, DEADLINE).await).await {
+        Ok(None) => Found::Later,
+        Ok(Some(Kept::Within(pin))) => Found::Keeper(cid::parse(&pin).ok()),
+        Ok(Some(Kept::Nowhere)) => Found::Keeper(None),
         Err(RpcError::Unreachable(_)) => Found::Gone,
         Err(error) => {
             tracing::debug!(cid = text, "what keeps it was not found: {}", crate::fault::chain(&error));
             Found::InVain
         }
     }
+}
+
+/// What keeps a CID; `None`: it is pinned itself. All calls that this takes have the deadline together.
+async fn keeper(rpc: &Rpc, cid: &str, deadline: Duration) -> Result<Option<Kept>, RpcError> {
+    let asked = async {
+        match rpc.pin_of(cid, deadline).await? {
+            Some(_) => Ok(None),
+            None => rpc.kept_by(cid, deadline).await.map(Some),
+        }
+    };
+    tokio::time::timeout(deadline, asked).await.unwrap_or(Err(RpcError::Deadline(deadline)))
 }
 
 /// How long to leave Kubo alone after a question that took so long.
@@ -145,6 +152,36 @@ fn rest(took: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubo::address::Address;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
+
+    #[tokio::test]
+    async fn all_calls_of_a_question_have_one_deadline() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let socket = dir.path().join("s");
+        let listener = UnixListener::bind(&socket).expect("bound");
+        // It takes its time to say of everything that it is not pinned.
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    tokio::time::sleep(Duration::from_millis(400)).await;
+                    let body = r#"{"Message":"path 'x' is not pinned","Code":0,"Type":"error"}"#;
+                    let head =
+                        "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\n";
+                    let _ = stream
+                        .write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
+                        .await;
+                });
+            }
+        });
+        let rpc = Rpc::new(Address::Unix(socket));
+        let asked = |deadline| keeper(&rpc, "bafkqaaa", deadline);
+        assert!(matches!(asked(Duration::from_secs(60)).await, Ok(Some(Kept::Nowhere))));
+        let each = Duration::from_millis(700);
+        assert!(matches!(asked(each).await, Err(RpcError::Deadline(_))), "each has enough, all together do not");
+    }
 
     #[test]
     fn questions_take_a_twentieth_of_the_time() {
