@@ -114,7 +114,9 @@ async fn fill(data: &Path, rows: u64) {
     })
     .await;
     timed("the newest 100", READ, |store| {
-        Box::pin(async { drop(store.read(|c| read::page(c, &Wanted::default(), None, 100, 0)).await.expect("read")) })
+        Box::pin(async {
+            drop(store.read(|c| read::page(c, &Wanted::default(), None, 100, 0, false)).await.expect("read"))
+        })
     })
     .await;
     timed("the newest 100 of a pin, and how many there are", READ, |store| {
@@ -122,7 +124,7 @@ async fn fill(data: &Path, rows: u64) {
         Box::pin(async {
             let count = wanted.clone();
             store.read(move |c| read::count(c, &count)).await.expect("read");
-            store.read(move |c| read::page(c, &wanted, None, 100, 0)).await.expect("read");
+            store.read(move |c| read::page(c, &wanted, None, 100, 0, false)).await.expect("read");
         })
     })
     .await;

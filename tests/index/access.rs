@@ -74,7 +74,11 @@ impl Place {
     }
 
     pub(crate) async fn log(&self, wanted: Wanted) -> Vec<Access> {
-        self.store.read(move |connection| read::page(connection, &wanted, None, 1_000_000, 0)).await.expect("read").0
+        self.store
+            .read(move |connection| read::page(connection, &wanted, None, 1_000_000, 0, false))
+            .await
+            .expect("read")
+            .0
     }
 
     /// What keeps each access, newest first.
@@ -356,15 +360,42 @@ async fn a_listing_is_newest_first_page_by_page_and_narrowed_by_what_is_asked() 
     // What a pin keeps is listed with it.
     place.settle(vec![(raw(2), Some(raw(1)))]).await;
     assert_eq!(log(wanted(|w| w.cid = Some(raw(1)))).await.len(), 5);
-    // Also where pages end between accesses of the same time, and numbers change in the middle.
-    let (mut after, mut rows) = (None, Vec::new());
-    loop {
-        let page = place.store.read(move |connection| read::page(connection, &Wanted::default(), after, 1, 0));
-        let (page, last) = page.await.expect("read");
-        let Some(row) = page.into_iter().next() else { break };
-        (after, rows) = (last, [rows, vec![row.at]].concat());
+    // Also where pages end between accesses of the same time.
+    for (most, more) in [(1, false), (1, true), (2, true), (3, true)] {
+        let (mut after, mut rows) = (None, Vec::new());
+        loop {
+            let read = place.store.read(move |connection| {
+                let all = Wanted::default();
+                read::page(connection, &all, after, most, 0, more)
+            });
+            let (page, next) = read.await.expect("read");
+            rows.extend(page.into_iter().map(|row| row.at));
+            after = next;
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(rows, minutes(&[5, 3, 3, 2, 1]), "{most}");
     }
-    assert_eq!(rows, minutes(&[5, 3, 3, 2, 1]));
+}
+
+#[tokio::test]
+async fn an_access_that_is_settled_between_two_pages_is_listed_once() {
+    let place = Place::new();
+    place.add(raw(1), RECURSIVE, "").await;
+    let all = [5, 3, 3, 3, 1].map(|n| Seen { path: Some(n.to_string()), ..seen(raw(2), n) });
+    place.keep(vec![told(all.to_vec())]).await;
+    let page = async |after| {
+        let page = place.store.read(move |connection| read::page(connection, &Wanted::default(), after, 3, 0, true));
+        let (rows, next) = page.await.expect("read");
+        (rows.into_iter().filter_map(|row| row.path).collect::<Vec<_>>(), next)
+    };
+    let (first, next) = page(None).await;
+    place.settle(vec![(raw(2), Some(raw(1)))]).await;
+    let (second, next) = page(next).await;
+    let (third, last) = page(next).await;
+    assert_eq!([first, second, third].concat(), ["5", "3", "3", "3", "1"]);
+    assert_eq!(last, None);
 }
 
 #[tokio::test]

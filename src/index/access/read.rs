@@ -201,13 +201,16 @@ pub struct Place {
     seq: i64,
 }
 
-/// Accesses, newest first, behind a place; and where the next ones begin.
+/// Accesses, newest first, behind a place; and where the next ones begin, unless these are the last. With `more` to come the next page
+/// begins at another time, so that an access which gets another number meanwhile is neither missed nor met twice; but for an instant
+/// with more accesses than a page.
 pub fn page(
     connection: &Connection,
     wanted: &Wanted,
     after: Option<Place>,
     limit: u64,
     offset: u64,
+    more: bool,
 ) -> Result<(Vec<Access>, Option<Place>), IndexError> {
     let (mut condition, mut values) = wanted.condition();
     if let Some(Place { at, seq }) = after {
@@ -223,9 +226,16 @@ pub fn page(
         let place = Place { at: row.get(0)?, seq: row.get(1)? };
         Ok((place, access(row)?))
     })?;
-    let found = found.collect::<duckdb::Result<Vec<_>>>()?;
-    let last = found.last().map(|(place, _)| *place);
-    Ok((found.into_iter().map(|(_, access)| access).collect(), last))
+    let mut found = found.collect::<duckdb::Result<Vec<_>>>()?;
+    let full = found.len() as u64 == limit;
+    let mut next = found.last().map(|(place, _)| *place).filter(|_| full);
+    if let Some(last) = next.filter(|_| more)
+        && let Some(whole) = found.iter().rposition(|(place, _)| place.at != last.at)
+    {
+        found.truncate(whole + 1);
+        next = found.last().map(|(place, _)| Place { seq: i64::MIN, ..*place });
+    }
+    Ok((found.into_iter().map(|(_, access)| access).collect(), next))
 }
 
 fn access(row: &Row<'_>) -> duckdb::Result<Access> {

@@ -72,8 +72,7 @@ impl Message<AccessLog> for Index {
     }
 }
 
-/// Reads page by page until all is sent or nobody wants it any more. A page begins at a time, so that accesses which meanwhile get other
-/// numbers are neither missed nor met twice.
+/// Reads page by page until all is sent or nobody wants it any more.
 async fn read_pages(
     args: IndexArgs,
     wanted: Wanted,
@@ -84,16 +83,14 @@ async fn read_pages(
     let mut after = None;
     while left > 0 {
         let (of, limit) = (wanted.clone(), left.min(PAGE));
-        let read = move |connection: &Connection| read::page(connection, &of, after, limit, offset);
+        let more = limit < left;
+        let read = move |connection: &Connection| read::page(connection, &of, after, limit, offset, more);
         let page: Result<_, IndexError> = tokio::select! {
             page = args.store.read(read) => page,
             () = send.closed() => return,
         };
-        let rows = match page {
-            Ok((rows, last)) => {
-                after = last;
-                rows
-            }
+        let (rows, next) = match page {
+            Ok(page) => page,
             Err(error) => return drop(send.send(Err(fault(&args, "list accesses", &error))).await),
         };
         let count = rows.len() as u64;
@@ -102,10 +99,10 @@ async fn read_pages(
                 return;
             }
         }
-        if count < limit {
+        if next.is_none() {
             return;
         }
-        (left, offset) = (left - count, 0);
+        (after, left, offset) = (next, left - count, 0);
     }
 }
 
