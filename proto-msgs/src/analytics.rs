@@ -376,7 +376,7 @@ pub struct PinUnpin {
     pub size: u64,
     /// How well they are known.
     pub size_kind: SizeKind,
-    /// The probability that it is read within a week; `null`: by hotness alone.
+    /// The model's probability that it is read within a week; `null`: the model is not used, and hotness alone decides.
     pub week: Option<f64>,
     /// Accesses per day.
     pub hotness: f64,

@@ -482,6 +482,21 @@ mod tests {
     }
 
     #[test]
+    fn where_the_model_is_not_used_hotness_says_what_to_unpin_first() {
+        let mut node = Node::new(3);
+        (0..20).for_each(|hour| node.read(2, MONDAY + f64::from(hour) * 3_600.0));
+        let mut look = node.look(MONDAY + 2.0 * DAY, Some(MONDAY), &mut 1);
+        look.cells.iter_mut().zip([0.4, 0.2, 0.3]).for_each(|(cell, week)| cell.forecasts = [week; _]);
+        (0..4).for_each(|n| look.horizons[2].tally.model.add(0.5, n == 0));
+        for (used, order) in [(Use::BaseRate, [1, 0, 2]), (Use::Model, [1, 2, 0])] {
+            look.horizons[2].used = used;
+            let pins = look.unpin_first(u64::MAX).pins;
+            assert_eq!(pins.iter().map(|pin| pin.place).collect::<Vec<_>>(), order);
+            assert_eq!(pins[0].week, (used == Use::Model).then_some(0.2));
+        }
+    }
+
+    #[test]
     fn a_pin_that_is_gone_or_was_not_there_is_in_no_look() {
         let mut node = Node::new(2);
         node.read(7, MONDAY);

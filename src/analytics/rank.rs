@@ -3,6 +3,7 @@
 use super::forecast::HORIZONS;
 use super::look::{Look, Read};
 use super::pattern::Class;
+use super::score::Use;
 use super::tier::{Advice, Held as Placed, Policy, Reason, Tier, advise};
 use proto_msgs::analytics::{MOST, Rows};
 use std::cmp::Ordering;
@@ -117,6 +118,12 @@ impl Look {
         (Ranked { total, rows: told.collect() }, moves, saved)
     }
 
+    /// The model's probability of a read within a week. The base rate is the same for all, and puts none before another.
+    fn week(&self, place: usize) -> Option<f64> {
+        let [.., week] = self.forecast(place);
+        week.filter(|_| self.horizons[2].used == Use::Model)
+    }
+
     /// What to unpin first to free so many bytes: what is read least within a week for the bytes it frees, and of such pins the largest.
     pub fn unpin_first(&self, free: u64) -> Unpin {
         let mut unpin = Unpin::default();
@@ -136,8 +143,7 @@ impl Look {
                 continue;
             }
             if size > 0 {
-                let [.., week] = self.forecast(place);
-                found.push(Candidate { place: place as u32, size, week, hotness });
+                found.push(Candidate { place: place as u32, size, week: self.week(place), hotness });
             }
         }
         let order = |a: &Candidate, b: &Candidate| {
@@ -188,7 +194,7 @@ pub struct Candidate {
     pub place: u32,
     /// Bytes, more than none.
     pub size: u64,
-    /// The probability of a read within a week, where there is a forecast.
+    /// The model's probability of a read within a week, where it is used.
     pub week: Option<f64>,
     /// Accesses per day.
     pub hotness: f64,
