@@ -358,6 +358,8 @@ pub struct UnpinPage {
     pub unmeasured: u64,
     /// Pins that are left out because no source sees their accesses.
     pub unwatched: u64,
+    /// Pins that are left out because they are watched for less than a day.
+    pub fresh: Option<u64>,
     /// Pins that are left out because MFS has them, so that unpinning frees nothing.
     pub in_mfs: u64,
     /// The pins.

@@ -327,6 +327,12 @@ impl Look {
         shown(self.cells[place].hotness)
     }
 
+    /// For how long it was watched, in seconds; `None` when nobody watches.
+    pub fn watched_for(&self, place: usize) -> Option<f64> {
+        let cell = self.cells[place];
+        (!cell.hotness.is_nan()).then(|| (seconds(self.at) - f64::from(cell.since)).max(0.0))
+    }
+
     /// How it is read.
     pub fn class(&self, place: usize) -> Class {
         self.cells[place].class
@@ -371,6 +377,7 @@ impl Look {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analytics::tier::{Reason, Tier};
     use crate::analytics::trials::count;
     use crate::cid::Key;
     use crate::index::access::Counted;
@@ -479,6 +486,25 @@ mod tests {
         let unpin = look.unpin_first(2 * 1024);
         assert_eq!(unpin.pins.iter().map(|pin| pin.place).collect::<Vec<_>>(), [3, 0]);
         assert!(unpin.bytes >= 2 * 1024);
+    }
+
+    #[test]
+    fn a_pin_that_is_watched_for_a_short_time_is_neither_given_up_nor_moved() {
+        let mut node = Node::new(3);
+        let held = |place: u64, since| Held::new(place + 1, Some((1 << 30, true)), since);
+        node.held = Arc::new(vec![held(0, MONDAY), held(1, MONDAY), held(2, MONDAY + 9.0 * DAY)]);
+        // Somebody told of a read before any source was there.
+        node.read(0, MONDAY);
+        let now = MONDAY + 9.5 * DAY;
+        let look = node.look(now, Some(MONDAY + 3.0 * DAY), &mut 1);
+        let unpin = look.unpin_first(u64::MAX);
+        assert_eq!((unpin.pins.iter().map(|pin| pin.place).collect::<Vec<_>>(), unpin.fresh), (vec![1, 0], 1));
+        let tier = |name: &str, storage| Tier { name: name.to_owned(), storage, access: 0.0, read: 0.0, room: None };
+        let (ranked, moves, _) = look.tiers((&[tier("dear", 1.0), tier("cheap", 0.1)], 0), now, true, &Rows::default());
+        let moved = ranked.rows.iter().filter(|row| row.saved.is_some()).map(|row| row.place).collect::<Vec<_>>();
+        assert_eq!((moved, moves), (vec![0], 1), "{ranked:?}");
+        let unknown = Reason::Unknown { size: false, rate: true };
+        assert!(ranked.rows.iter().any(|row| row.place == 1 && row.advice.reason == unknown), "{ranked:?}");
     }
 
     #[test]

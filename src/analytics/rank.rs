@@ -1,6 +1,6 @@
 //! Which pins come first, made of a look when somebody asks. Pure.
 
-use super::forecast::HORIZONS;
+use super::forecast::{HORIZONS, WATCHED};
 use super::look::{Look, Read};
 use super::pattern::Class;
 use super::score::Use;
@@ -88,10 +88,13 @@ impl Look {
     /// alone, or all. And how many moves there are and what they save a month together.
     pub fn tiers(&self, (tiers, here): (&[Tier], usize), now: f64, all: bool, rows: &Rows) -> (Ranked<Move>, u64, f64) {
         let (mut moves, mut saved) = (0, 0.0);
+        let policy = Policy::default();
         let advice = |place: usize| {
             let held = self.held()[place];
             let (dwelt, size) = (Some((now - held.first_seen()).max(0.0)), held.size().map(|size| size as f64));
-            advise(tiers, &Policy::default(), &Placed { tier: here, dwelt, size, rate: self.hotness(place) })
+            // A rate that was not watched for as long as a pin has to stay is none to move it by.
+            let known = self.watched_for(place).is_some_and(|watched| watched >= policy.dwell);
+            advise(tiers, &policy, &Placed { tier: here, dwelt, size, rate: self.hotness(place).filter(|_| known) })
         };
         let mut found = Vec::new();
         for place in self.places() {
@@ -129,10 +132,15 @@ impl Look {
         let mut unpin = Unpin::default();
         let mut found = Vec::new();
         for (place, held) in self.held().iter().enumerate() {
-            let Some(hotness) = self.hotness(place) else {
+            let (Some(hotness), Some(watched)) = (self.hotness(place), self.watched_for(place)) else {
                 unpin.unwatched += 1;
                 continue;
             };
+            // That nobody has read it says nothing yet.
+            if watched < WATCHED {
+                unpin.fresh += 1;
+                continue;
+            }
             // A direct pin keeps its root alone, whose size nobody has measured.
             let Some(size) = held.size().filter(|_| !held.is_direct()) else {
                 unpin.unmeasured += 1;
@@ -181,6 +189,8 @@ pub struct Unpin {
     pub unmeasured: u64,
     /// Nobody watches them.
     pub unwatched: u64,
+    /// They are watched for less than [`WATCHED`].
+    pub fresh: u64,
     /// MFS has them.
     pub in_mfs: u64,
     /// In this order.

@@ -56,7 +56,7 @@ pub struct Held {
     pub dwelt: Option<f64>,
     /// Bytes; `None` when it was not measured.
     pub size: Option<f64>,
-    /// Accesses per day; `None` without a source.
+    /// Accesses per day; `None` without a source, or with one that has not watched for long enough.
     pub rate: Option<f64>,
 }
 
@@ -117,9 +117,11 @@ pub fn advise(tiers: &[Tier], policy: &Policy, pin: &Held) -> Option<Advice> {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Unknown { size: true, rate: true } => write!(f, "neither its size nor its accesses are known"),
+            Reason::Unknown { size: true, rate: true } => {
+                write!(f, "neither its size nor how often it is read is known")
+            }
             Reason::Unknown { size: true, .. } => write!(f, "its size is not known"),
-            Reason::Unknown { .. } => write!(f, "no source sees its accesses"),
+            Reason::Unknown { .. } => write!(f, "no source has watched it for long enough to say how often it is read"),
             Reason::Dwells { dwelt, dwell } => {
                 write!(f, "it came here {:.1} days ago and stays for {:.1}", dwelt / DAY, dwell / DAY)
             }

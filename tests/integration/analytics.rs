@@ -244,14 +244,16 @@ fn blocks_that_pins_share_are_counted_once_and_what_mfs_has_is_left_out() {
     kit.call(IndexRefresh { wait: true, names: false });
     let known = || kit.try_call(VfsInfo { path: "/three".to_owned() });
     eventually(|| known().is_ok(), || format!("{:?}", known()));
-    let seen = AccessSeen { cid: cids[0].clone(), ..AccessSeen::default() };
-    kit.call(AccessRecord { accesses: vec![seen], durable: true, batch: None });
+    // Each is watched for two days, by what is told of it.
+    let seen = |cid: &String, hours| AccessSeen { cid: cid.clone(), at: ago(hours), ..AccessSeen::default() };
+    let accesses = vec![seen(&cids[0], 48.0), seen(&cids[1], 48.0), seen(&cids[2], 48.0), seen(&cids[0], 1.0)];
+    kit.call(AccessRecord { accesses, durable: true, batch: None });
     let unpin = || kit.call(AnalyticsUnpinFirst { free: 1 << 40 });
     let is_so = |page: UnpinPage| page.bytes > 402_000 && page.pins.iter().all(|pin| pin.cid != cids[2]);
     eventually(|| is_so(unpin()), || format!("{:?}\n{}", unpin(), kit.log()));
     let page = unpin();
     let first: Vec<_> = page.pins.iter().map(|pin| pin.cid.as_str()).collect();
-    assert_eq!(first.last(), Some(&cids[0].as_str()), "what was read goes last: {page:?}");
+    assert_eq!(first.last(), Some(&cids[0].as_str()), "what was read more goes last: {page:?}");
     assert!(page.in_mfs > 0 && !page.enough, "{page:?}");
     let distinct = page.distinct.expect("Kubo runs");
     assert!(distinct > 200_000 && distinct < page.bytes - 190_000, "{page:?}");

@@ -198,6 +198,7 @@ pub(super) fn tiers(out: &mut Out, page: &TierPage) -> Result<(), Failure> {
 pub(super) fn unpin(out: &mut Out, page: &UnpinPage, pins: u64) -> Result<(), Failure> {
     let left = [
         (page.unwatched, "whose accesses no source sees"),
+        (page.fresh.unwrap_or(0), "watched for less than a day"),
         (page.unmeasured, "of unknown size"),
         (page.in_mfs, "that MFS keeps anyway"),
     ];

@@ -544,6 +544,7 @@ fn what_to_unpin_first_says_that_nothing_was_done_and_feeds_pin_rm() {
                 enough: free <= 2 << 30,
                 unmeasured: 1,
                 unwatched: 20,
+                fresh: Some(2),
                 in_mfs: 0,
                 pins: vec![row(V0, 2 << 30), row(V1, 1 << 30)],
             }))
@@ -562,7 +563,7 @@ fn what_to_unpin_first_says_that_nothing_was_done_and_feeds_pin_rm() {
         (
             Some(0),
             "2 pins with 3.0 GiB; their blocks, each counted once, 2.0 GiB: enough for 2.0 GiB\n\
-             left out: 20 pins whose accesses no source sees, 1 pin of unknown size\n\
+             left out: 20 pins whose accesses no source sees, 2 pins watched for less than a day, 1 pin of unknown size\n\
              nothing was unpinned; what does it: ipfs-kitctl analytics unpin-first --free 2147483648 -o cid | ipfs-kitctl pin rm - && \
              ipfs-kitctl kubo gc; blocks that other pins have, too, stay\n"
         )

@@ -84,6 +84,7 @@ pub(super) fn dones(s: &Seed) -> Vec<Done> {
             enough: s.flag,
             unmeasured: s.number,
             unwatched: s.number,
+            fresh: s.n(),
             in_mfs: s.number,
             pins: s.list(PinUnpin {
                 cid: s.t(),

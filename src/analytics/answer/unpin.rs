@@ -28,6 +28,7 @@ pub(in crate::analytics) async fn unpin_first(
         enough: ask.free == 0,
         unmeasured: 0,
         unwatched: 0,
+        fresh: None,
         in_mfs: 0,
         pins: Vec::new(),
     };
@@ -52,7 +53,8 @@ pub(in crate::analytics) async fn unpin_first(
     page.bytes = page.pins.iter().fold(0, |sum: u64, pin| sum.saturating_add(pin.size)).min(EXACT);
     page.distinct = distinct(&args, &page).await;
     page.enough = page.distinct.unwrap_or(page.bytes) >= ask.free;
-    (page.unmeasured, page.unwatched, page.in_mfs) = (found.unmeasured, found.unwatched, found.in_mfs);
+    (page.unmeasured, page.in_mfs) = (found.unmeasured, found.in_mfs);
+    (page.unwatched, page.fresh) = (found.unwatched, Some(found.fresh));
     Ok(page)
 }
 
