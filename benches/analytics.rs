@@ -145,7 +145,7 @@ fn learn(mind: &mut Mind, now: f64) {
         };
         mind.trials.begin(horizon, at, (0..OUTCOMES).map(chosen).collect());
         (0..OUTCOMES).filter(|n| is_read(*n)).for_each(|n| mind.trials.seen(&Key::of(&nth(n)), at + 1.0));
-        assert_eq!(mind.trials.settle(&mut mind.forecaster, now), OUTCOMES);
+        assert_eq!(mind.trials.settle(&mut mind.forecaster, now, |_| true), OUTCOMES);
     }
 }
 

@@ -21,7 +21,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"KITMODEL";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: u64 = 12;
 const CHECK: u64 = 4;
 /// Bytes at a time.
@@ -216,7 +216,7 @@ mod tests {
             })
             .collect();
         assert_eq!(count(&mut mind.models, &mut mind.trials, &accesses, 1_007, f64::MAX), 1_000);
-        mind.trials.settle(&mut mind.forecaster, MONDAY + HORIZONS[0] + GRACE);
+        mind.trials.settle(&mut mind.forecaster, MONDAY + HORIZONS[0] + GRACE, |_| true);
         mind.forecaster.fit();
         mind
     }
@@ -265,9 +265,9 @@ mod tests {
             assert!(load(&path, None, WEEK).is_err(), "{length} bytes");
         }
         let mut newer = whole[..whole.len() - CHECK as usize].to_vec();
-        newer[8] = 2;
+        newer[8] = 3;
         newer.extend(crc32c::crc32c(&newer).to_le_bytes());
         std::fs::write(&path, &newer).expect("written");
-        assert!(matches!(load(&path, None, WEEK), Err(LoadError::Version(2))));
+        assert!(matches!(load(&path, None, WEEK), Err(LoadError::Version(3))));
     }
 }

@@ -8,6 +8,7 @@ use super::actor::AnalyticsArgs;
 use super::checkpoint::{self, LoadError};
 use super::look::{Mind, View, seconds, watched};
 use super::models::Models;
+use super::sight::Sight;
 use super::trials::{GRACE, count};
 use crate::config::Config;
 use crate::fault::{ask, blocking};
@@ -16,6 +17,7 @@ use crate::index::held::{AskHeld, Held};
 use crate::snapshot::atomic;
 use crate::snapshot::pace::{Budget, after_failure, after_success};
 use jiff::Timestamp;
+use proto_msgs::access::AccessSource;
 use proto_msgs::{Fault, FaultKind};
 use std::io;
 use std::path::PathBuf;
@@ -55,6 +57,8 @@ struct Work {
     failures: u32,
     /// Since when nobody has looked, until the first look.
     missed: Option<f64>,
+    /// The sources as they were at the last look.
+    sight: Option<Sight>,
 }
 
 impl Work {
@@ -172,7 +176,7 @@ async fn load(args: &AnalyticsArgs, config: &Config) -> Result<Work, Fault> {
     let saved = mind.models.through();
     args.board.counted.send_replace(saved);
     let (save_next, changed) = (Instant::now(), saved == 0);
-    Ok(Work { mind, held: None, saved, changed, save_next, failures: 0, missed })
+    Ok(Work { mind, held: None, saved, changed, save_next, failures: 0, missed, sight: None })
 }
 
 /// Counts what came since the last time.
@@ -191,7 +195,8 @@ async fn catch_up(args: &AnalyticsArgs, desk: &mut Option<Work>) -> Result<(), F
         if through == after {
             break;
         }
-        newest = rows.iter().map(|access| access.at).fold(newest, f64::max);
+        let logged = rows.iter().filter(|access| access.source == AccessSource::Gateway);
+        newest = logged.map(|access| access.at).fold(newest, f64::max);
         work(desk, move |Work { mind, changed, .. }| {
             count(&mut mind.models, &mut mind.trials, &rows, through, seconds(Timestamp::now()));
             *changed = true;
@@ -199,7 +204,7 @@ async fn catch_up(args: &AnalyticsArgs, desk: &mut Option<Work>) -> Result<(), F
         .await?;
     }
     let now = seconds(Timestamp::now());
-    // Who has told of accesses has looked until then.
+    // A log that was read to there has what nobody else saw meanwhile.
     if let Some(at_hand) = desk
         && let Some(from) = at_hand.missed.take().map(|from| from.max(newest))
         && now - from > GRACE
@@ -224,6 +229,10 @@ async fn look(args: &AnalyticsArgs, desk: &mut Option<Work>) -> Result<(), Fault
     let sources = args.board.sources.borrow().clone();
     let look = work(desk, move |work| {
         let began = Instant::now();
+        let sight = Sight::new(seconds(Timestamp::now()), began, &sources);
+        if let Some((from, to)) = work.sight.replace(sight.clone()).and_then(|last| last.missed(&sight)) {
+            work.mind.trials.missed(from, to);
+        }
         let watched = watched(&sources, work.mind.models.first());
         let view = View { held: held.clone(), set: &set, generation, restored, watched, at: Timestamp::now() };
         let mut look = work.mind.look(&view, &mut rand::random::<f64>);

@@ -155,7 +155,7 @@ impl Mind {
     /// Learns from what has an outcome, looks at all pins, and begins the rounds of forecasts that are due; `random` is from 0 to 1.
     pub fn look(&mut self, view: &View<'_>, random: &mut dyn FnMut() -> f64) -> Look {
         let now = seconds(view.at);
-        self.trials.settle(&mut self.forecaster, now);
+        self.trials.settle(&mut self.forecaster, now, |pin| view.set.get(pin).is_some());
         self.forecaster.fit();
         let moment = Moment::new(now);
         let mut look = self.all(view, &moment, now);

@@ -5,7 +5,8 @@
 //! unbiased. What happened is learnt from all of them; in the score each counts with the inverse of that probability, so that it is the
 //! score of all pins.
 //!
-//! It happened when a read that took place after the forecast and within the horizon is told by [`GRACE`] after its end. Beside
+//! It happened when a read that took place after the forecast and within the horizon is told by [`GRACE`] after its end. What nobody
+//! could have seen has no outcome: where sources looked away for too much of a horizon, and of a pin that is gone by its end. Beside
 //! the model three rules are scored: the base rate, "as in the last period", and that of the legacy system. Scores are those of the
 //! last four to eight weeks: two windows, the older of which goes when the younger is full.
 
@@ -25,7 +26,7 @@ const ROUNDS: f64 = 24.0;
 pub const GRACE: f64 = 600.0;
 /// Seconds of a window of scores.
 const WINDOW: f64 = 28.0 * 86_400.0;
-/// A horizon of which a larger share went unseen, because no daemon ran, has no outcome.
+/// A horizon of which a larger share went unseen has no outcome.
 const UNSEEN: f64 = 0.1;
 /// Above so much the legacy rule expects an access: within an hour, and within the longer horizons.
 const LEGACY: [f64; HORIZONS.len()] = [1.0, 0.5, 0.5];
@@ -43,6 +44,8 @@ struct Waiting {
     last: bool,
     legacy: bool,
     happened: bool,
+    /// Seconds of the horizon in which nobody looked.
+    unseen: f64,
 }
 
 impl Waiting {
@@ -132,6 +135,7 @@ impl Trials {
                 last: last.is_some_and(|last| last > now - HORIZONS[horizon]),
                 legacy: legacy > LEGACY[horizon],
                 happened: false,
+                unseen: 0.0,
             });
         }
     }
@@ -143,12 +147,16 @@ impl Trials {
         }
     }
 
-    /// Learns from those whose time is over; how many they were.
-    pub fn settle(&mut self, forecaster: &mut Forecaster, now: f64) -> u64 {
+    /// Learns from those whose time is over; how many they were. Reads of a pin that is gone are told of no pin.
+    pub fn settle(&mut self, forecaster: &mut Forecaster, now: f64, is_pinned: impl Fn(&Key) -> bool) -> u64 {
         let mut settled = 0;
-        self.waiting.retain(|_, waiting| {
+        self.waiting.retain(|pin, waiting| {
+            let is_over = |waiting: &Waiting| now >= waiting.end() + GRACE;
+            if waiting.iter().any(is_over) && !is_pinned(pin) {
+                return false;
+            }
             waiting.retain(|waiting| {
-                if now < waiting.end() + GRACE {
+                if !is_over(waiting) {
                     // Of a time that is yet to come nothing will be known: the clock was set back.
                     return waiting.at <= now + GRACE;
                 }
@@ -163,12 +171,12 @@ impl Trials {
         settled
     }
 
-    /// Nobody looked between these times: what was forecast for them has no outcome.
+    /// Nobody looked between these times: what was forecast for too much of such times has no outcome.
     pub fn missed(&mut self, from: f64, to: f64) {
         self.waiting.retain(|_, waiting| {
-            waiting.retain(|waiting| {
-                let unseen = to.min(waiting.end()) - from.max(waiting.at);
-                unseen <= UNSEEN * HORIZONS[usize::from(waiting.horizon)]
+            waiting.retain_mut(|waiting| {
+                waiting.unseen += (to.min(waiting.end()) - from.max(waiting.at)).max(0.0);
+                waiting.unseen <= UNSEEN * HORIZONS[usize::from(waiting.horizon)]
             });
             !waiting.is_empty()
         });
@@ -249,9 +257,9 @@ mod tests {
         trials.seen(&pin(1), MONDAY + HOUR);
         trials.seen(&pin(2), MONDAY + HOUR + 1.0);
         let mut forecaster = Forecaster::default();
-        assert_eq!(trials.settle(&mut forecaster, MONDAY + HOUR + GRACE - 1.0), 0);
+        assert_eq!(trials.settle(&mut forecaster, MONDAY + HOUR + GRACE - 1.0, |_| true), 0);
         trials.seen(&pin(3), MONDAY + 1.0);
-        assert_eq!(trials.settle(&mut forecaster, MONDAY + HOUR + GRACE), 4);
+        assert_eq!(trials.settle(&mut forecaster, MONDAY + HOUR + GRACE, |_| true), 4);
         let tally = trials.tally(0);
         assert_eq!((tally.model.count(), tally.model.base_rate(), tally.since), (4, 0.5, Some(MONDAY)));
         assert_eq!((forecaster.outcomes(0), trials.waiting()), (4, [0; 3]));
@@ -261,7 +269,7 @@ mod tests {
     fn before_there_are_forecasts_outcomes_are_learnt_and_not_scored() {
         let (mut trials, mut forecaster) = (Trials::default(), Forecaster::default());
         trials.begin(1, MONDAY, vec![chosen(1, None)]);
-        trials.settle(&mut forecaster, MONDAY + 2.0 * DAY);
+        trials.settle(&mut forecaster, MONDAY + 2.0 * DAY, |_| true);
         assert_eq!((forecaster.outcomes(1), trials.tally(1)), (1, Tally::default()));
     }
 
@@ -275,13 +283,32 @@ mod tests {
     }
 
     #[test]
+    fn short_times_in_which_nobody_looks_add_up() {
+        let mut trials = Trials::default();
+        trials.begin(2, MONDAY, vec![chosen(1, None)]);
+        for (night, waiting) in [(0, 1), (1, 0)] {
+            let from = MONDAY + f64::from(night) * DAY;
+            trials.missed(from, from + 12.0 * HOUR);
+            assert_eq!(trials.waiting()[2], waiting, "7 % and 14 % of a week");
+        }
+    }
+
+    #[test]
+    fn a_pin_that_is_gone_by_the_end_has_no_outcome() {
+        let (mut trials, mut forecaster) = (Trials::default(), Forecaster::default());
+        trials.begin(0, MONDAY, (0..2).map(|n| chosen(n, Some(0.5))).collect());
+        assert_eq!(trials.settle(&mut forecaster, MONDAY + 2.0 * HOUR, |key| *key == pin(1)), 1);
+        assert_eq!((forecaster.outcomes(0), trials.waiting()), (1, [0; 3]));
+    }
+
+    #[test]
     fn rounds_come_24_times_a_horizon_and_a_clock_that_is_set_back_stops_neither_them_nor_their_ends() {
         let mut trials = Trials::default();
         assert!((0..3).all(|horizon| trials.is_due(horizon, MONDAY)));
         trials.begin(1, MONDAY, vec![chosen(1, None)]);
         assert!(!trials.is_due(1, MONDAY + HOUR - 1.0) && trials.is_due(1, MONDAY + HOUR));
         assert!(trials.is_due(1, MONDAY - DAY));
-        trials.settle(&mut Forecaster::default(), MONDAY - DAY);
+        trials.settle(&mut Forecaster::default(), MONDAY - DAY, |_| true);
         assert_eq!(trials.waiting(), [0; 3]);
     }
 
@@ -292,7 +319,7 @@ mod tests {
         for day in 0..200 {
             let now = MONDAY + f64::from(day) * DAY;
             trials.begin(0, now, vec![chosen(1, Some(0.1))]);
-            trials.settle(&mut forecaster, now + HOUR + GRACE);
+            trials.settle(&mut forecaster, now + HOUR + GRACE, |_| true);
             most = most.max(trials.tally(0).model.count());
         }
         let tally = trials.tally(0);
