@@ -354,6 +354,8 @@ pub struct UnpinPage {
     pub distinct: Option<u64>,
     /// Whether that is enough, by the better of the two figures; no more than [`MOST`] pins are told.
     pub enough: bool,
+    /// All pins that could go, of which `pins` has the first.
+    pub candidates: Option<u64>,
     /// Pins that are left out because their size is not known.
     pub unmeasured: u64,
     /// Pins that are left out because no source sees their accesses.

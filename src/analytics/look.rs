@@ -459,8 +459,8 @@ mod tests {
         let look = node.look(MONDAY + DAY, None, &mut 1);
         assert_eq!((look.watched, look.read().len(), look.hotness(1), look.brief(2)), (0, 0, None, None));
         assert_eq!(look.classes[Class::Unknown as usize], (3, 3 * 1024 + 3));
-        let unpin = look.unpin_first(1);
-        assert_eq!((unpin.unwatched, unpin.pins.len()), (3, 0));
+        let unpin = look.unpin_first();
+        assert_eq!((unpin.unwatched, unpin.candidates), (3, 0));
         assert_eq!(look.hot(&Rows::default()).total, 0);
     }
 
@@ -483,9 +483,9 @@ mod tests {
         assert_eq!(rows.iter().map(|read| (read.place(), read.accesses)).collect::<Vec<_>>(), [(1, 3), (4, 2), (2, 1)]);
         assert_eq!(look.by_pattern(Some(Class::Single), &Rows::default()).rows.len(), 1);
         // The largest first of those that nobody reads.
-        let unpin = look.unpin_first(2 * 1024);
-        assert_eq!(unpin.pins.iter().map(|pin| pin.place).collect::<Vec<_>>(), [3, 0]);
-        assert!(unpin.bytes >= 2 * 1024);
+        let unpin = look.unpin_first();
+        assert_eq!(unpin.to_free(2 * 1024).iter().map(|pin| pin.place).collect::<Vec<_>>(), [3, 0]);
+        assert_eq!(unpin.candidates, 5);
     }
 
     #[test]
@@ -497,7 +497,7 @@ mod tests {
         node.read(0, MONDAY);
         let now = MONDAY + 9.5 * DAY;
         let look = node.look(now, Some(MONDAY + 3.0 * DAY), &mut 1);
-        let unpin = look.unpin_first(u64::MAX);
+        let unpin = look.unpin_first();
         assert_eq!((unpin.pins.iter().map(|pin| pin.place).collect::<Vec<_>>(), unpin.fresh), (vec![1, 0], 1));
         let tier = |name: &str, storage| Tier { name: name.to_owned(), storage, access: 0.0, read: 0.0, room: None };
         let (ranked, moves, _) = look.tiers((&[tier("dear", 1.0), tier("cheap", 0.1)], 0), now, true, &Rows::default());
@@ -516,7 +516,7 @@ mod tests {
         (0..4).for_each(|n| look.horizons[2].tally.model.add(0.5, n == 0));
         for (used, order) in [(Use::BaseRate, [1, 0, 2]), (Use::Model, [1, 2, 0])] {
             look.horizons[2].used = used;
-            let pins = look.unpin_first(u64::MAX).pins;
+            let pins = look.unpin_first().pins;
             assert_eq!(pins.iter().map(|pin| pin.place).collect::<Vec<_>>(), order);
             assert_eq!(pins[0].week, (used == Use::Model).then_some(0.2));
         }

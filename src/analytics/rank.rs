@@ -127,8 +127,8 @@ impl Look {
         week.filter(|_| self.horizons[2].used == Use::Model)
     }
 
-    /// What to unpin first to free so many bytes: what is read least within a week for the bytes it frees, and of such pins the largest.
-    pub fn unpin_first(&self, free: u64) -> Unpin {
+    /// What to unpin first: what is read least within a week for the bytes it frees, and of such pins the largest.
+    pub fn unpin_first(&self) -> Unpin {
         let mut unpin = Unpin::default();
         let mut found = Vec::new();
         for (place, held) in self.held().iter().enumerate() {
@@ -158,13 +158,8 @@ impl Look {
             let each = a.reads_per_byte().total_cmp(&b.reads_per_byte());
             each.then_with(|| b.size.cmp(&a.size)).then(a.place.cmp(&b.place))
         };
-        for candidate in window(found, &Rows::default(), order).rows {
-            if unpin.bytes >= free {
-                break;
-            }
-            unpin.bytes = unpin.bytes.saturating_add(candidate.size);
-            unpin.pins.push(candidate);
-        }
+        let Ranked { total, rows } = window(found, &Rows::default(), order);
+        (unpin.candidates, unpin.pins) = (total, rows);
         unpin
     }
 }
@@ -183,8 +178,6 @@ pub struct Move {
 /// What could go.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unpin {
-    /// The sum of their sizes.
-    pub bytes: u64,
     /// Pins that are left out: their sizes are not known.
     pub unmeasured: u64,
     /// Nobody watches them.
@@ -193,8 +186,30 @@ pub struct Unpin {
     pub fresh: u64,
     /// MFS has them.
     pub in_mfs: u64,
-    /// In this order.
+    /// How many could.
+    pub candidates: u64,
+    /// The first [`MOST`] of them, in this order.
     pub pins: Vec<Candidate>,
+}
+
+impl Unpin {
+    /// The first ones, until their sizes together are so many bytes.
+    pub fn to_free(&self, bytes: u64) -> &[Candidate] {
+        let mut sum = 0u64;
+        let more = |candidate: &&Candidate| {
+            let more = sum < bytes;
+            sum = sum.saturating_add(candidate.size);
+            more
+        };
+        &self.pins[..self.pins.iter().take_while(more).count()]
+    }
+}
+
+/// Sizes to try next where pins of so many bytes have so many in distinct blocks, and more are to be freed: as if further ones shared as
+/// much, and one pin more at least.
+pub fn further(bytes: u64, distinct: u64, free: u64) -> u64 {
+    let share = distinct.max(1) as f64 / bytes.max(1) as f64;
+    ((free as f64 / share) as u64).max(bytes.saturating_add(1))
 }
 
 /// A pin that could go.
@@ -252,6 +267,16 @@ mod tests {
             window((0..5_000).rev().collect(), &Rows { limit: Some(u64::MAX), offset: 0 }, i32::cmp).rows.len(),
             1_000
         );
+    }
+
+    #[test]
+    fn what_shares_blocks_asks_for_more_pins_until_none_is_left() {
+        let candidate = |place| Candidate { place, size: 100, week: None, hotness: 0.0 };
+        let unpin = Unpin { candidates: 5, pins: (0..5).map(candidate).collect(), ..Unpin::default() };
+        assert_eq!([0, 1, 100, 101, 500, u64::MAX].map(|free| unpin.to_free(free).len()), [0, 1, 1, 2, 5, 5]);
+        assert_eq!(further(200, 100, 150), 300, "half of it is shared");
+        assert_eq!((further(200, 149, 150), further(200, 0, 150)), (201, 30_000));
+        assert_eq!(further(u64::MAX, 1, u64::MAX), u64::MAX);
     }
 
     #[test]

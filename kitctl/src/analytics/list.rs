@@ -239,7 +239,11 @@ pub(super) fn unpin_first(ask: &mut Ask, out: &mut Out, show: &Show, free: u64) 
     if table {
         screen::unpin(out, &page, pins)?;
     } else if !page.enough && out.format != Format::Json {
-        out.note(&format!("{} of {} is all that could be freed", size(Some(page.bytes)), size(Some(free))))?;
+        let (some, wanted) = (size(Some(page.distinct.unwrap_or(page.bytes))), size(Some(free)));
+        match screen::is_cut(&page) {
+            true => out.note(&format!("{some} of {wanted}; {}", screen::FIRST))?,
+            false => out.note(&format!("{some} of {wanted} is all that could be freed"))?,
+        }
     }
     Ok(if page.enough { exit::OK } else { exit::FAILED })
 }

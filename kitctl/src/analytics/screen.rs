@@ -12,8 +12,8 @@ use crate::plot::{self, Bar};
 use jiff::Timestamp;
 use proto_msgs::access::SourceReport;
 use proto_msgs::analytics::{
-    AnalyticsDisk, AnalyticsReport, AnalyticsSummary, DiskReport, ForecastUse, HorizonScore, PatternCount, ScoreReport,
-    TierPage, UnpinPage, Used,
+    AnalyticsDisk, AnalyticsReport, AnalyticsSummary, DiskReport, ForecastUse, HorizonScore, MOST, PatternCount,
+    ScoreReport, TierPage, UnpinPage, Used,
 };
 
 /// Why there is nothing before the first look.
@@ -194,6 +194,14 @@ pub(super) fn tiers(out: &mut Out, page: &TierPage) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is said where more pins could go than an answer has.
+pub(super) const FIRST: &str = "these are the first 1,000, and there are more: ask again when they are gone";
+
+/// Whether more pins could go than the answer has.
+pub(super) fn is_cut(page: &UnpinPage) -> bool {
+    page.candidates.is_some_and(|all| all > MOST)
+}
+
 /// What stands below the pins that could go.
 pub(super) fn unpin(out: &mut Out, page: &UnpinPage, pins: u64) -> Result<(), Failure> {
     let left = [
@@ -213,9 +221,11 @@ pub(super) fn unpin(out: &mut Out, page: &UnpinPage, pins: u64) -> Result<(), Fa
         None => "; what they share with each other counts for each".to_owned(),
     };
     let sum = format!("{} with {}{each}", counted(pins, "pin"), size(Some(page.bytes)));
-    let enough =
-        if page.enough { format!("{sum}: enough for {wanted}") } else { format!("{sum}: not enough for {wanted}") };
-    out.note(&enough)?;
+    let enough = if page.enough { "enough" } else { "not enough" };
+    out.note(&format!("{sum}: {enough} for {wanted}"))?;
+    if !page.enough && is_cut(page) {
+        out.note(FIRST)?;
+    }
     if !left.is_empty() {
         out.note(&format!("left out: {}", left.join(", ")))?;
     }

@@ -542,6 +542,7 @@ fn what_to_unpin_first_says_that_nothing_was_done_and_feeds_pin_rm() {
                 bytes: 3 << 30,
                 distinct: Some(2 << 30),
                 enough: free <= 2 << 30,
+                candidates: Some(if free > 1 << 40 { 1_001 } else { 2 }),
                 unmeasured: 1,
                 unwatched: 20,
                 fresh: Some(2),
@@ -575,7 +576,13 @@ fn what_to_unpin_first_says_that_nothing_was_done_and_feeds_pin_rm() {
     assert_eq!(*removed.lock().expect("unpoisoned"), [V0, V1]);
     let short = stub.run(&["analytics", "unpin-first", "--free", "10G", "-o", "cid"]);
     assert_eq!((short.code, short.stdout.lines().count()), (Some(1), 2));
-    assert_eq!(short.stderr, "3.0 GiB of 9.3 GiB is all that could be freed\n");
+    assert_eq!(short.stderr, "2.0 GiB of 9.3 GiB is all that could be freed\n");
+    let cut = stub.run(&["analytics", "unpin-first", "--free", "2TiB", "-o", "cid"]);
+    assert_eq!(cut.code, Some(1));
+    let more = "these are the first 1,000, and there are more: ask again when they are gone\n";
+    assert_eq!(cut.stderr, format!("2.0 GiB of 2.0 TiB; {more}"));
+    let cut = stub.run(&["analytics", "unpin-first", "--free", "2TiB"]);
+    assert!(cut.stderr.contains(&format!("not enough for 2.0 TiB\n{more}")), "{cut:?}");
     assert_eq!(stub.run(&["analytics", "unpin-first"]).code, Some(2), "how much?");
 }
 

@@ -82,6 +82,7 @@ pub(super) fn dones(s: &Seed) -> Vec<Done> {
             bytes: s.number,
             distinct: s.n(),
             enough: s.flag,
+            candidates: s.n(),
             unmeasured: s.number,
             unwatched: s.number,
             fresh: s.n(),

@@ -2,14 +2,17 @@
 
 use super::{EXACT, at, last, of, rows};
 use crate::analytics::actor::AnalyticsArgs;
+use crate::analytics::look::Look;
+use crate::analytics::rank::{Candidate, further};
 use proto_msgs::Fault;
 use proto_msgs::analytics::{AnalyticsUnpinFirst, PinUnpin, UnpinPage};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Pins whose blocks Kubo is asked to count together: it reads each of them.
 const COUNTED: usize = 100;
 /// And so many of their bytes.
 const BYTES: u64 = 64 << 30;
+/// For all counts of one answer.
 const COUNTING: Duration = Duration::from_secs(15);
 
 /// `analytics unpin-first`.
@@ -26,6 +29,7 @@ pub(in crate::analytics) async fn unpin_first(
         bytes: 0,
         distinct: None,
         enough: ask.free == 0,
+        candidates: None,
         unmeasured: 0,
         unwatched: 0,
         fresh: None,
@@ -33,9 +37,32 @@ pub(in crate::analytics) async fn unpin_first(
         pins: Vec::new(),
     };
     let Some(look) = look else { return Ok(page) };
-    let found = of(&look, move |look| look.unpin_first(ask.free)).await?;
-    let mut pins = rows(&args, &look, found.pins.iter().map(|candidate| candidate.place as usize)).await?;
-    let told = found.pins.iter().filter_map(|candidate| {
+    let found = of(&look, Look::unpin_first).await?;
+    let (began, mut wanted) = (Instant::now(), ask.free);
+    loop {
+        let first = found.to_free(wanted);
+        page.pins = told(&args, &look, first).await?;
+        page.bytes = page.pins.iter().fold(0, |sum: u64, pin| sum.saturating_add(pin.size)).min(EXACT);
+        page.distinct = distinct(&args, &page, COUNTING.saturating_sub(began.elapsed())).await;
+        // What they share stays until the last of them goes: then it takes more of them.
+        match page.distinct {
+            Some(distinct) if distinct < ask.free && first.len() < found.pins.len() => {
+                let bytes = first.iter().fold(0, |sum: u64, candidate| sum.saturating_add(candidate.size));
+                wanted = further(bytes, distinct, ask.free);
+            }
+            _ => break,
+        }
+    }
+    page.enough = page.distinct.unwrap_or(page.bytes) >= ask.free;
+    page.candidates = Some(found.candidates);
+    (page.unmeasured, page.in_mfs) = (found.unmeasured, found.in_mfs);
+    (page.unwatched, page.fresh) = (found.unwatched, Some(found.fresh));
+    Ok(page)
+}
+
+async fn told(args: &AnalyticsArgs, look: &Look, candidates: &[Candidate]) -> Result<Vec<PinUnpin>, Fault> {
+    let mut pins = rows(args, look, candidates.iter().map(|candidate| candidate.place as usize)).await?;
+    let told = candidates.iter().filter_map(|candidate| {
         let place = candidate.place as usize;
         let pin = pins.remove(&place)?;
         Some(PinUnpin {
@@ -49,22 +76,16 @@ pub(in crate::analytics) async fn unpin_first(
             reason: candidate.reason(),
         })
     });
-    page.pins = told.collect();
-    page.bytes = page.pins.iter().fold(0, |sum: u64, pin| sum.saturating_add(pin.size)).min(EXACT);
-    page.distinct = distinct(&args, &page).await;
-    page.enough = page.distinct.unwrap_or(page.bytes) >= ask.free;
-    (page.unmeasured, page.in_mfs) = (found.unmeasured, found.in_mfs);
-    (page.unwatched, page.fresh) = (found.unwatched, Some(found.fresh));
-    Ok(page)
+    Ok(told.collect())
 }
 
-/// Bytes of all their blocks, each counted once, where that is soon counted.
-async fn distinct(args: &AnalyticsArgs, page: &UnpinPage) -> Option<u64> {
+/// Bytes of all their blocks, each counted once, where that is counted in time.
+async fn distinct(args: &AnalyticsArgs, page: &UnpinPage, deadline: Duration) -> Option<u64> {
     if page.pins.is_empty() || page.pins.len() > COUNTED || page.bytes > BYTES {
         return None;
     }
     let rpc = args.board.rpc.borrow().clone()?;
     let cids: Vec<&str> = page.pins.iter().map(|pin| pin.cid.as_str()).collect();
-    let counted = rpc.whole_size(&cids, COUNTING).await;
+    let counted = rpc.whole_size(&cids, deadline).await;
     counted.inspect_err(|error| tracing::debug!(%error, "blocks of several pins are not counted")).ok()
 }
