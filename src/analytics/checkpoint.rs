@@ -14,8 +14,10 @@ use crate::snapshot::atomic;
 use bincode::config::Config;
 use bincode::error::DecodeError;
 use bincode::serde::{decode_from_std_read, encode_into_std_write};
+use proto_msgs::access::AccessSource;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
@@ -37,7 +39,7 @@ struct Head {
     peer_id: Option<String>,
     half_life: f64,
     through: u64,
-    first: Option<f64>,
+    firsts: BTreeMap<AccessSource, f64>,
     at: f64,
     pins: u64,
 }
@@ -84,9 +86,9 @@ pub fn save(path: &Path, mind: &Mind, peer_id: Option<&str>, at: f64) -> io::Res
         out.write_all(MAGIC)?;
         out.write_all(&VERSION.to_le_bytes())?;
         let Mind { models, forecaster, trials } = mind;
-        let (through, first, pins) = (models.through(), models.first(), models.len() as u64);
+        let (through, firsts, pins) = (models.through(), models.firsts().clone(), models.len() as u64);
         let head =
-            Head { peer_id: peer_id.map(str::to_owned), half_life: models.half_life(), through, first, at, pins };
+            Head { peer_id: peer_id.map(str::to_owned), half_life: models.half_life(), through, firsts, at, pins };
         put(&head, &mut out)?;
         put(forecaster, &mut out)?;
         put(trials, &mut out)?;
@@ -127,7 +129,7 @@ pub fn load(path: &Path, peer_id: Option<&str>, half_life: f64) -> Result<Saved,
             return Err(LoadError::Damaged);
         }
         let models = (0..head.pins).map(|_| get::<(Key, Model)>(&mut from)).collect::<Result<_, _>>()?;
-        Models::of(half_life, head.through, head.first, models)
+        Models::of(half_life, head.through, head.firsts, models)
     };
     Ok(Saved { mind: Mind { models, forecaster, trials }, at: head.at, other_half_life })
 }
@@ -188,7 +190,6 @@ mod tests {
     use crate::analytics::forecast::{HORIZONS, Memory, Moment};
     use crate::analytics::trials::{Chosen, GRACE, count};
     use crate::index::access::Counted;
-    use proto_msgs::access::AccessSource;
 
     /// 2026-01-05, a Monday.
     const MONDAY: f64 = 1_767_571_200.0;
@@ -232,7 +233,7 @@ mod tests {
         let saved = load(&path, Some("12D3KooWNode"), WEEK).expect("loaded");
         assert_eq!((saved.at, saved.other_half_life), (MONDAY, false));
         let (then, now) = (&mind.models, &saved.mind.models);
-        assert_eq!((now.all(), now.through(), now.first()), (then.all(), 1_007, then.first()));
+        assert_eq!((now.all(), now.through(), now.firsts()), (then.all(), 1_007, then.firsts()));
         assert_eq!((&saved.mind.forecaster, &saved.mind.trials), (&mind.forecaster, &mind.trials));
         assert!(matches!(load(&path, Some("12D3KooWOther"), WEEK), Err(LoadError::Node)));
     }

@@ -233,7 +233,7 @@ async fn look(args: &AnalyticsArgs, desk: &mut Option<Work>) -> Result<(), Fault
         if let Some((from, to)) = work.sight.replace(sight.clone()).and_then(|last| last.missed(&sight)) {
             work.mind.trials.missed(from, to);
         }
-        let watched = watched(&sources, work.mind.models.first());
+        let watched = watched(&sources, work.mind.models.firsts());
         let view = View { held: held.clone(), set: &set, generation, restored, watched, at: Timestamp::now() };
         let mut look = work.mind.look(&view, &mut rand::random::<f64>);
         look.took = began.elapsed().as_secs_f64();

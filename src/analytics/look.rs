@@ -16,7 +16,7 @@ use crate::index::held::Held;
 use crate::index::set::PinSet;
 use jiff::Timestamp;
 use proto_msgs::access::{AccessSource, SourceReport};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Pins that are watched for about as long: steps of the logarithm.
@@ -116,14 +116,18 @@ pub struct View<'a> {
     pub at: Timestamp,
 }
 
-/// Since when a source that is on could have seen reads, by what the sources say and by the oldest read.
-pub fn watched(sources: &[SourceReport], first: Option<f64>) -> Option<f64> {
-    let mut sees = sources.iter().filter(|source| source.on && source.source != AccessSource::Mfs).peekable();
-    if sees.peek().is_none() && !sources.is_empty() {
-        return None;
-    }
-    let told = sees.filter_map(|source| source.since.as_ref()?.parse::<Timestamp>().ok());
-    told.map(seconds).chain(first).reduce(f64::min)
+/// Since when a source that is on could have seen reads, by what the sources say and by the oldest read of each. A source that is on
+/// and never saw anything, such as applications that may tell of reads and don't, watches nothing, and what others saw before they were
+/// switched off makes it no better. Logs of web servers may be imported, which is never on: there what was seen is enough.
+pub fn watched(sources: &[SourceReport], firsts: &BTreeMap<AccessSource, f64>) -> Option<f64> {
+    let first = |of: AccessSource| firsts.get(&of).copied();
+    let since = |of: &SourceReport| {
+        let told = of.since.as_ref().and_then(|since| since.parse::<Timestamp>().ok());
+        told.map(seconds).or_else(|| first(of.source))
+    };
+    let on = sources.iter().filter(|of| of.on && of.source != AccessSource::Mfs);
+    let watched = on.filter_map(since).chain(first(AccessSource::Gateway)).reduce(f64::min)?;
+    Some(firsts.values().copied().fold(watched, f64::min))
 }
 
 /// Seconds since the Unix epoch.
@@ -446,10 +450,22 @@ mod tests {
         let (early, late) = (Some("2026-01-05T00:00:00Z"), Some("2026-01-06T00:00:00Z"));
         let (kubo, mfs) = (source(AccessSource::Kubo, true, late), source(AccessSource::Mfs, true, early));
         let off = source(AccessSource::Gateway, false, early);
-        assert_eq!(watched(&[kubo.clone(), mfs.clone(), off.clone()], None), Some(MONDAY + DAY));
-        assert_eq!(watched(&[kubo, mfs.clone()], Some(MONDAY)), Some(MONDAY), "the first read");
-        assert_eq!(watched(&[off, mfs], Some(MONDAY)), None, "none can");
-        assert_eq!(watched(&[source(AccessSource::Record, true, None)], None), None, "nobody has recorded any");
+        let (none, by) = (BTreeMap::new(), |source: AccessSource| BTreeMap::from([(source, MONDAY)]));
+        assert_eq!(watched(&[kubo.clone(), mfs.clone(), off.clone()], &none), Some(MONDAY + DAY));
+        assert_eq!(watched(&[kubo, mfs.clone()], &by(AccessSource::Record)), Some(MONDAY), "the first read");
+        assert_eq!(watched(&[off, mfs], &by(AccessSource::Record)), None, "none can");
+        assert_eq!(watched(&[source(AccessSource::Record, true, None)], &none), None, "nobody has recorded any");
+    }
+
+    #[test]
+    fn what_a_source_saw_before_it_was_switched_off_is_watched_by_no_other() {
+        let (off, on) = (source(AccessSource::Kubo, false, None), source(AccessSource::Record, true, None));
+        let of = |of: AccessSource| watched(&[off.clone(), on.clone()], &BTreeMap::from([(of, MONDAY)]));
+        assert_eq!(of(AccessSource::Kubo), None, "no application records");
+        assert_eq!(of(AccessSource::Record), Some(MONDAY), "some did, and may again");
+        assert_eq!(of(AccessSource::Gateway), Some(MONDAY), "out of a log that was imported");
+        let kubo = source(AccessSource::Kubo, true, None);
+        assert_eq!(watched(&[kubo], &BTreeMap::from([(AccessSource::Kubo, MONDAY)])), Some(MONDAY), "Kubo is down");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::index::access::Counted;
 use proto_msgs::access::AccessSource;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 
 /// Seconds of the legacy rule's period.
@@ -88,7 +88,7 @@ impl Model {
 pub struct Models {
     half_life: f64,
     through: u64,
-    first: Option<f64>,
+    firsts: BTreeMap<AccessSource, f64>,
     places: HashMap<Key, u32>,
     // Apart from the table of places, which is half empty.
     models: Vec<(Key, Model)>,
@@ -97,13 +97,13 @@ pub struct Models {
 impl Models {
     /// None yet; the half-life is in seconds.
     pub fn new(half_life: f64) -> Models {
-        Models::of(half_life, 0, None, Vec::new())
+        Models::of(half_life, 0, BTreeMap::new(), Vec::new())
     }
 
     /// As they were: accesses up to the number `through` are counted.
-    pub fn of(half_life: f64, through: u64, first: Option<f64>, models: Vec<(Key, Model)>) -> Models {
+    pub fn of(half_life: f64, through: u64, firsts: BTreeMap<AccessSource, f64>, models: Vec<(Key, Model)>) -> Models {
         let places = models.iter().map(|(key, _)| *key).zip(0..).collect();
-        Models { half_life, through, first, places, models }
+        Models { half_life, through, firsts, places, models }
     }
 
     /// The half-life of hotness in seconds.
@@ -116,9 +116,9 @@ impl Models {
         self.through
     }
 
-    /// The oldest read of all, in seconds since the Unix epoch.
-    pub fn first(&self) -> Option<f64> {
-        self.first
+    /// The oldest read that each source has seen, in seconds since the Unix epoch.
+    pub fn firsts(&self) -> &BTreeMap<AccessSource, f64> {
+        &self.firsts
     }
 
     /// Pins that were read.
@@ -167,7 +167,7 @@ impl Models {
         if !is_read(access.source) {
             return None;
         }
-        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.firsts.entry(access.source).and_modify(|first| *first = first.min(at)).or_insert(at);
         model.hours.record(at);
         model.memory.record(at);
         model.reading.record(at, place_of(access.path.as_deref(), access.offset));
@@ -259,7 +259,8 @@ mod tests {
         models.record(&access(9, NEW_YEAR + 1.0, 1), now);
         let model = models.get(&pin(1)).expect("it was read");
         assert_eq!((model.accesses, models.through(), models.len()), (2, 9, 1));
-        assert_eq!((models.first(), model.last()), (Some(NEW_YEAR), NEW_YEAR + 1.0));
+        let firsts = BTreeMap::from([(AccessSource::Record, NEW_YEAR)]);
+        assert_eq!((models.firsts(), model.last()), (&firsts, NEW_YEAR + 1.0));
     }
 
     #[test]
@@ -275,7 +276,7 @@ mod tests {
         models.record(&Counted { source: AccessSource::Mfs, ..access(1, NEW_YEAR, 1) }, NEW_YEAR);
         let model = models.get(&pin(1)).expect("it was written");
         assert_eq!((model.accesses, model.heat.count(NEW_YEAR, WEEK)), (1, 1.0));
-        assert_eq!((model.memory.last(), &model.reading, models.first()), (None, &Reading::default(), None));
+        assert_eq!((model.memory.last(), &model.reading, models.firsts().len()), (None, &Reading::default(), 0));
     }
 
     #[test]
@@ -289,14 +290,14 @@ mod tests {
         told[..100].iter().for_each(|access| {
             first.record(access, f64::MAX);
         });
-        let mut second = Models::of(WEEK, first.through(), first.first(), first.all().to_vec());
+        let mut second = Models::of(WEEK, first.through(), first.firsts().clone(), first.all().to_vec());
         // Some of them are told once more.
         told[50..].iter().for_each(|access| {
             second.record(access, f64::MAX);
         });
         assert_eq!(
-            (second.all(), second.through(), second.first()),
-            (at_once.all(), at_once.through(), at_once.first())
+            (second.all(), second.through(), second.firsts()),
+            (at_once.all(), at_once.through(), at_once.firsts())
         );
     }
 
