@@ -124,6 +124,12 @@ async fn cycle(args: &AnalyticsArgs) -> Result<Duration, Fault> {
             true
         }
     };
+    if let Some(work) = desk.as_mut()
+        && work.mind.models.newest() > seconds(Timestamp::now()) + GRACE
+    {
+        tracing::warn!("accesses were counted while the clock was ahead: those that are kept are counted again");
+        work.begin_again(args, half_life);
+    }
     catch_up(args, &mut desk).await?;
     args.life.fault_point("counted");
     let counted = Instant::now();

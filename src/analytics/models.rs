@@ -89,6 +89,7 @@ pub struct Models {
     half_life: f64,
     through: u64,
     firsts: BTreeMap<AccessSource, f64>,
+    newest: f64,
     places: HashMap<Key, u32>,
     // Apart from the table of places, which is half empty.
     models: Vec<(Key, Model)>,
@@ -103,7 +104,8 @@ impl Models {
     /// As they were: accesses up to the number `through` are counted.
     pub fn of(half_life: f64, through: u64, firsts: BTreeMap<AccessSource, f64>, models: Vec<(Key, Model)>) -> Models {
         let places = models.iter().map(|(key, _)| *key).zip(0..).collect();
-        Models { half_life, through, firsts, places, models }
+        let newest = models.iter().map(|(_, model)| model.last()).fold(0.0, f64::max);
+        Models { half_life, through, firsts, newest, places, models }
     }
 
     /// The half-life of hotness in seconds.
@@ -119,6 +121,12 @@ impl Models {
     /// The oldest read that each source has seen, in seconds since the Unix epoch.
     pub fn firsts(&self) -> &BTreeMap<AccessSource, f64> {
         &self.firsts
+    }
+
+    /// The newest access of all, in seconds since the Unix epoch; 0 before the first. One that is yet to come was counted while the clock
+    /// was ahead, and keeps its pin from decaying and from counting any other until then.
+    pub fn newest(&self) -> f64 {
+        self.newest
     }
 
     /// Pins that were read.
@@ -155,6 +163,7 @@ impl Models {
         }
         self.through = access.seq;
         let at = access.at.min(now);
+        self.newest = self.newest.max(at);
         let next = self.models.len() as u32;
         let place = *self.places.entry(access.pin).or_insert(next);
         if place == next {
@@ -268,6 +277,21 @@ mod tests {
         let mut models = Models::new(WEEK);
         assert_eq!(models.record(&access(1, NEW_YEAR + 60.0, 1), NEW_YEAR), Some(NEW_YEAR));
         assert_eq!(models.get(&pin(1)).map(Model::last), Some(NEW_YEAR));
+    }
+
+    #[test]
+    fn what_was_counted_while_the_clock_was_ahead_shows_and_is_not_so_when_it_is_counted_again() {
+        let ahead = access(1, NEW_YEAR + 50.0 * WEEK, 1);
+        let mut models = Models::new(WEEK);
+        models.record(&ahead, f64::MAX);
+        let loaded = Models::of(WEEK, 1, models.firsts().clone(), models.all().to_vec());
+        assert_eq!([models.newest(), loaded.newest()], [NEW_YEAR + 50.0 * WEEK; 2]);
+        let mut again = Models::new(WEEK);
+        again.record(&ahead, NEW_YEAR);
+        again.record(&access(2, NEW_YEAR + 60.0, 1), NEW_YEAR + 60.0);
+        let model = again.get(&pin(1)).expect("it was read");
+        assert_eq!((again.newest(), model.last()), (NEW_YEAR + 60.0, NEW_YEAR + 60.0));
+        assert!(model.heat.count(NEW_YEAR + WEEK, WEEK) < 1.1, "it decays");
     }
 
     #[test]
