@@ -524,6 +524,27 @@ mod tests {
     }
 
     #[test]
+    fn the_room_of_a_tier_is_for_those_that_save_most() {
+        let mut node = Node::new(5);
+        let gib = 1 << 30;
+        let sizes = [gib, 3 * gib, gib / 2, 2 * gib, gib];
+        node.held = Arc::new((1..).zip(sizes).map(|(id, size)| Held::new(id, Some((size, true)), MONDAY)).collect());
+        let look = node.look(MONDAY + 30.0 * DAY, Some(MONDAY), &mut 1);
+        let tier = |name: &str, storage, room: Option<f64>| {
+            let room = room.map(|gib| gib * (1u64 << 30) as f64);
+            Tier { name: name.to_owned(), storage, access: 0.0, read: 0.0, room }
+        };
+        let tiers = [tier("dear", 1.0, None), tier("cheap", 0.1, Some(3.5)), tier("fair", 0.5, Some(2.0))];
+        let (ranked, moves, saved) = look.tiers((&tiers, 0), MONDAY + 30.0 * DAY, true, &Rows::default());
+        let told: Vec<_> = ranked.rows.iter().map(|row| (row.place, row.advice.tier)).collect();
+        // The largest one and the smallest one fill the cheapest tier, and the second largest one the next.
+        assert_eq!(told, [(1, 1), (3, 2), (2, 1), (0, 0), (4, 0)]);
+        assert_eq!((moves, ranked.total), (3, 5));
+        assert!((saved - (3.0 * 0.9 + 2.0 * 0.5 + 0.5 * 0.9)).abs() < 1e-9, "{saved}");
+        assert!(ranked.rows.iter().all(|row| row.advice.saves() == row.saved), "{ranked:?}");
+    }
+
+    #[test]
     fn where_the_model_is_not_used_hotness_says_what_to_unpin_first() {
         let mut node = Node::new(3);
         (0..20).for_each(|hour| node.read(2, MONDAY + f64::from(hour) * 3_600.0));

@@ -4,7 +4,7 @@ use super::forecast::{HORIZONS, WATCHED};
 use super::look::{Look, Read};
 use super::pattern::Class;
 use super::score::Use;
-use super::tier::{Advice, Held as Placed, Policy, Reason, Tier, advise};
+use super::tier::{Advice, Held as Placed, Policy, Tier, advise};
 use proto_msgs::analytics::{MOST, Rows};
 use std::cmp::Ordering;
 
@@ -85,40 +85,50 @@ impl Look {
     }
 
     /// Which tier each pin should be on, when all of them are on the tier with this place in the list: those first that save most; moves
-    /// alone, or all. And how many moves there are and what they save a month together.
+    /// alone, or all. And how many moves there are and what they save a month together. A tier's room is for those that save most.
     pub fn tiers(&self, (tiers, here): (&[Tier], usize), now: f64, all: bool, rows: &Rows) -> (Ranked<Move>, u64, f64) {
-        let (mut moves, mut saved) = (0, 0.0);
         let policy = Policy::default();
-        let advice = |place: usize| {
-            let held = self.held()[place];
+        let advice = |tiers: &[Tier], place: u32| {
+            let held = self.held()[place as usize];
             let (dwelt, size) = (Some((now - held.first_seen()).max(0.0)), held.size().map(|size| size as f64));
             // A rate that was not watched for as long as a pin has to stay is none to move it by.
-            let known = self.watched_for(place).is_some_and(|watched| watched >= policy.dwell);
-            advise(tiers, &policy, &Placed { tier: here, dwelt, size, rate: self.hotness(place).filter(|_| known) })
+            let known = self.watched_for(place as usize).is_some_and(|watched| watched >= policy.dwell);
+            let rate = self.hotness(place as usize).filter(|_| known);
+            advise(tiers, &policy, &Placed { tier: here, dwelt, size, rate })
         };
-        let mut found = Vec::new();
-        for place in self.places() {
-            let Some(advice) = advice(place as usize) else { continue };
-            let saves = match &advice.reason {
-                Reason::Move { cost, there, .. } => Some(cost - there),
-                _ => None,
-            };
-            if let Some(saves) = saves {
-                moves += 1;
-                saved += saves;
-            }
-            if all || saves.is_some() {
-                found.push((saves, place));
+        let mut found: Vec<(Option<f64>, u32, usize)> = self
+            .places()
+            .filter_map(|place| {
+                let advice = advice(tiers, place)?;
+                Some((advice.saves(), place, advice.tier))
+            })
+            .collect();
+        let order =
+            |a: &(Option<f64>, u32, usize), b: &(Option<f64>, u32, usize)| descending(a.0, b.0).then(a.1.cmp(&b.1));
+        let mut left = tiers.to_vec();
+        if tiers.iter().any(|tier| tier.room.is_some()) {
+            found.sort_unstable_by(order);
+            for (saves, place, tier) in found.iter_mut().take_while(|(saves, ..)| saves.is_some()) {
+                let Some(advice) = advice(&left, *place) else { continue };
+                (*saves, *tier) = (advice.saves(), advice.tier);
+                if let Some(room) = left[*tier].room.as_mut().filter(|_| saves.is_some()) {
+                    *room -= self.size(*place) as f64;
+                }
             }
         }
-        let order = |a: &(Option<f64>, u32), b: &(Option<f64>, u32)| descending(a.0, b.0).then(a.1.cmp(&b.1));
+        let saved = || found.iter().filter_map(|(saves, ..)| *saves);
+        let (moves, sum) = (saved().count() as u64, saved().sum());
+        found.retain(|(saves, ..)| all || saves.is_some());
         let Ranked { total, rows } = window(found, rows, order);
-        // Reasons are texts: of the rows that are shown alone.
-        let told = rows.into_iter().filter_map(|(saved, place)| {
-            let advice = advice(place as usize)?;
-            Some(Move { place, saved, advice })
+        // Reasons are texts: of the rows that are shown alone. A pin that moves has its room already.
+        let told = rows.into_iter().filter_map(|(saved, place, tier)| {
+            let mut open = left.clone();
+            if saved.is_some() {
+                open[tier].room = None;
+            }
+            Some(Move { place, saved, advice: advice(&open, place)? })
         });
-        (Ranked { total, rows: told.collect() }, moves, saved)
+        (Ranked { total, rows: told.collect() }, moves, sum)
     }
 
     /// The model's probability of a read within a week. The base rate is the same for all, and puts none before another.

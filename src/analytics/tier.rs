@@ -68,6 +68,16 @@ pub struct Advice {
     pub reason: Reason,
 }
 
+impl Advice {
+    /// What a move saves a month; `None`: it stays.
+    pub fn saves(&self) -> Option<f64> {
+        match &self.reason {
+            Reason::Move { cost, there, .. } => Some(cost - there),
+            _ => None,
+        }
+    }
+}
+
 /// Why; as text it has the numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
