@@ -32,9 +32,11 @@ struct Cell {
     /// Since when it is watched, in seconds since the Unix epoch.
     since: u32,
     class: Class,
+    /// Changes of MFS are accesses and no reads.
+    is_read: bool,
 }
 
-/// What else is known of one that was read.
+/// What else is known of one that has accesses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Read {
     place: u32,
@@ -91,6 +93,8 @@ pub struct Look {
     pub half_life: f64,
     /// Pins that somebody watches.
     pub watched: u64,
+    /// Pins that were read.
+    pub were_read: u64,
     /// Pins and their bytes by class, in the order of [`Class::ALL`].
     pub classes: [(u64, u64); Class::ALL.len()],
     /// By horizon.
@@ -194,6 +198,7 @@ impl Mind {
                 forecasts: self.forecaster.forecast(&model.memory, moment).map(kept),
                 since: model.memory.since() as u32,
                 class: judged.class,
+                is_read: model.memory.last().is_some(),
             };
             let [gap, burstiness, next, onward] = [judged.gap, judged.burstiness, judged.next, judged.onward].map(kept);
             let (accesses, last) = (model.accesses, model.last());
@@ -218,6 +223,7 @@ impl Mind {
             restored: view.restored,
             half_life,
             watched: cells.iter().filter(|cell| !cell.hotness.is_nan()).count() as u64,
+            were_read: cells.iter().filter(|cell| cell.is_read).count() as u64,
             classes,
             horizons,
             held: view.held.clone(),
@@ -276,7 +282,8 @@ struct Unread<'a> {
 impl Unread<'_> {
     fn cells(mut self, since: impl Iterator<Item = Option<f64>>) -> Vec<Cell> {
         let reading = Reading::default();
-        let nobody = Cell { hotness: f32::NAN, forecasts: [f32::NAN; _], since: 0, class: Class::Unknown };
+        let nobody =
+            Cell { hotness: f32::NAN, forecasts: [f32::NAN; _], since: 0, class: Class::Unknown, is_read: false };
         let cell = |since: Option<f64>| {
             let Some(since) = since else { return nobody };
             let watched = (self.now - since).max(0.0);
@@ -287,7 +294,8 @@ impl Unread<'_> {
                 self.forecaster.forecast(&memory, self.moment).map(kept)
             });
             let forecasts = if watched < WATCHED { [f32::NAN; _] } else { forecasts };
-            Cell { hotness: 0.0, forecasts, since: since as u32, class: reading.judge(Some(watched), self.now).class }
+            let class = reading.judge(Some(watched), self.now).class;
+            Cell { hotness: 0.0, forecasts, since: since as u32, class, is_read: false }
         };
         since.map(cell).collect()
     }
@@ -316,7 +324,7 @@ impl Look {
         &self.held
     }
 
-    /// Those that were read.
+    /// Those that have accesses.
     pub fn read(&self) -> &[Read] {
         &self.read
     }
@@ -342,7 +350,12 @@ impl Look {
         self.cells[place].class
     }
 
-    /// What is known of its reads; `None` of one that was never read.
+    /// Whether it was read.
+    pub fn is_read(&self, place: usize) -> bool {
+        self.cells[place].is_read
+    }
+
+    /// What is known of its accesses; `None` of one that has none.
     pub fn read_of(&self, place: usize) -> Option<&Read> {
         let at = self.read.binary_search_by_key(&place, Read::place).ok()?;
         Some(&self.read[at])
@@ -427,8 +440,12 @@ mod tests {
         }
 
         fn read(&mut self, n: u64, at: f64) {
+            self.seen(n, at, AccessSource::Record);
+        }
+
+        fn seen(&mut self, n: u64, at: f64, source: AccessSource) {
             self.seq += 1;
-            let (seq, source) = (self.seq, AccessSource::Record);
+            let seq = self.seq;
             let access = Counted { seq, at, pin: pin(n), path: None, offset: None, source };
             count(&mut self.mind.models, &mut self.mind.trials, &[access], seq, f64::MAX);
         }
@@ -542,6 +559,17 @@ mod tests {
         assert_eq!((moves, ranked.total), (3, 5));
         assert!((saved - (3.0 * 0.9 + 2.0 * 0.5 + 0.5 * 0.9)).abs() < 1e-9, "{saved}");
         assert!(ranked.rows.iter().all(|row| row.advice.saves() == row.saved), "{ranked:?}");
+    }
+
+    #[test]
+    fn a_change_of_mfs_is_an_access_and_no_read() {
+        let mut node = Node::new(3);
+        node.seen(1, MONDAY, AccessSource::Mfs);
+        node.read(2, MONDAY);
+        let look = node.look(MONDAY + DAY, Some(MONDAY), &mut 1);
+        assert_eq!((look.were_read, look.brief(2).map(|(accesses, ..)| accesses)), (1, Some(1)));
+        let rows = look.by_pattern(None, &Rows::default()).rows;
+        assert_eq!(rows.iter().map(Read::place).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

@@ -68,7 +68,8 @@ impl Look {
 
     /// Pins that were read, perhaps only those of a class, those with most accesses first.
     pub fn by_pattern(&self, class: Option<Class>, rows: &Rows) -> Ranked<Read> {
-        let fits = |read: &&Read| class.is_none_or(|class| self.class(read.place()) == class);
+        let is = |place| self.is_read(place) && class.is_none_or(|class| self.class(place) == class);
+        let fits = |read: &&Read| is(read.place());
         let read: Vec<Read> = self.read().iter().filter(fits).copied().collect();
         window(read, rows, |a, b| b.accesses.cmp(&a.accesses).then(a.place().cmp(&b.place())))
     }

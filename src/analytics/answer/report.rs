@@ -39,7 +39,7 @@ pub(in crate::analytics) async fn summary(args: AnalyticsArgs, _: AnalyticsSumma
         accesses: figures.accesses,
         accesses_most: settings.keep,
         oldest_access: figures.oldest.map(crate::time::text),
-        read: look.as_ref().map_or(0, |look| look.read().len() as u64),
+        read: look.as_ref().map_or(0, |look| look.were_read),
         patterns: classes(look.as_deref()),
         by_hour: counts(figures.by_hour),
         by_day: counts(figures.by_day),
