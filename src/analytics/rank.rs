@@ -152,8 +152,7 @@ impl Look {
                 unpin.fresh += 1;
                 continue;
             }
-            // A direct pin keeps its root alone, whose size nobody has measured.
-            let Some(size) = held.size().filter(|_| !held.is_direct()) else {
+            let Some(size) = held.size() else {
                 unpin.unmeasured += 1;
                 continue;
             };

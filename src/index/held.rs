@@ -13,7 +13,6 @@ use proto_msgs::pin::{Pin, SizeKind};
 const ID: u64 = (1 << 40) - 1;
 const EXACT: u64 = 1 << 40;
 const MFS: u64 = 1 << 41;
-const DIRECT: u64 = 1 << 42;
 /// No pin has so many bytes.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -38,7 +37,7 @@ impl Held {
         self.id_and_flags & ID
     }
 
-    /// Bytes, if they are known.
+    /// Bytes that it keeps, if they are known: a direct pin keeps its root alone, while it is the whole that is measured.
     pub fn size(&self) -> Option<u64> {
         (self.size != UNKNOWN).then_some(self.size)
     }
@@ -61,11 +60,6 @@ impl Held {
     pub fn is_in_mfs(&self) -> bool {
         self.id_and_flags & MFS != 0
     }
-
-    /// Whether it keeps one block alone.
-    pub fn is_direct(&self) -> bool {
-        self.id_and_flags & DIRECT != 0
-    }
 }
 
 /// Asks for all pins; answered with them in the order of their ids.
@@ -78,9 +72,11 @@ pub struct AskRows(pub Vec<u64>);
 
 /// All pins.
 pub fn all(connection: &Connection) -> Result<Vec<Held>, IndexError> {
-    let sql = "SELECT id, CASE WHEN size_kind = 0 THEN NULL ELSE size END AS size, epoch_ms(first_seen) AS seen,
-          (CASE size_kind WHEN 2 THEN 1 ELSE 0 END + CASE WHEN cid IN (SELECT cid FROM vfs) THEN 2 ELSE 0 END
-            + CASE type WHEN 1 THEN 4 ELSE 0 END)::UTINYINT AS flags
+    // Of raw bytes the root is the whole.
+    let sql = "SELECT id, CASE WHEN size_kind = 0 OR type = 1 AND codec <> 85 THEN NULL ELSE size END AS size,
+          epoch_ms(first_seen) AS seen,
+          (CASE size_kind WHEN 2 THEN 1 ELSE 0 END + CASE WHEN cid IN (SELECT cid FROM vfs) THEN 2 ELSE 0 END)::UTINYINT
+            AS flags
         FROM pins";
     let mut statement = connection.prepare(sql)?;
     // The iterator would panic at an error; `step` returns it.

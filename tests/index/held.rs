@@ -29,10 +29,21 @@ async fn all_pins_come_in_the_order_of_their_ids_with_what_is_known_of_them() {
     ];
     assert_eq!(sizes, known);
     assert_eq!(found.iter().map(Held::is_in_mfs).collect::<Vec<_>>(), [false, false, true, false]);
-    assert_eq!(found.iter().map(Held::is_direct).collect::<Vec<_>>(), [false, false, false, true]);
     let seen = |n: usize| found[n].first_seen();
     let wall = jiff::Timestamp::now().as_second() as f64;
     assert!((0.0..=wall + 1.0).contains(&seen(0)) && seen(0) <= seen(3), "{} {}", seen(0), seen(3));
+}
+
+#[tokio::test]
+async fn a_direct_pin_has_the_bytes_of_its_root_alone() {
+    let place = Place::new();
+    place.list(minute(0), |l| l.added = vec![pin(raw(1), DIRECT, "")]).await;
+    place.list(minute(5), |l| l.added = vec![pin(raw(2), DIRECT, "")]).await;
+    // What was measured is the whole of it.
+    place.sql("UPDATE pins SET size = 7, size_kind = 2").await;
+    place.sql("UPDATE pins SET codec = 112 WHERE id = 2").await;
+    let sizes: Vec<_> = all(&place).await.iter().map(|pin| (pin.size(), pin.size_kind())).collect();
+    assert_eq!(sizes, [(Some(7), SizeKind::Exact), (None, SizeKind::Unknown)]);
 }
 
 #[tokio::test]
