@@ -48,7 +48,7 @@ pub struct AnalyticsReport {
     pub pins: u64,
     /// Pins whose accesses a source could have seen.
     pub watched: u64,
-    /// The half-life of hotness in seconds.
+    /// The half-life of hotness in seconds, in that look; before the first one, in the next.
     pub half_life_s: f64,
     /// Where accesses come from.
     pub sources: Vec<SourceReport>,

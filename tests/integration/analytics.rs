@@ -2,6 +2,7 @@
 
 use crate::kit::{Kit, eventually, identity_cid, ipfs};
 use jiff::{SignedDuration, Timestamp};
+use nix::sys::signal::Signal;
 use proto_msgs::FaultKind;
 use proto_msgs::access::{AccessRecord, AccessSeen};
 use proto_msgs::analytics::{
@@ -127,6 +128,20 @@ fn before_there_is_anything_to_say_answers_are_empty_and_say_why() {
         kit.fault(AnalyticsPredict { cid: Some("x".to_owned()), rows: Rows::default() }).kind,
         FaultKind::Invalid
     );
+}
+
+#[test]
+fn the_half_life_that_is_told_is_that_of_the_figures() {
+    let mut kit = Kit::fake();
+    let file = kit.path("config.toml");
+    std::fs::write(&file, "[analytics]\ninterval = \"100ms\"\n").expect("written");
+    kit.arg("--config").arg(&file.display().to_string()).start_whole();
+    eventually(|| kit.call(AnalyticsSummary {}).as_of.is_some(), || kit.log());
+    // No other look comes.
+    std::fs::write(&file, "[analytics]\ninterval = \"0s\"\nhalf_life = \"1h\"\n").expect("written");
+    kit.signal(Signal::SIGHUP);
+    kit.ready_again();
+    assert_eq!(kit.call(AnalyticsSummary {}).half_life_s, 604_800.0);
 }
 
 /// What does not change with time.

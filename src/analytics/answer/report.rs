@@ -34,7 +34,7 @@ pub(in crate::analytics) async fn summary(args: AnalyticsArgs, _: AnalyticsSumma
         took_s: look.as_ref().map(|look| look.took),
         pins,
         watched: look.as_ref().map_or(0, |look| look.watched),
-        half_life_s: settings.half_life.as_secs_f64(),
+        half_life_s: look.as_ref().map_or_else(|| settings.half_life.as_secs_f64(), |look| look.half_life),
         sources: args.board.sources.borrow().clone(),
         accesses: figures.accesses,
         accesses_most: settings.keep,
