@@ -3,11 +3,13 @@
 //! The growth is the median of the slopes between all pairs of samples (Theil 1950; Sen, JASA 63, 1968), which a garbage collection or
 //! one large import doesn't move: up to 29 % of the samples may be anything. Its interval is Sen's, from the variance of Kendall's S,
 //! n (n - 1) (2n + 5) / 18; because neighbouring samples are alike, that is multiplied by (1 + ρ) / (1 - ρ), with ρ the
-//! correlation of neighbouring residuals (Yue and Wang, Water Resources Management 18, 2004). The date is now + free / growth, with
-//! what is free now and not what the line says, since that is known.
+//! correlation of neighbouring residuals (Yue and Wang, Water Resources Management 18, 2004). About a line that was fitted to them,
+//! residuals seem less alike than they are, by about (2 + 4 ρ) / n (Shaman and Stine, JASA 83, 1988), which is put back. The date is
+//! now + free / growth, with what is free now and not what the line says, since that is known.
 //!
 //! What it can't know: what somebody is going to add. It looks ahead no further than four times as long as it looked back, and an
-//! interval of 90 % holds as long as the growth goes on as it was.
+//! interval of 90 % holds as long as the growth goes on as it was. Of few samples that are much alike it is too narrow: of 21, each of
+//! which keeps 0.9 of what the one before was off by, it held the truth in 85 of 100 series.
 
 /// Samples that are needed, and the time that they have to span.
 pub const SAMPLES: usize = 12;
@@ -110,7 +112,8 @@ fn alike(samples: &[Used], growth: f64) -> f64 {
     residuals.iter_mut().for_each(|residual| *residual -= mean);
     let products: f64 = residuals.windows(2).map(|pair| pair[0] * pair[1]).sum();
     let squares: f64 = residuals.iter().map(|residual| residual * residual).sum();
-    if squares > 0.0 { (products / squares).clamp(0.0, ALIKE) } else { 0.0 }
+    let seen = if squares > 0.0 { products / squares } else { return 0.0 };
+    (seen + (2.0 + 4.0 * seen) / residuals.len() as f64).clamp(0.0, ALIKE)
 }
 
 #[cfg(test)]
@@ -188,7 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_holds_the_true_growth_about_as_often_as_it_says() {
+    fn the_interval_holds_the_true_growth_and_date_about_as_often_as_it_says() {
+        let truth = NEW_YEAR + 60.0 * DAY;
         for kept in [0.0, 0.8] {
             let held = (0..300u64).filter(|series| {
                 let mut rest = 0.0;
@@ -197,11 +201,17 @@ mod tests {
                     rest = kept * rest + noise(series * 1_000 + n) * 3.0;
                     sample.bytes += rest * GIB;
                 }
-                let Outlook::Known { least, most, .. } = outlook(&samples, GIB) else { return false };
-                (least..=most).contains(&GIB)
+                let Outlook::Known { least, most, earliest, latest, .. } = outlook(&samples, 30.0 * GIB) else {
+                    return false;
+                };
+                // None that is told is later than can be looked ahead.
+                let dated = earliest.is_some_and(|at| at <= truth) && latest.is_none_or(|at| at >= truth);
+                assert_eq!(dated, (least..=most).contains(&GIB), "the date follows from the growth");
+                dated
             });
             let share = held.count() as f64 / 300.0;
-            assert!(share >= 0.8, "{share} with {kept} kept from sample to sample");
+            // Of 300 series, 90 % and less than twice the deviation of chance.
+            assert!((0.87..0.94).contains(&share), "{share} with {kept} kept from sample to sample");
         }
     }
 
