@@ -191,8 +191,8 @@ pub(super) fn expected(report: &Report) -> String {
         .collect();
     let heads = [("Pin", false), ("Within an hour", true), ("A day", true), ("A week", true), ("Next access", false)];
     html.push_str(&table(
-        "The probability that a pin is read, and when it is read next: as likely before as after, and 8 times in 10 between the two \
-         times below.",
+        "The probability that a pin is read, and when it is read next: by the model, as likely before as after, and 8 times in 10 between \
+         the two times below; these follow from the probabilities and have no score of their own, least of all beyond a week.",
         &heads,
         &rows,
     ));

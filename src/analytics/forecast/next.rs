@@ -2,8 +2,8 @@
 //!
 //! A probability p within h is an accumulated hazard H(h) = -ln(1 - p). Between the horizons, ln H is straight over ln h (a Weibull
 //! process, piece by piece: Kalbfleisch and Prentice, "The Statistical Analysis of Failure Time Data", 2002, 2.2); beyond them it goes
-//! on as the nearest piece does, a little tamed. The time by which the access comes with a chance of q is where H is -ln(1 - q).
-//! So the interval says nothing that the probabilities don't.
+//! on as the nearest piece does, with a slope of at least 0.1 and at most 1, which is a steady rate. The time by which the access comes
+//! with a chance of q is where H is -ln(1 - q). So the interval says nothing that the probabilities don't.
 
 /// Seconds from now.
 #[derive(Clone, Copy, Debug, PartialEq)]
