@@ -116,7 +116,8 @@ pub fn load(path: &Path, peer_id: Option<&str>, half_life: f64) -> Result<Saved,
     file.seek(io::SeekFrom::Start(HEAD))?;
     let mut from = BufReader::with_capacity(CHUNK, file.take(length));
     let head: Head = get(&mut from)?;
-    if head.peer_id.as_deref() != peer_id && head.peer_id.is_some() {
+    // Before Kubo has said who it is, nobody knows better.
+    if head.peer_id.as_deref().zip(peer_id).is_some_and(|(of, now)| of != now) {
         return Err(LoadError::Node);
     }
     let forecaster: Forecaster = get(&mut from)?;
@@ -236,6 +237,16 @@ mod tests {
         assert_eq!((now.all(), now.through(), now.firsts()), (then.all(), 1_007, then.firsts()));
         assert_eq!((&saved.mind.forecaster, &saved.mind.trials), (&mind.forecaster, &mind.trials));
         assert!(matches!(load(&path, Some("12D3KooWOther"), WEEK), Err(LoadError::Node)));
+        assert!(load(&path, None, WEEK).is_ok(), "nobody knows yet which node this is");
+    }
+
+    #[test]
+    fn what_cannot_be_read_now_is_told_apart_from_what_is_of_no_use() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        assert!(matches!(load(&file, None, WEEK), Err(LoadError::Damaged)));
+        assert!(matches!(load(&file.join("models"), None, WEEK), Err(LoadError::Io(_))), "below a file");
     }
 
     #[test]

@@ -172,6 +172,11 @@ async fn load(args: &AnalyticsArgs, config: &Config) -> Result<Work, Fault> {
             saved.mind
         }
         Err(LoadError::Missing) => Mind::new(half_life),
+        // It is as good as it was, and the next cycle may read it: going on without it would write over it.
+        Err(error @ LoadError::Io(_)) => {
+            let detail = format!("what analytics has counted, {}: {error}", file(config).display());
+            return Err(Fault::new(FaultKind::Internal, detail));
+        }
         Err(error) => {
             args.life.error(format!(
                 "what analytics had counted is of no use, {error}; it is counted again from the accesses that are kept"
