@@ -46,7 +46,7 @@ pub struct AnalyticsReport {
     pub took_s: Option<f64>,
     /// Pins.
     pub pins: u64,
-    /// Pins whose accesses a source could have seen.
+    /// Pins whose accesses a source could have seen; nobody knows, and it is 0, while `as_of` is `null`.
     pub watched: u64,
     /// The half-life of hotness in seconds, in that look; before the first one, in the next.
     pub half_life_s: f64,
@@ -58,7 +58,7 @@ pub struct AnalyticsReport {
     pub accesses_most: u64,
     /// RFC 3339 UTC: the oldest of them.
     pub oldest_access: Option<String>,
-    /// Pins that were read since they are watched.
+    /// Pins that were read since they are watched; 0 as `watched` is, and where nothing is watched.
     pub read: u64,
     /// Pins by the way they are read.
     pub patterns: Vec<PatternCount>,
@@ -78,7 +78,7 @@ pub struct AccessCount {
     pub at: String,
     /// Accesses.
     pub accesses: u64,
-    /// Bytes that were read, as far as the sources say.
+    /// Bytes that were read, as far as the sources say; 0 also where none of them said any.
     pub bytes: u64,
 }
 
@@ -220,7 +220,7 @@ pub struct TierPage {
     pub tiers: Vec<TierReport>,
     /// Why there is no advice; `null` when there is.
     pub without: Option<String>,
-    /// Pins that would be cheaper elsewhere.
+    /// Pins that would be cheaper elsewhere; nobody knows, and it is 0 here and below, while `without` says why or `as_of` is `null`.
     pub moves: u64,
     /// What all moves together would save a month, in the unit of the configured costs.
     pub saved: f64,
