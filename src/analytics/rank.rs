@@ -245,7 +245,8 @@ impl Candidate {
         }
     }
 
-    fn reads_per_byte(&self) -> f64 {
+    /// The same for each byte, which the order is by.
+    pub fn reads_per_byte(&self) -> f64 {
         self.reads() / self.size as f64
     }
 

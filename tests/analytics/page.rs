@@ -4,6 +4,7 @@ use ipfs_kitd::analytics::disk::{Outlook, Used, outlook};
 use ipfs_kitd::analytics::forecast::{chance_by_rate, exposure};
 use ipfs_kitd::analytics::hotness::Hotness;
 use ipfs_kitd::analytics::pattern::Reading;
+use ipfs_kitd::analytics::rank::Candidate;
 use ipfs_kitd::analytics::score::{Score, skill};
 use ipfs_kitd::analytics::tier::{Held, Policy, Tier, advise};
 use jiff::Timestamp;
@@ -135,6 +136,23 @@ fn the_tiers_of_the_worked_example() {
     let advice = advise(&tiers, &Policy::default(), &pin).expect("its tier is in the list");
     assert_eq!(tiers[advice.tier].name, tables.value("of the tiers", "advice"));
     assert_eq!(advice.reason.to_string(), tables.value("of the tiers", "reason"));
+}
+
+#[test]
+fn what_to_unpin_first_in_the_worked_example() {
+    let tables = Tables::of_page();
+    let candidate = |row: &Vec<String>| Candidate {
+        place: 0,
+        size: number(&row[1]) as u64 * GIB as u64,
+        week: row[2].parse().ok(),
+        hotness: number(&row[3]),
+    };
+    let rows = tables.rows("unpin first");
+    let each: Vec<f64> = rows.iter().map(|row| candidate(row).reads_per_byte() * GIB).collect();
+    assert!(each.is_sorted() && each.len() == 4, "{each:?}");
+    for (row, each) in rows.iter().zip(each) {
+        assert_eq!(format!("{each:.5}"), row[4], "{}", row[0]);
+    }
 }
 
 /// Every constant that the page states in words.
