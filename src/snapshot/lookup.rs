@@ -155,7 +155,7 @@ impl PinFile {
     fn first(&self, key: &[u8; 32], disk: Disk) -> io::Result<u64> {
         let (mut low, mut high) = (0, self.rows);
         let share = key.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
-        let mut middle = (u128::from(share) * u128::from(self.rows) >> 64) as u64;
+        let mut middle = ((u128::from(share) * u128::from(self.rows)) >> 64) as u64;
         while low < high {
             let at = middle.saturating_sub(SCAN / 2).max(low);
             let keys = self.row(at, disk)?.keys(self.columns.key + 1, SCAN.min(high - at))?;
