@@ -117,8 +117,11 @@ impl Look {
                 }
             }
         }
-        let saved = || found.iter().filter_map(|(saves, ..)| *saves);
-        let (moves, sum) = (saved().count() as u64, saved().sum());
+        let (mut moves, mut sum) = (0, 0.0);
+        for saves in found.iter().filter_map(|(saves, ..)| *saves) {
+            moves += 1;
+            sum += saves;
+        }
         found.retain(|(saves, ..)| all || saves.is_some());
         let Ranked { total, rows } = window(found, rows, order);
         // Reasons are texts: of the rows that are shown alone. A pin that moves has its room already.

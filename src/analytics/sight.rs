@@ -4,7 +4,7 @@
 //! fails is blind from look to look until it comes again; a log has then lost nothing, but by then it may be too late for an outcome. And
 //! where the clock has gone further than time has passed, it was set ahead or the machine was asleep.
 //!
-//! What it can't know: what a source misses while it seems to be well.
+//! What it can't know: what a source misses while it seems to be well, and which of them was switched off while no daemon ran.
 
 use super::look::seconds;
 use super::trials::GRACE;
@@ -60,6 +60,7 @@ impl Sight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
     use std::time::Duration;
 
     /// 2026-01-05, a Monday.
@@ -94,8 +95,12 @@ mod tests {
     fn a_source_that_is_switched_off_sees_nothing_of_what_is_forecast() {
         let on = report(AccessSource::Kubo);
         let off = SourceReport { on: false, ..on.clone() };
-        assert_eq!(missed(60.0, 60, &[on], &[off.clone()]), Some((MONDAY, f64::INFINITY)));
-        assert_eq!(missed(60.0, 60, &[off.clone()], &[off]), None, "what is forecast later is about the others");
+        assert_eq!(missed(60.0, 60, &[on], from_ref(&off)), Some((MONDAY, f64::INFINITY)));
+        assert_eq!(
+            missed(60.0, 60, from_ref(&off), from_ref(&off)),
+            None,
+            "what is forecast later is about the others"
+        );
         let mfs = report(AccessSource::Mfs);
         assert_eq!(missed(60.0, 60, &[mfs], &[]), None, "it sees no reads");
     }
@@ -105,8 +110,8 @@ mod tests {
         let well = report(AccessSource::Gateway);
         let partly = SourceReport { error: Some("another log has no reader".to_owned()), ..well.clone() };
         let fails = SourceReport { looked: Some("2026-01-04T23:59:59Z".to_owned()), ..partly.clone() };
-        assert_eq!(missed(60.0, 60, &[well.clone()], &[fails.clone()]), Some((MONDAY, MONDAY + 60.0)));
-        assert_eq!(missed(60.0, 60, &[fails.clone()], &[partly]), None);
+        assert_eq!(missed(60.0, 60, from_ref(&well), from_ref(&fails)), Some((MONDAY, MONDAY + 60.0)));
+        assert_eq!(missed(60.0, 60, from_ref(&fails), &[partly]), None);
         assert_eq!(missed(60.0, 60, &[fails], &[well]), None);
     }
 }
