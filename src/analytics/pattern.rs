@@ -123,7 +123,8 @@ impl Reading {
     /// Counts an access at a time (seconds since the Unix epoch), and what was read if that is known. One that is told late counts as
     /// an access and says nothing of gaps.
     pub fn record(&mut self, at: f64, place: Option<Place>) {
-        if self.accesses > 0 && at >= self.last {
+        let late = self.accesses > 0 && at < self.last;
+        if self.accesses > 0 && !late {
             let off = (at - self.last).min(COLD) - self.mean;
             self.gaps = self.gaps.saturating_add(1);
             let weight = 1.0 / f64::from(self.gaps.min(GAPS));
@@ -132,6 +133,9 @@ impl Reading {
         }
         self.accesses = self.accesses.saturating_add(1);
         self.last = self.last.max(at);
+        if late {
+            return;
+        }
         if let (Some(before), Some(now)) = (self.place, place) {
             self.steps += 1;
             self.next += u16::from(before.file.checked_add(1) == Some(now.file));
@@ -145,12 +149,14 @@ impl Reading {
 
     /// The class now; `watched` is for how long a source could have seen accesses, `None` when there is none.
     pub fn judge(&self, watched: Option<f64>, now: f64) -> Judged {
+        // What was told late has neither gap nor order: the few that have are no picture of all.
+        let most = self.gaps >= GAPS || self.gaps.saturating_mul(2) >= self.accesses.saturating_sub(1);
         let share = |of: u16| (self.steps >= STEPS).then(|| f64::from(of) / f64::from(self.steps));
         let mut judged = Judged {
             class: Class::Unknown,
             accesses: self.accesses,
-            gap: (self.gaps > 0).then_some(self.mean),
-            burstiness: (self.gaps >= ACCESSES - 1).then(|| self.burstiness()),
+            gap: (self.gaps > 0 && most).then_some(self.mean),
+            burstiness: (self.gaps >= ACCESSES - 1 && most).then(|| self.burstiness()),
             next: share(self.next),
             onward: share(self.onward),
         };
@@ -271,5 +277,11 @@ mod tests {
         let before = reading.mean;
         reading.record(NEW_YEAR, None);
         assert_eq!((reading.mean, reading.accesses), (before, 32));
+        assert_eq!(reading.judge(Some(DAY), NEW_YEAR).gap, Some(before));
+        (0..40).for_each(|n| {
+            reading.record(NEW_YEAR + f64::from(n), Some(Place { file: 1, offset: u64::from(n as u32) }))
+        });
+        let judged = reading.judge(Some(DAY), NEW_YEAR + 31.0 * DAY);
+        assert_eq!((judged.gap, judged.burstiness, judged.onward), (None, None, None), "most of them came late");
     }
 }
