@@ -11,6 +11,7 @@ use super::models::{Model, Models};
 use super::trials::Trials;
 use crate::cid::Key;
 use crate::snapshot::atomic;
+use crate::snapshot::place::regular;
 use bincode::config::Config;
 use bincode::error::DecodeError;
 use bincode::serde::{decode_from_std_read, encode_into_std_write};
@@ -103,7 +104,7 @@ pub fn save(path: &Path, mind: &Mind, peer_id: Option<&str>, at: f64) -> io::Res
 
 /// Reads it; `peer_id` is the present node, as far as that is known.
 pub fn load(path: &Path, peer_id: Option<&str>, half_life: f64) -> Result<Saved, LoadError> {
-    let mut file = File::open(path).map_err(|error| match error.kind() {
+    let mut file = regular(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => LoadError::Missing,
         _ => LoadError::Io(error),
     })?;
@@ -247,6 +248,9 @@ mod tests {
         std::fs::write(&file, "").expect("written");
         assert!(matches!(load(&file, None, WEEK), Err(LoadError::Damaged)));
         assert!(matches!(load(&file.join("models"), None, WEEK), Err(LoadError::Io(_))), "below a file");
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        assert!(matches!(load(&pipe, None, WEEK), Err(LoadError::Io(_))), "it waits for nobody");
     }
 
     #[test]
