@@ -377,6 +377,9 @@ async fn a_listing_is_newest_first_page_by_page_and_narrowed_by_what_is_asked() 
         }
         assert_eq!(rows, minutes(&[5, 3, 3, 2, 1]), "{most}");
     }
+    let beyond =
+        place.store.read(|connection| read::page(connection, &Wanted::default(), None, u64::MAX, u64::MAX, true));
+    assert_eq!(beyond.await.expect("read"), (vec![], None));
 }
 
 #[tokio::test]

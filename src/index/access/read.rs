@@ -217,6 +217,7 @@ pub fn page(
         condition.push_str(" AND read_at <= make_timestamp(?) AND (read_at < make_timestamp(?) OR seq < ?)");
         values.extend([at, at, seq].map(Value::BigInt));
     }
+    let [limit, offset] = [limit, offset].map(|number| number.min(i64::MAX.cast_unsigned()));
     let sql = format!(
         "SELECT epoch_us(read_at), seq, cid, path, pin, keeper, op, bytes, first_byte, source, said_by FROM access
          WHERE {condition} ORDER BY read_at DESC, seq DESC LIMIT {limit} OFFSET {offset}"
