@@ -118,7 +118,7 @@ where
         out.finish()?;
         // By what was asked for: a pin that is gone since that look has no row, and keeps its place.
         let asked = left.min(MOST);
-        (offset, left) = (offset + asked, left - asked);
+        (offset, left) = (offset.saturating_add(asked), left - asked);
         if came == 0 || left == 0 || offset >= total {
             break;
         }
@@ -133,7 +133,7 @@ where
         _ => list.rest(out)?,
     }
     let shown = total.saturating_sub(show.offset).min(limit);
-    if show.limit.is_none() && show.offset + shown < total && out.format != Format::Json {
+    if show.limit.is_none() && show.offset.saturating_add(shown) < total && out.format != Format::Json {
         out.note(&format!("{shown} of {total}; --limit shows more"))?;
     }
     Ok(first)
@@ -233,7 +233,9 @@ pub(super) fn unpin_first(ask: &mut Ask, out: &mut Out, show: &Show, free: u64) 
     let mut page = ask.call_slowly(AnalyticsUnpinFirst { free }, "looking")?;
     ask.check_look(page.age_s)?;
     let (pins, table) = (page.pins.len() as u64, out.format == Format::Table);
-    if !(table && pins == 0) {
+    // What goes into `pin rm` is all of it or nothing: there an exit code is lost.
+    let to_unpin = out.format == Format::Cid && !page.enough;
+    if !(table && pins == 0 || to_unpin) {
         list::whole(out, &UNPIN, show, &mut page, ("pins", |page| &mut page.pins))?;
     }
     if table {
@@ -243,6 +245,9 @@ pub(super) fn unpin_first(ask: &mut Ask, out: &mut Out, show: &Show, free: u64) 
         match screen::is_cut(&page) {
             true => out.note(&format!("{some} of {wanted}; {}", screen::FIRST))?,
             false => out.note(&format!("{some} of {wanted} is all that could be freed"))?,
+        }
+        if to_unpin {
+            out.note("so none is listed; ask for less, or look at them without -o cid")?;
         }
     }
     Ok(if page.enough { exit::OK } else { exit::FAILED })

@@ -93,14 +93,14 @@ pub(super) fn source_line(source: &SourceReport) -> String {
     if !source.on {
         return format!("{name}: off");
     }
-    let mut parts = vec![format!("{name}: {}", counted_es(source.accesses))];
+    let mut parts = vec![format!("{name}: {} since the daemon began", counted_es(source.accesses))];
     parts.extend((source.wrong > 0).then(|| format!("{} not understood", source.wrong)));
     parts.extend(source.looked.as_deref().map(|at| format!("looked at {}", ago(at))));
     parts.push(
         source
             .since
             .as_deref()
-            .map_or_else(|| "never could see one".to_owned(), |at| format!("sees since {}", day_of(at))),
+            .map_or_else(|| "has told of none yet".to_owned(), |at| format!("sees since {}", day_of(at))),
     );
     parts.join(", ")
 }
@@ -229,9 +229,9 @@ pub(super) fn unpin(out: &mut Out, page: &UnpinPage, pins: u64) -> Result<(), Fa
     if !left.is_empty() {
         out.note(&format!("left out: {}", left.join(", ")))?;
     }
-    match pins {
-        0 => Ok(()),
-        _ => out.note(&format!(
+    match page.enough {
+        false => Ok(()),
+        true => out.note(&format!(
             "nothing was unpinned; what does it: ipfs-kitctl analytics unpin-first --free {} -o cid | ipfs-kitctl pin rm - && \
              ipfs-kitctl kubo gc; blocks that other pins have, too, stay",
             page.free

@@ -68,7 +68,8 @@ Examples:
     Disk,
     /// Which pins to give up first to free so many bytes; nothing is unpinned (exit code 1 when there is not enough)
     #[command(after_help = "\
-First what is least likely read within a week for the bytes that it frees. Blocks go when Kubo collects garbage.
+First what is least likely read within a week for the bytes that it frees. Blocks go when Kubo collects garbage. With -o cid it lists enough \
+or nothing.
 
 Examples:
   ipfs-kitctl analytics unpin-first --free 10G
