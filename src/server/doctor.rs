@@ -256,8 +256,9 @@ fn sources(reports: &[SourceReport], logs: &[PathBuf]) -> Vec<Finding> {
         let detail = format!("accesses from {} are not seen: {error}", report.source.name());
         Some(match report.source {
             AccessSource::Gateway => {
-                let hint = "let the daemon's user read the log and go into its directory, most often by the group adm, or leave it out of \
-                    `analytics.gateway_logs`; it is tried again by itself";
+                let hint = "let the daemon's user read the log and go into its directory, most often by the group adm, and have it in a format \
+                    that is understood (`ipfs-kitctl access import` shows a line that is not), or leave it out of `analytics.gateway_logs`; it is \
+                    tried again by itself";
                 let command = logs.iter().find(|log| error.contains(&log.display().to_string()));
                 let command = command.map(|log| format!("namei -l {}", quoted(&log.display().to_string())));
                 finding(Severity::Warning, "gateway_log", detail, hint, command)

@@ -263,7 +263,7 @@ fn a_read_of_what_was_just_put_into_mfs_counts_for_what_was_read() {
     // Does not wait with them.
     ipfs(&kit, &["cat", &cids[0]], b"");
     counted(&kit, 3);
-    let row = |op: &str| (None, op.to_owned(), None);
+    let row = |op: &str| (None::<String>, op.to_owned(), None::<String>);
     assert_eq!(of(&kit, AccessSource::Kubo, &cids[0]), [row("cat"), row("files/read")]);
     assert_eq!(of(&kit, AccessSource::Kubo, &cids[1]), [row("files/read")]);
     assert_eq!(source(&kit, AccessSource::Kubo).wrong, 0);
@@ -310,6 +310,9 @@ fn a_source_is_switched_off_and_on_by_a_reload_and_says_what_is_wrong() {
     let found = kit.ctl(&["doctor", "-o", "json"]).out;
     assert!(found.contains("gateway_log") && found.contains("is no regular file"), "{found}");
     fs::remove_dir(&log).expect("removed");
+    append(&log, &"a line of something else\n".repeat(12));
+    let strange = |why: &String| why.contains("none of 12 lines could be understood");
+    eventually(|| source(&kit, AccessSource::Gateway).error.as_ref().is_some_and(strange), || kit.log());
     let cid = identity_cid("after all");
     append(&log, &line(&format!("/ipfs/{cid}")));
     counted(&kit, 1);

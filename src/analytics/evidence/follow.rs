@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// So many lines that could not be understood, and none that could, are another format.
+const STRANGE: u64 = 10;
 /// Between two looks at a log that has nothing new.
 const LOOK: Duration = Duration::from_secs(1);
 /// After one that failed.
@@ -169,6 +171,10 @@ struct Reading {
     moved: Instant,
     /// When its place was kept last.
     kept: Instant,
+    /// Lines that could not be understood, while none could.
+    wrong: u64,
+    /// Whether one could.
+    understood: bool,
     /// A path that named another log of this beginning: both would read on from where either of them has come to, so this one is let be.
     twin: Option<PathBuf>,
 }
@@ -221,12 +227,20 @@ impl Follower {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        failed = failed.or_else(|| self.strange());
         let mut at = 0;
         self.open.retain(|log| {
             at += 1;
             at > last || log.moved.elapsed() < QUIET
         });
         (wrong, failed)
+    }
+
+    /// That the newest log is in no format that is understood.
+    fn strange(&self) -> Option<String> {
+        let log = self.open.last().filter(|log| !log.understood && log.wrong >= STRANGE)?;
+        let path = self.path.display();
+        Some(format!("{path} is in no known format: none of {} lines could be understood", log.wrong))
     }
 
     /// Why a log is let be, where another path further ahead names one with the same beginning.
@@ -273,7 +287,17 @@ impl Follower {
         let place = cursor.map(|cursor| cursor.place);
         let at = place.as_deref().and_then(|place| place.parse().ok()).unwrap_or(0);
         let now = Instant::now();
-        Ok(Reading { file: Arc::new(file), of, place, at, moved: now, kept: now, twin: None })
+        Ok(Reading {
+            file: Arc::new(file),
+            of,
+            place,
+            at,
+            moved: now,
+            kept: now,
+            wrong: 0,
+            understood: false,
+            twin: None,
+        })
     }
 
     /// Reads one log to its end; how many lines could not be understood.
@@ -306,7 +330,9 @@ impl Follower {
         let (to, long) = (chunk.to, chunk.long);
         // Judged on a thread of its own: some thousand lines take some milliseconds.
         let read = crate::fault::blocking(move || read(chunk.lines.iter().map(String::as_str), &by, Timestamp::now()));
-        let Read { seen, wrong, .. } = read.await.map_err(|fault| fault.detail)?;
+        let Read { seen, wrong, others, .. } = read.await.map_err(|fault| fault.detail)?;
+        log.understood |= !seen.is_empty() || others > 0;
+        log.wrong += wrong + long;
         if to != log.at {
             log.moved = Instant::now();
         }
