@@ -77,8 +77,8 @@ fn check(import: &AccessImport) -> Result<(), Fault> {
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let wrong = if import.log.len() != 64 || !import.log.bytes().all(hex) {
         "`log` is the SHA-256 of the log's first line with its end, in 64 hexadecimal digits".to_owned()
-    } else if import.by.is_empty() || import.by.len() > AccessSeen::WORD {
-        format!("`by` has 1 to {} bytes", AccessSeen::WORD)
+    } else if import.by.is_empty() || import.by.len() > AccessSeen::WORD || import.by.contains(char::is_control) {
+        format!("`by` has 1 to {} bytes, and no control character", AccessSeen::WORD)
     } else if import.lines.len() > AccessImport::MAX {
         format!("at most {} lines fit into a call", AccessImport::MAX)
     } else if import.from > 1 << 53 {
