@@ -177,9 +177,11 @@ fn gather(lines: &Lines, added: usize, wait: Option<Duration>) -> Batch {
 
 impl Batch {
     fn send(&self, ask: &mut Ask, how: &How, name: String, all: &AccessSeen) -> Result<AccessRecorded, Failure> {
+        let begin = self.lines.first().map_or(1, |(number, _)| *number);
         let accesses = self.lines.iter().map(|(number, line)| {
             let wrong = |why: String| {
-                Failure::Input(io::Error::new(io::ErrorKind::InvalidData, format!("line {number}: {why}")))
+                let why = format!("line {number}: {why}; nothing from line {begin} on is recorded");
+                Failure::Input(io::Error::new(io::ErrorKind::InvalidData, why))
             };
             let seen: AccessSeen =
                 serde_json::from_str(line).map_err(|error| wrong(format!("it is no access: {error}")))?;
@@ -203,13 +205,18 @@ impl Batch {
             Failure::Client(ClientError::Fault(mut fault)) => {
                 let (number, detail) = number(&fault);
                 let line = number.and_then(|number| self.lines.get(number.checked_sub(1)?));
-                let (first, last) = (self.lines.first(), self.lines.last());
-                let which = match (line, first.zip(last)) {
+                let which = match (line, self.lines.last()) {
                     (Some((line, _)), _) => format!("line {line}: "),
-                    (None, Some(((first, _), (last, _)))) => format!("lines {first} to {last}: "),
+                    (None, Some((last, _))) => format!("lines {begin} to {last}: "),
                     (None, None) => String::new(),
                 };
                 fault.detail = format!("{which}{detail}");
+                if begin > 1 {
+                    let hint = format!(
+                        "the lines before line {begin} are recorded, and none from there on: mend it, and go on there"
+                    );
+                    fault.hint = Some(hint);
+                }
                 Failure::Client(fault.into())
             }
             failure => failure,

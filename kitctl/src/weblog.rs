@@ -55,10 +55,21 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, files: &[PathBuf], show: &Show) 
     list::known(out, &FILES, show)?;
     let mut imported = Imported { files: Vec::new() };
     let mut bar = Bar::new();
+    let mut failed = Ok(());
     for file in files {
-        let done = import(ask, file, &mut bar);
+        let mut outcome = Outcome::default();
+        failed = import(ask, file, &mut bar, &mut outcome);
         bar.clear();
-        imported.files.push(done?);
+        // Of one that fails it is told what was taken before.
+        if failed.is_ok() || outcome.taken > 0 {
+            imported.files.push(outcome);
+        }
+        if failed.is_err() {
+            break;
+        }
+    }
+    if imported.files.is_empty() {
+        return failed.map(|()| exit::OK);
     }
     let understood = |file: &Outcome| file.wrong == 0 || file.taken + file.others > 0;
     let first_wrong = |file: &Outcome| file.first_wrong.clone().map(|line| (file.file.clone(), line));
@@ -70,7 +81,7 @@ pub(crate) fn run(ask: &mut Ask, out: &mut Out, files: &[PathBuf], show: &Show) 
             out.note(&tame(&format!("{file}: the first line that was not understood: {line}")))?;
         }
     }
-    Ok(code)
+    failed.map(|()| code)
 }
 
 impl Row for Outcome {
@@ -121,12 +132,11 @@ fn open(file: &Path) -> io::Result<Source> {
     Ok(Source::Stream(if packed { Box::new(BufReader::new(MultiGzDecoder::new(input))) } else { input }))
 }
 
-fn import(ask: &mut Ask, file: &Path, bar: &mut Bar) -> Result<Outcome, Failure> {
+fn import(ask: &mut Ask, file: &Path, bar: &mut Bar, outcome: &mut Outcome) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Unread(file.to_owned(), error);
-    let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
-    let short = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    outcome.file = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+    let short = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().replace(char::is_control, "_");
     let by = if file.as_os_str() == "-" { "stdin" } else { &short[..short.floor_char_boundary(AccessSeen::WORD)] };
-    let mut outcome = Outcome { file: name, ..Outcome::default() };
     let mut source = open(file).map_err(failed)?;
 
     let mut first = Vec::new();
@@ -135,7 +145,7 @@ fn import(ask: &mut Ask, file: &Path, bar: &mut Bar) -> Result<Outcome, Failure>
         return match first.len() as u64 {
             FIRST => Err(failed(io::Error::other("its first line is too long for a log of a web server"))),
             // There is no line in it yet.
-            _ => Ok(outcome),
+            _ => Ok(()),
         };
     }
     let digest = Sha256::digest(&first).iter().fold(String::new(), |mut text, byte| {
@@ -168,7 +178,7 @@ fn import(ask: &mut Ask, file: &Path, bar: &mut Bar) -> Result<Outcome, Failure>
         };
         let full = batch.lines.len() == AccessImport::MAX || bytes + length as usize > BYTES;
         if full || line.is_none() {
-            send(ask, &mut batch, &mut outcome)?;
+            send(ask, &mut batch, outcome)?;
             (batch.from, bytes) = (at, 0);
             bar.show(&format!("{}: {} read, {} accesses", outcome.file, size(Some(at)), outcome.taken));
         }
@@ -184,8 +194,7 @@ fn import(ask: &mut Ask, file: &Path, bar: &mut Bar) -> Result<Outcome, Failure>
             }
         }
     }
-    send(ask, &mut batch, &mut outcome)?;
-    Ok(outcome)
+    send(ask, &mut batch, outcome)
 }
 
 fn send(ask: &mut Ask, batch: &mut AccessImport, outcome: &mut Outcome) -> Result<(), Failure> {

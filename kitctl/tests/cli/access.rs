@@ -179,11 +179,12 @@ fn a_wrong_line_is_named_and_what_stands_before_it_is_said() {
     let input = line(V0).repeat(AccessRecord::MAX) + "\n" + &line(V0) + &line("x") + &line(V0);
     let ran = stub.run_with_stdin(&args, &input);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), "recorded 5000 accesses\n"));
-    assert!(ran.stderr.starts_with("error: line 5003: \"x\" is not a CID\nhint: nothing was recorded"), "{ran:?}");
+    let hint = "hint: the lines before line 5002 are recorded, and none from there on: mend it, and go on there\n";
+    assert_eq!(ran.stderr, format!("error: line 5003: \"x\" is not a CID\n{hint}"));
 
     let (stub, asked) = recording(|_, verb| taken(verb));
     for (input, why) in [
-        (line(V0) + "{", "line 2: it is no access"),
+        (line(V0) + "{", "nothing from line 1 on is recorded"),
         ("7".to_owned(), "line 1: it is no access"),
         ("{}".to_owned(), "line 1: it has no cid"),
         (format!("{{\"cid\":\"{}\"}}", "x".repeat(20_000)), "line 1: it is longer than 16384 bytes"),
