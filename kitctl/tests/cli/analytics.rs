@@ -480,7 +480,7 @@ fn the_summary_has_its_sources_and_its_pictures_as_the_locale_can_show_them() {
     assert!(ascii.lines().chain(blocks.lines()).all(|line| line.chars().count() <= 120), "{blocks}");
     for part in [
         "pins       4154 pins, 4000 watched, 812 read, generation 12\n",
-        "sources    kubo: 400 accesses, looked at 3s ago, sees since ",
+        "sources    kubo: 400 accesses since the daemon began, looked at 3s ago, sees since ",
         "           wrong with it: /var/log/nginx/access.log: permission denied\n",
         "           it can't see: what goes past it\n",
         "           mfs: off\n",
