@@ -50,7 +50,8 @@ fn answer(stream: UnixStream, pins: &Pins, peer: &str) -> io::Result<()> {
             return Ok(());
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        if script.panics_at.as_ref().is_some_and(|cid| path.ends_with("/stat") && query.contains(cid)) {
+        let about = |cid: &String| query.contains(cid) && (path.ends_with("/stat") || query.contains("type=indirect"));
+        if script.panics_at.as_ref().is_some_and(about) {
             return Ok(());
         }
         let reply = route(path.trim_start_matches("/api/v0/"), &Query::parse(query), query, pins, peer, &script);

@@ -61,7 +61,7 @@ pub(crate) struct Script {
     pub(crate) requests: Vec<serde_json::Value>,
     /// The pins that these CIDs are within.
     pub(crate) within: BTreeMap<String, String>,
-    /// It hangs up on every question about this CID, as Kubo does when it panics.
+    /// It hangs up on questions about what is in this CID, or what it is in, as Kubo does when it panics.
     pub(crate) panics_at: Option<String>,
 }
 
