@@ -18,6 +18,8 @@ use proto_msgs::access::{Access, AccessSource};
 
 /// Rows of which nobody knows what keeps them that are looked at for one answer.
 const UNSETTLED: usize = 10_000;
+/// The least time in which a page of a listing is looked for, in microseconds.
+const LEAST: i64 = 1_000_000;
 /// Microseconds.
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -199,6 +201,9 @@ pub fn count(connection: &Connection, wanted: &Wanted) -> Result<(u64, Option<Ti
 pub struct Place {
     at: i64,
     seq: i64,
+    /// Microseconds before it in which the next ones are looked for first. DuckDB finds them by what it knows of its row groups; without
+    /// that each page would sort all that is older.
+    span: i64,
 }
 
 /// Accesses, newest first, behind a place; and where the next ones begin, unless these are the last. With `more` to come the next page
@@ -213,9 +218,12 @@ pub fn page(
     more: bool,
 ) -> Result<(Vec<Access>, Option<Place>), IndexError> {
     let (mut condition, mut values) = wanted.condition();
-    if let Some(Place { at, seq }) = after {
-        condition.push_str(" AND read_at <= make_timestamp(?) AND (read_at < make_timestamp(?) OR seq < ?)");
-        values.extend([at, at, seq].map(Value::BigInt));
+    let begin = |place: &Place| place.at.saturating_sub(place.span);
+    if let Some(place @ Place { at, seq, .. }) = after {
+        condition.push_str(
+            " AND read_at >= make_timestamp(?) AND read_at <= make_timestamp(?) AND (read_at < make_timestamp(?) OR seq < ?)",
+        );
+        values.extend([begin(&place), at, at, seq].map(Value::BigInt));
     }
     let [limit, offset] = [limit, offset].map(|number| number.min(i64::MAX.cast_unsigned()));
     let sql = format!(
@@ -224,17 +232,31 @@ pub fn page(
     );
     let mut statement = connection.prepare(&sql)?;
     let found = statement.query_map(params_from_iter(&values), |row| {
-        let place = Place { at: row.get(0)?, seq: row.get(1)? };
+        let place = Place { at: row.get(0)?, seq: row.get(1)?, span: LEAST };
         Ok((place, access(row)?))
     })?;
     let mut found = found.collect::<duckdb::Result<Vec<_>>>()?;
     let full = found.len() as u64 == limit;
+    if let Some(place) = after.filter(|_| !full) {
+        // All of that time; and before it there may be more.
+        let oldest: Option<i64> =
+            connection.query_row("SELECT epoch_us(min(read_at)) FROM access", [], |row| row.get(0))?;
+        let at = begin(&place);
+        let next = Place { at, seq: i64::MIN, span: place.span.saturating_mul(4) };
+        return Ok((
+            found.into_iter().map(|(_, access)| access).collect(),
+            oldest.and_then(|oldest| (oldest < at).then_some(next)),
+        ));
+    }
     let mut next = found.last().map(|(place, _)| *place).filter(|_| full);
     if let Some(last) = next.filter(|_| more)
         && let Some(whole) = found.iter().rposition(|(place, _)| place.at != last.at)
     {
         found.truncate(whole + 1);
         next = found.last().map(|(place, _)| Place { seq: i64::MIN, ..*place });
+    }
+    if let (Some(next), Some((first, _))) = (&mut next, found.first()) {
+        next.span = (first.at - next.at).saturating_mul(2).max(LEAST);
     }
     Ok((found.into_iter().map(|(_, access)| access).collect(), next))
 }
